@@ -1,0 +1,1 @@
+//! Search, judge, clock and store.

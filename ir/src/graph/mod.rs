@@ -1,0 +1,136 @@
+//! The tensor graph: a checked kernel as a hash-consed list of operations on named axes.
+//!
+//! Nodes are in topological order (operands come first). Extents are symbolic until `Graph::bind` puts them into
+//! the axis table; nothing above the plan depends on them.
+//! Invariant: equal operations are one node; operands of an operator have one type; every node is reachable from an
+//! output.
+
+mod build;
+mod text;
+mod verify;
+
+pub use build::GraphBuilder;
+pub use verify::verify;
+
+use crate::base::{
+    AxisId, AxisSet, AxisTable, BinaryOp, CompareOp, DType, ReduceOp, Sizes, UnaryOp,
+};
+use crate::diag::Diagnostic;
+
+/// Index of a node in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// The position in the node list.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An operation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Op {
+    /// The elements of an input, by position in `Graph::inputs`.
+    Input(usize),
+    /// A number, exact in the node's type.
+    Literal(f64),
+    /// The index along an axis, an `i32`.
+    Index(AxisId),
+    /// The extent of an axis, an `i32`.
+    Len(AxisId),
+    /// An operator of one operand.
+    Unary(UnaryOp, NodeId),
+    /// An operator of two operands.
+    Binary(BinaryOp, NodeId, NodeId),
+    /// A comparison.
+    Compare(CompareOp, NodeId, NodeId),
+    /// The second where the first holds, else the third.
+    Select(NodeId, NodeId, NodeId),
+    /// A conversion to the node's type.
+    Cast(NodeId),
+    /// A reduction; the node's type is the accumulator.
+    Reduce(ReduceOp, AxisSet, NodeId),
+}
+
+/// One node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Node {
+    /// What it computes.
+    pub op: Op,
+    /// The element type.
+    pub dtype: DType,
+    /// The axes it varies over.
+    pub axes: AxisSet,
+}
+
+/// A tensor in the signature. The order of `axes` is the order in memory, row-major.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// The name in the text.
+    pub name: String,
+    /// The element type in memory.
+    pub dtype: DType,
+    /// The axes, outermost first.
+    pub axes: Vec<AxisId>,
+}
+
+/// An output: the tensor and the node that it holds, whose type is already the tensor's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The tensor.
+    pub tensor: Tensor,
+    /// The node stored into it.
+    pub node: NodeId,
+}
+
+/// A checked kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Graph {
+    /// The kernel's name.
+    pub name: String,
+    /// The axes; extents are `None` until bound.
+    pub axes: AxisTable,
+    /// The inputs, in signature order.
+    pub inputs: Vec<Tensor>,
+    /// The operations, operands first.
+    pub nodes: Vec<Node>,
+    /// A name for a node, where the text gave it one; used for passes and messages.
+    pub names: Vec<Option<String>>,
+    /// The outputs, in signature order.
+    pub outputs: Vec<Output>,
+}
+
+impl Op {
+    /// The operands, in order.
+    pub fn operands(self) -> impl Iterator<Item = NodeId> {
+        let list = match self {
+            Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) => [None, None, None],
+            Op::Unary(_, x) | Op::Cast(x) | Op::Reduce(_, _, x) => [Some(x), None, None],
+            Op::Binary(_, x, y) | Op::Compare(_, x, y) => [Some(x), Some(y), None],
+            Op::Select(x, y, z) => [Some(x), Some(y), Some(z)],
+        };
+        list.into_iter().flatten()
+    }
+}
+
+impl Graph {
+    /// The node at an index.
+    pub fn node(&self, node: NodeId) -> &Node {
+        &self.nodes[node.index()]
+    }
+
+    /// All nodes, operands before users.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        (0..u32::try_from(self.nodes.len()).expect("a graph has fewer than 2^32 nodes")).map(NodeId)
+    }
+
+    /// Binds every axis to an extent.
+    ///
+    /// # Errors
+    /// One diagnostic for each missing axis, unknown axis, or tensor whose byte count overflows; each lists the valid
+    /// names.
+    pub fn bind(&self, sizes: &Sizes) -> Result<Self, Vec<Diagnostic>> {
+        verify::bind(self, sizes)
+    }
+}

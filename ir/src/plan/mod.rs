@@ -1,0 +1,138 @@
+//! The pass program: which reductions are traversed together, and what each traversal leaves behind.
+//!
+//! A pass computes values over its `axes`. It may stream the axes in `stream`: its states are reductions of their
+//! bodies over those axes, all in one traversal, and its results are epilogues of the states. A pass without stream
+//! axes is a map. Tile sizes, fusion of passes into one grid, and packing belong to the schedule.
+//! Invariant: a pass reads inputs and the results of earlier passes only; every output is a result of one pass.
+
+mod build;
+mod interp;
+mod text;
+mod verify;
+
+pub use build::build;
+pub use interp::interpret;
+pub use verify::verify;
+
+use crate::base::{AxisId, AxisSet, AxisTable, BufferId, DType, Expr, ExprRef, LocalId, ReduceOp};
+
+/// What a buffer of a pass program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueKind {
+    /// An argument that is read.
+    Input,
+    /// An argument that is written.
+    Output,
+    /// A result that only later passes read.
+    Intermediate,
+}
+
+/// A buffer: an argument or a materialised result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// The name; intermediates are named by the text's `let` where there is one.
+    pub name: String,
+    /// What it is.
+    pub kind: ValueKind,
+    /// The element type.
+    pub dtype: DType,
+    /// The axes in memory order.
+    pub axes: Vec<AxisId>,
+}
+
+/// A local: a `let` or a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// A name unique in the program.
+    pub name: String,
+    /// The element type.
+    pub dtype: DType,
+    /// The axes it varies over.
+    pub axes: AxisSet,
+}
+
+/// `let name = expr`, evaluated wherever it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Let {
+    /// The name defined.
+    pub local: LocalId,
+    /// Its value.
+    pub expr: Expr,
+}
+
+/// One carried reduction of a pass. The local's value after the stream is the reduction of `body`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The local that holds the reduction.
+    pub local: LocalId,
+    /// The reduction.
+    pub op: ReduceOp,
+    /// The summand, over `axes` and `stream`; contains no `Reduce` and no `Mma`.
+    pub body: Expr,
+}
+
+/// What a pass leaves in a buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassResult {
+    /// Where it is stored.
+    pub buffer: BufferId,
+    /// The value over `axes`, of the buffer's type.
+    pub value: Expr,
+}
+
+/// One traversal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// The name: that of its first result.
+    pub name: String,
+    /// The axes of its results, in memory order of the first result.
+    pub axes: Vec<AxisId>,
+    /// The axes that are traversed and reduced; empty for a map.
+    pub stream: Vec<AxisId>,
+    /// Shared parts of the state bodies.
+    pub body_lets: Vec<Let>,
+    /// The reductions.
+    pub states: Vec<State>,
+    /// Shared parts of the results.
+    pub result_lets: Vec<Let>,
+    /// The results.
+    pub results: Vec<PassResult>,
+    /// A map that a schedule may inline into its users instead of storing it (`<pass>.store = no`).
+    pub optional: bool,
+}
+
+/// A pass program with bound sizes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PassProgram {
+    /// The kernel's name.
+    pub name: String,
+    /// The axes and their extents.
+    pub axes: AxisTable,
+    /// The buffers: inputs, then outputs, in signature order, then intermediates.
+    pub values: Vec<Value>,
+    /// The locals of all passes.
+    pub locals: Vec<Local>,
+    /// The passes in an order that satisfies their reads.
+    pub passes: Vec<Pass>,
+}
+
+impl ExprRef for PassProgram {
+    fn buffer(&self, buffer: BufferId) -> (DType, AxisSet) {
+        let value = &self.values[buffer.index()];
+        (value.dtype, value.axes.iter().copied().collect())
+    }
+
+    fn local(&self, local: LocalId) -> (DType, AxisSet) {
+        let local = &self.locals[local.index()];
+        (local.dtype, local.axes)
+    }
+}
+
+impl PassProgram {
+    /// The pass that stores a buffer.
+    pub fn producer(&self, buffer: BufferId) -> Option<usize> {
+        self.passes
+            .iter()
+            .position(|pass| pass.results.iter().any(|result| result.buffer == buffer))
+    }
+}

@@ -1,0 +1,1 @@
+//! The text of a pass program: printer and parser.
