@@ -44,6 +44,8 @@ pub struct Launch {
 pub struct Artifact {
     /// Machine code and constants. Mapped read-only and executable at a 64-byte aligned address.
     pub image: Vec<u8>,
+    /// Offset in the image of an `.eh_frame` section whose pointers are relative to themselves; `None`: no tables.
+    pub unwind: Option<u64>,
     /// The phases in order.
     pub launches: Vec<Launch>,
     /// Bytes of each argument: inputs, then outputs.
