@@ -1,1 +1,11 @@
 //! Tile programs to machine code for the CPU.
+//!
+//! Cranelift 0.135 does control flow, addresses and portable 128-bit bodies. A tile program becomes one function for
+//! each phase; the functions and their unwinding tables are one position-independent image.
+//! Invariant: generated code calls nothing and holds no address, so the image may be mapped anywhere, in any process.
+
+pub mod load;
+pub mod math;
+pub mod pool;
+
+pub use load::{LoadError, Loaded};
