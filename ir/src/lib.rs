@@ -17,6 +17,7 @@ pub mod reference;
 pub mod schedule;
 pub mod syntax;
 pub mod target;
+pub mod text;
 pub mod tile;
 
 pub use base::{AxisId, AxisSet, BinaryOp, BufferId, CompareOp, DType, LocalId, ReduceOp, UnaryOp};
