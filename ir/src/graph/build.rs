@@ -1,5 +1,338 @@
 //! Builds a graph node by node, hash-consing as it goes.
+//!
+//! The builder infers type and axes of each node and folds nothing except a cast to the type a value already has.
+//! Invariant: `finish` gives nodes in the depth-first order of the outputs, so two builders that describe the same
+//! operations give equal graphs whatever the order of the calls; names are unique and clash with no tensor or axis.
+
+use super::{Graph, Node, NodeId, Op, Output, Tensor};
+use crate::base::{AxisId, AxisSet, AxisTable, BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
+use indexmap::IndexMap;
+use std::collections::BTreeSet;
 
 /// Builds a graph.
-#[derive(Debug, Default)]
-pub struct GraphBuilder {}
+#[derive(Clone, Debug, Default)]
+pub struct GraphBuilder {
+    name: String,
+    axes: AxisTable,
+    inputs: Vec<Tensor>,
+    nodes: Vec<Node>,
+    names: Vec<Option<String>>,
+    known: IndexMap<Key, NodeId>,
+}
+
+/// An operation with its number as bits, so that it can be a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    kind: Kind,
+    dtype: DType,
+    operands: [Option<NodeId>; 3],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Input(usize),
+    Literal(u64),
+    Index(AxisId),
+    Len(AxisId),
+    Unary(UnaryOp),
+    Binary(BinaryOp),
+    Compare(CompareOp),
+    Select,
+    Cast,
+    Reduce(ReduceOp, AxisSet),
+}
+
+impl Key {
+    fn of(op: Op, dtype: DType) -> Self {
+        let kind = match op {
+            Op::Input(input) => Kind::Input(input),
+            Op::Literal(value) => Kind::Literal(value.to_bits()),
+            Op::Index(axis) => Kind::Index(axis),
+            Op::Len(axis) => Kind::Len(axis),
+            Op::Unary(op, _) => Kind::Unary(op),
+            Op::Binary(op, ..) => Kind::Binary(op),
+            Op::Compare(op, ..) => Kind::Compare(op),
+            Op::Select(..) => Kind::Select,
+            Op::Cast(_) => Kind::Cast,
+            Op::Reduce(op, axes, _) => Kind::Reduce(op, axes),
+        };
+        let mut operands = [None; 3];
+        operands.iter_mut().zip(op.operands()).for_each(|(slot, operand)| *slot = Some(operand));
+        Self { kind, dtype, operands }
+    }
+}
+
+impl GraphBuilder {
+    /// A builder of a kernel of that name.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_string(), ..Self::default() }
+    }
+
+    /// A builder with the name, the axes (and their extents) and the inputs of a graph, without its operations.
+    pub fn like(graph: &Graph) -> Self {
+        let mut builder = Self::new(&graph.name);
+        builder.axes = graph.axes.clone();
+        builder.inputs = graph.inputs.clone();
+        builder
+    }
+
+    /// Adds an axis, or finds it when the name is known.
+    ///
+    /// # Panics
+    /// When the table is full; the checker and the rewriter count first.
+    pub fn axis(&mut self, name: &str) -> AxisId {
+        self.axes.intern(name).expect("a program has at most AxisSet::CAPACITY axes")
+    }
+
+    /// The axes so far.
+    pub fn axes(&self) -> &AxisTable {
+        &self.axes
+    }
+
+    /// Declares the next input, row-major in the order of `axes`, and gives the node that reads it.
+    pub fn input(&mut self, name: &str, dtype: DType, axes: &[AxisId]) -> NodeId {
+        self.inputs.push(Tensor { name: name.to_string(), dtype, axes: axes.to_vec() });
+        self.read(self.inputs.len() - 1)
+    }
+
+    /// The node that reads the input at a position.
+    pub fn read(&mut self, input: usize) -> NodeId {
+        let tensor = &self.inputs[input];
+        let (dtype, axes) = (tensor.dtype, tensor.axes.iter().copied().collect());
+        self.push(Op::Input(input), dtype, axes)
+    }
+
+    /// A number, which must be exact in the type.
+    pub fn literal(&mut self, value: f64, dtype: DType) -> NodeId {
+        self.push(Op::Literal(value), dtype, AxisSet::EMPTY)
+    }
+
+    /// The index along an axis.
+    pub fn index(&mut self, axis: AxisId) -> NodeId {
+        self.push(Op::Index(axis), DType::I32, AxisSet::one(axis))
+    }
+
+    /// The extent of an axis.
+    pub fn len(&mut self, axis: AxisId) -> NodeId {
+        self.push(Op::Len(axis), DType::I32, AxisSet::EMPTY)
+    }
+
+    /// An operator of one operand, in the operand's type.
+    pub fn unary(&mut self, op: UnaryOp, x: NodeId) -> NodeId {
+        let Node { dtype, axes, .. } = *self.node(x);
+        self.push(Op::Unary(op, x), dtype, axes)
+    }
+
+    /// An operator of two operands of one type.
+    pub fn binary(&mut self, op: BinaryOp, x: NodeId, y: NodeId) -> NodeId {
+        let (dtype, axes) = self.joined(x, y);
+        self.push(Op::Binary(op, x, y), dtype, axes)
+    }
+
+    /// A comparison of two operands of one type.
+    pub fn compare(&mut self, op: CompareOp, x: NodeId, y: NodeId) -> NodeId {
+        let (_, axes) = self.joined(x, y);
+        self.push(Op::Compare(op, x, y), DType::Bool, axes)
+    }
+
+    /// `x` where the `bool` `c` holds, else `y`.
+    pub fn select(&mut self, c: NodeId, x: NodeId, y: NodeId) -> NodeId {
+        assert_eq!(self.node(c).dtype, DType::Bool, "a select is decided by a bool");
+        let (dtype, axes) = self.joined(x, y);
+        self.push(Op::Select(c, x, y), dtype, axes | self.node(c).axes)
+    }
+
+    /// A conversion; the value itself where it has the type already.
+    pub fn cast(&mut self, dtype: DType, x: NodeId) -> NodeId {
+        if self.node(x).dtype == dtype {
+            return x;
+        }
+        let axes = self.node(x).axes;
+        self.push(Op::Cast(x), dtype, axes)
+    }
+
+    /// A reduction, accumulated in the operand's type (`argmax` and `argmin` give an `i32`). To accumulate in another
+    /// type, cast the operand first. The operand varies over every one of `axes`.
+    pub fn reduce(&mut self, op: ReduceOp, axes: AxisSet, x: NodeId) -> NodeId {
+        let node = *self.node(x);
+        assert!(node.axes.contains_all(axes), "a reduction removes axes that its operand has");
+        let dtype = match op {
+            ReduceOp::Argmax | ReduceOp::Argmin => DType::I32,
+            ReduceOp::Sum | ReduceOp::Product | ReduceOp::Max | ReduceOp::Min => node.dtype,
+            ReduceOp::All | ReduceOp::Any => node.dtype,
+        };
+        self.push(Op::Reduce(op, axes, x), dtype, node.axes - axes)
+    }
+
+    /// Names a node. The last name given stays; reads of inputs and numbers take none.
+    pub fn name(&mut self, node: NodeId, name: &str) {
+        if !matches!(self.node(node).op, Op::Input(_) | Op::Literal(_)) {
+            self.names[node.index()] = Some(name.to_string());
+        }
+    }
+
+    /// Whether a node has a name.
+    pub fn is_named(&self, node: NodeId) -> bool {
+        self.names[node.index()].is_some()
+    }
+
+    /// A node built so far.
+    pub fn node(&self, node: NodeId) -> &Node {
+        &self.nodes[node.index()]
+    }
+
+    /// The graph of everything the outputs need. Each output's node has the tensor's type and no axis that the tensor
+    /// lacks (it may lack some of the tensor's: it is repeated along them).
+    pub fn finish(self, outputs: Vec<Output>) -> Graph {
+        let order = depth_first(&self.nodes, &outputs);
+        let mut new_ids = vec![None; self.nodes.len()];
+        for (position, old) in order.iter().enumerate() {
+            new_ids[old.index()] = Some(node_id(position));
+        }
+        let renumber =
+            |old: NodeId| new_ids[old.index()].expect("operands are reached before their users");
+        let nodes = order.iter().map(|old| {
+            let node = self.nodes[old.index()];
+            Node { op: renumber_operands(node.op, renumber), ..node }
+        });
+        let mut graph = Graph {
+            nodes: nodes.collect(),
+            names: order.iter().map(|old| self.names[old.index()].clone()).collect(),
+            outputs: outputs
+                .into_iter()
+                .map(|output| Output { node: renumber(output.node), ..output })
+                .collect(),
+            name: self.name,
+            axes: self.axes,
+            inputs: self.inputs,
+        };
+        make_names_unique(&mut graph);
+        graph
+    }
+
+    fn joined(&self, x: NodeId, y: NodeId) -> (DType, AxisSet) {
+        let (left, right) = (self.node(x), self.node(y));
+        assert_eq!(left.dtype, right.dtype, "operands of an operator have one type");
+        (left.dtype, left.axes | right.axes)
+    }
+
+    fn push(&mut self, op: Op, dtype: DType, axes: AxisSet) -> NodeId {
+        let next = node_id(self.nodes.len());
+        let node = *self.known.entry(Key::of(op, dtype)).or_insert(next);
+        if node == next {
+            self.nodes.push(Node { op, dtype, axes });
+            self.names.push(None);
+        }
+        node
+    }
+}
+
+fn node_id(position: usize) -> NodeId {
+    NodeId(u32::try_from(position).expect("a graph has fewer than 2^32 nodes"))
+}
+
+/// Operands before users, in the order in which the outputs first need them. No recursion: chains may be long.
+fn depth_first(nodes: &[Node], outputs: &[Output]) -> Vec<NodeId> {
+    let mut order = vec![];
+    let mut entered = vec![false; nodes.len()];
+    let mut stack: Vec<(NodeId, bool)> = vec![];
+    stack.extend(outputs.iter().rev().map(|output| (output.node, false)));
+    while let Some((node, operands_done)) = stack.pop() {
+        if operands_done {
+            order.push(node);
+        } else if !entered[node.index()] {
+            entered[node.index()] = true;
+            stack.push((node, true));
+            let operands: Vec<_> = nodes[node.index()].op.operands().collect();
+            let unseen = operands.into_iter().rev().filter(|operand| !entered[operand.index()]);
+            stack.extend(unseen.map(|operand| (operand, false)));
+        }
+    }
+    order
+}
+
+fn renumber_operands(op: Op, renumber: impl Fn(NodeId) -> NodeId) -> Op {
+    match op {
+        Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) => op,
+        Op::Unary(op, x) => Op::Unary(op, renumber(x)),
+        Op::Binary(op, x, y) => Op::Binary(op, renumber(x), renumber(y)),
+        Op::Compare(op, x, y) => Op::Compare(op, renumber(x), renumber(y)),
+        Op::Select(c, x, y) => Op::Select(renumber(c), renumber(x), renumber(y)),
+        Op::Cast(x) => Op::Cast(renumber(x)),
+        Op::Reduce(op, axes, x) => Op::Reduce(op, axes, renumber(x)),
+    }
+}
+
+/// `p`, `p_2`, `p_3`, ..: in node order, apart from the names of tensors and axes.
+fn make_names_unique(graph: &mut Graph) {
+    let tensors = graph.inputs.iter().chain(graph.outputs.iter().map(|output| &output.tensor));
+    let mut taken: BTreeSet<String> = tensors.map(|tensor| tensor.name.clone()).collect();
+    taken.extend(graph.axes.ids().map(|axis| graph.axes.name(axis).to_string()));
+    for name in graph.names.iter_mut().flatten() {
+        if !taken.insert(name.clone()) {
+            *name = free_name(name, &taken);
+            taken.insert(name.clone());
+        }
+    }
+}
+
+fn free_name(wanted: &str, taken: &BTreeSet<String>) -> String {
+    (2..)
+        .map(|number| format!("{wanted}_{number}"))
+        .find(|name| !taken.contains(name))
+        .expect("there are more numbers than names")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(name: &str, builder: &GraphBuilder, axes: &[AxisId], node: NodeId) -> Output {
+        let dtype = builder.node(node).dtype;
+        Output { tensor: Tensor { name: name.to_string(), dtype, axes: axes.to_vec() }, node }
+    }
+
+    #[test]
+    fn equal_operations_are_one_node_and_dead_ones_go() {
+        let mut builder = GraphBuilder::new("f");
+        let i = builder.axis("i");
+        let x = builder.input("x", DType::F32, &[i]);
+        let dead = builder.unary(UnaryOp::Exp, x);
+        assert_eq!(dead, builder.unary(UnaryOp::Exp, x));
+        let two = builder.binary(BinaryOp::Add, x, x);
+        let outputs = vec![output("y", &builder, &[i], two)];
+        let graph = builder.finish(outputs);
+        assert_eq!(graph.nodes.len(), 2);
+        assert_eq!(graph.node(NodeId(1)).op, Op::Binary(BinaryOp::Add, NodeId(0), NodeId(0)));
+    }
+
+    #[test]
+    fn the_order_of_calls_does_not_matter() {
+        let build = |swap: bool| {
+            let mut builder = GraphBuilder::new("f");
+            let i = builder.axis("i");
+            let x = builder.input("x", DType::F32, &[i]);
+            let mut parts = [UnaryOp::Exp, UnaryOp::Sin];
+            if swap {
+                parts.reverse();
+            }
+            for op in parts {
+                builder.unary(op, x);
+            }
+            let (e, s) = (builder.unary(UnaryOp::Exp, x), builder.unary(UnaryOp::Sin, x));
+            let sum = builder.binary(BinaryOp::Add, e, s);
+            builder.name(sum, "x");
+            let outputs = vec![output("y", &builder, &[i], sum)];
+            builder.finish(outputs)
+        };
+        assert_eq!(build(false), build(true));
+        assert_eq!(build(false).names.last(), Some(&Some("x_2".to_string())));
+    }
+
+    #[test]
+    fn a_literal_keeps_the_sign_of_zero() {
+        let mut builder = GraphBuilder::new("f");
+        assert_ne!(builder.literal(0.0, DType::F32), builder.literal(-0.0, DType::F32));
+        assert_eq!(builder.literal(1.0, DType::F32), builder.literal(1.0, DType::F32));
+    }
+}

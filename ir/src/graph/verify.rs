@@ -1,19 +1,236 @@
 //! The rules a graph obeys, and the binding of sizes.
+//!
+//! `verify` guards against our own faults (a rewrite that builds nonsense), so its messages are for developers; `bind`
+//! guards against the caller's sizes, so its messages are diagnostics.
+//! Invariant: after `bind` every extent is known, fits an `i32`, and every tensor has at most `TENSOR_BYTES_MAX` bytes.
 
-use super::Graph;
-use crate::base::Sizes;
+use super::{Graph, Node, NodeId, Op, Tensor};
+use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp, Sizes, UnaryOp};
 use crate::diag::Diagnostic;
+
+/// The largest tensor: what a 48-bit address space holds.
+const TENSOR_BYTES_MAX: u64 = 1 << 48;
+/// The largest extent: indices are `i32`.
+const EXTENT_MAX: u64 = i32::MAX as u64;
 
 /// Checks the invariants of a graph.
 ///
 /// # Errors
 /// One message for each broken rule.
 pub fn verify(graph: &Graph) -> Result<(), Vec<String>> {
-    let _ = graph;
-    todo!()
+    let mut faults = vec![];
+    if graph.names.len() != graph.nodes.len() {
+        faults.push("there is not one name slot per node".to_string());
+    }
+    for id in graph.ids() {
+        let bad = graph.node(id).op.operands().find(|operand| operand.0 >= id.0);
+        if let Some(operand) = bad {
+            faults.push(format!("node {} reads node {} that does not precede it", id.0, operand.0));
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    for id in graph.ids() {
+        if let Err(fault) = verify_node(graph, graph.node(id)) {
+            faults.push(format!("node {}: {fault}", id.0));
+        }
+    }
+    verify_outputs(graph, &mut faults);
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+fn verify_node(graph: &Graph, node: &Node) -> Result<(), String> {
+    let in_table = |axis: AxisId| axis.index() < graph.axes.len();
+    if !node.axes.iter().all(in_table) {
+        return Err("an axis is not in the table".to_string());
+    }
+    let (dtype, axes) = match node.op {
+        Op::Input(input) => {
+            let tensor = graph.inputs.get(input).ok_or("there is no such input")?;
+            (tensor.dtype, tensor.axes.iter().copied().collect())
+        }
+        Op::Literal(_) => (node.dtype, AxisSet::EMPTY),
+        Op::Index(axis) => (DType::I32, AxisSet::one(axis)),
+        Op::Len(axis) if in_table(axis) => (DType::I32, AxisSet::EMPTY),
+        Op::Len(_) => return Err("an axis is not in the table".to_string()),
+        Op::Unary(op, x) => {
+            let x = graph.node(x);
+            expect(
+                (op == UnaryOp::Not) == (x.dtype == DType::Bool),
+                "the operand has a wrong type",
+            )?;
+            (x.dtype, x.axes)
+        }
+        Op::Binary(op, x, y) => {
+            let (dtype, axes) = joined(graph, x, y)?;
+            let logical = matches!(op, BinaryOp::And | BinaryOp::Or);
+            expect(logical == (dtype == DType::Bool), "the operands have a wrong type")?;
+            (dtype, axes)
+        }
+        Op::Compare(_, x, y) => (DType::Bool, joined(graph, x, y)?.1),
+        Op::Select(c, x, y) => {
+            let (dtype, axes) = joined(graph, x, y)?;
+            let c = graph.node(c);
+            expect(c.dtype == DType::Bool, "the condition is no bool")?;
+            (dtype, axes | c.axes)
+        }
+        Op::Cast(x) => (node.dtype, graph.node(x).axes),
+        Op::Reduce(op, axes, x) => verify_reduce(op, axes, graph.node(x))?,
+    };
+    expect(dtype == node.dtype, &format!("its type is {}, not {dtype}", node.dtype))?;
+    expect(axes == node.axes, "its axes are not those of its operands")
+}
+
+fn verify_reduce(op: ReduceOp, axes: AxisSet, x: &Node) -> Result<(DType, AxisSet), String> {
+    expect(!axes.is_empty(), "it reduces no axis")?;
+    expect(x.axes.contains_all(axes), "it reduces an axis that its operand lacks")?;
+    let logical = matches!(op, ReduceOp::All | ReduceOp::Any);
+    expect(logical == (x.dtype == DType::Bool), "the operand has a wrong type")?;
+    let dtype = match op {
+        ReduceOp::Argmax | ReduceOp::Argmin => DType::I32,
+        ReduceOp::Sum | ReduceOp::Product | ReduceOp::Max | ReduceOp::Min => x.dtype,
+        ReduceOp::All | ReduceOp::Any => x.dtype,
+    };
+    Ok((dtype, x.axes - axes))
+}
+
+fn joined(graph: &Graph, x: NodeId, y: NodeId) -> Result<(DType, AxisSet), String> {
+    let (x, y) = (graph.node(x), graph.node(y));
+    expect(x.dtype == y.dtype, &format!("its operands are {} and {}", x.dtype, y.dtype))?;
+    Ok((x.dtype, x.axes | y.axes))
+}
+
+fn expect(holds: bool, fault: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(fault.to_string()) }
+}
+
+fn verify_outputs(graph: &Graph, faults: &mut Vec<String>) {
+    let mut reached = vec![false; graph.nodes.len()];
+    for output in &graph.outputs {
+        let Some(node) = graph.nodes.get(output.node.index()) else {
+            faults.push(format!("output {} is no node", output.tensor.name));
+            continue;
+        };
+        reached[output.node.index()] = true;
+        let axes: AxisSet = output.tensor.axes.iter().copied().collect();
+        if node.dtype != output.tensor.dtype || !axes.contains_all(node.axes) {
+            faults.push(format!("output {} does not fit its node", output.tensor.name));
+        }
+    }
+    for id in graph.ids().rev().filter(|_| !graph.nodes.is_empty()) {
+        if reached[id.index()] {
+            graph.node(id).op.operands().for_each(|operand| reached[operand.index()] = true);
+        } else {
+            faults.push(format!("node {} is needed by no output", id.0));
+        }
+    }
+    if graph.outputs.is_empty() {
+        faults.push("there is no output".to_string());
+    }
 }
 
 pub(super) fn bind(graph: &Graph, sizes: &Sizes) -> Result<Graph, Vec<Diagnostic>> {
-    let _ = (graph, sizes);
-    todo!()
+    let mut bound = graph.clone();
+    let mut faults = unknown_axes(graph, sizes);
+    for axis in graph.axes.ids() {
+        match sizes.get(graph.axes.name(axis)) {
+            None => faults.push(missing_axis(graph, axis)),
+            Some(&extent) if extent > EXTENT_MAX => faults.push(long_axis(graph, axis, extent)),
+            Some(&extent) => bound.axes.bind(axis, extent),
+        }
+    }
+    if faults.is_empty() {
+        faults = large_tensors(&bound);
+    }
+    if faults.is_empty() { Ok(bound) } else { Err(faults) }
+}
+
+fn valid_names(graph: &Graph) -> String {
+    graph.axes.names(graph.axes.ids())
+}
+
+fn unknown_axes(graph: &Graph, sizes: &Sizes) -> Vec<Diagnostic> {
+    sizes
+        .keys()
+        .filter(|name| graph.axes.find(name).is_none())
+        .map(|name| {
+            Diagnostic::new("TW0302", format!("kernel `{}` has no axis `{name}`", graph.name))
+                .found(format!("`{name}`"))
+                .expected(format!("one of {}", valid_names(graph)))
+        })
+        .collect()
+}
+
+fn missing_axis(graph: &Graph, axis: AxisId) -> Diagnostic {
+    let name = graph.axes.name(axis);
+    Diagnostic::new("TW0301", format!("kernel `{}` needs the extent of axis `{name}`", graph.name))
+        .expected(format!("an extent for each of {}", valid_names(graph)))
+        .help(format!("add `{name}=..`"))
+}
+
+fn long_axis(graph: &Graph, axis: AxisId, extent: u64) -> Diagnostic {
+    let name = graph.axes.name(axis);
+    Diagnostic::new("TW0304", format!("axis `{name}` is too long: indices are `i32`"))
+        .found(extent.to_string())
+        .expected(format!("at most {EXTENT_MAX}"))
+}
+
+fn large_tensors(graph: &Graph) -> Vec<Diagnostic> {
+    let tensors = graph.inputs.iter().chain(graph.outputs.iter().map(|output| &output.tensor));
+    tensors.filter_map(|tensor| large_tensor(graph, tensor)).collect()
+}
+
+fn large_tensor(graph: &Graph, tensor: &Tensor) -> Option<Diagnostic> {
+    // An axis of extent 0 makes the product 0 however long the others are.
+    let elements = graph.axes.volume(tensor.axes.iter().copied().collect());
+    let empty = tensor.axes.iter().any(|&axis| graph.axes.extent(axis) == 0);
+    let bytes = tensor.dtype.bytes_of(elements);
+    if empty || bytes <= TENSOR_BYTES_MAX {
+        return None;
+    }
+    let found = if elements == u64::MAX { "more".to_string() } else { format!("{bytes} bytes") };
+    let fault = Diagnostic::new("TW0303", format!("tensor `{}` is too large", tensor.name));
+    Some(fault.found(found).expected(format!("at most {TENSOR_BYTES_MAX} bytes")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{GraphBuilder, Output};
+    use super::*;
+
+    fn copy() -> Graph {
+        let mut builder = GraphBuilder::new("copy");
+        let (i, j) = (builder.axis("i"), builder.axis("j"));
+        let node = builder.input("x", DType::F32, &[i, j]);
+        let tensor = Tensor { name: "y".to_string(), dtype: DType::F32, axes: vec![i, j] };
+        builder.finish(vec![Output { tensor, node }])
+    }
+
+    fn codes(sizes: &[(&str, u64)]) -> Vec<&'static str> {
+        let sizes = sizes.iter().map(|&(name, extent)| (name.to_string(), extent)).collect();
+        let faults = copy().bind(&sizes).err().unwrap_or_default();
+        faults.iter().map(|fault| fault.code).collect()
+    }
+
+    #[test]
+    fn bind_reports_every_fault() {
+        assert_eq!(codes(&[("i", 3), ("j", 0)]), Vec::<&str>::new());
+        assert_eq!(codes(&[("i", 3), ("k", 1)]), ["TW0302", "TW0301"]);
+        assert_eq!(codes(&[("i", 1 << 30), ("j", 1 << 30)]), ["TW0303", "TW0303"]);
+        assert_eq!(codes(&[("i", 1 << 40), ("j", 1)]), ["TW0304"]);
+    }
+
+    #[test]
+    fn verify_sees_a_wrong_type_and_an_unused_node() {
+        let graph = copy();
+        assert_eq!(verify(&graph), Ok(()));
+        let mut wrong = graph.clone();
+        wrong.nodes[0].dtype = DType::F64;
+        assert_eq!(verify(&wrong).unwrap_err().len(), 2);
+        let mut unused = graph;
+        unused.nodes.push(unused.nodes[0]);
+        unused.names.push(None);
+        assert_eq!(verify(&unused).unwrap_err(), ["node 1 is needed by no output"]);
+    }
 }
