@@ -140,7 +140,7 @@ fn work(shared: &Shared, thread: usize) {
     }
 }
 
-fn drain(shared: &Shared, thread: usize, job: &Job) {
+fn drain(shared: &Shared, thread: usize, job: &(dyn Fn(usize, u64, u64) + Sync)) {
     let iterations = shared.iterations.load(Ordering::Relaxed);
     let chunk = shared.chunk.load(Ordering::Relaxed);
     loop {
