@@ -1,0 +1,78 @@
+//! Why a candidate has no answer: a stable word for the store, and the evidence for people.
+//!
+//! Invariant: a failure of the candidate (`timeout`, `crash`, `stray_write`) is told apart from one of the caller
+//! (`refused`) and one of the machine (`start`); only the first kind says anything about the candidate.
+
+use std::fmt;
+use std::time::Duration;
+use tilewright_ir::diag::Diagnostic;
+
+/// A session that did not give an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No answer within the deadline, counted from the doorbell; the child was killed.
+    TimedOut {
+        /// The deadline.
+        limit: Duration,
+    },
+    /// The child is gone.
+    Crashed {
+        /// The signal that ended it; 0 if it ended by itself.
+        signal: i32,
+        /// The signal's name, where it happened as the child reported it, and what the address is.
+        detail: String,
+    },
+    /// Bytes beside an output's elements have changed.
+    StrayWrite {
+        /// The argument whose surroundings were hit.
+        argument: usize,
+        /// Where, relative to the argument's first byte.
+        detail: String,
+    },
+    /// The artifact or the call cannot be run here: the caller's turn.
+    Refused {
+        /// What is wrong.
+        detail: String,
+    },
+    /// The machine does not let the runner start: the user's turn.
+    Start(Diagnostic),
+}
+
+impl Failure {
+    /// The stable word: `timeout`, `crash`, `stray_write`, `refused` or `start`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TimedOut { .. } => "timeout",
+            Self::Crashed { .. } => "crash",
+            Self::StrayWrite { .. } => "stray_write",
+            Self::Refused { .. } => "refused",
+            Self::Start(_) => "start",
+        }
+    }
+
+    /// Whether the failure is the candidate's own, so that running it elsewhere would tell the same.
+    pub fn blames_candidate(&self) -> bool {
+        matches!(self, Self::TimedOut { .. } | Self::Crashed { .. } | Self::StrayWrite { .. })
+    }
+
+    pub(crate) fn refused(detail: impl Into<String>) -> Self {
+        Self::Refused { detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut { limit } => write!(f, "no answer within {limit:?}"),
+            Self::Crashed { signal: 0, detail } => write!(f, "the candidate left: {detail}"),
+            Self::Crashed { detail, .. } => write!(f, "the candidate crashed: {detail}"),
+            Self::StrayWrite { argument, detail } => {
+                write!(f, "the candidate wrote outside argument {argument}: {detail}")
+            }
+            Self::Refused { detail } => write!(f, "cannot run this: {detail}"),
+            Self::Start(diagnostic) => write!(f, "{diagnostic}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
