@@ -6,12 +6,14 @@ mod axis;
 mod dtype;
 mod expr;
 mod hash;
+mod name;
 mod op;
 
 pub use axis::{Axis, AxisId, AxisSet, AxisTable, Sizes};
 pub use dtype::DType;
 pub use expr::{Expr, ExprRef, Literal, Visit};
 pub use hash::{StableHash, hash_text};
+pub use name::Namer;
 pub use op::{BinaryOp, CompareOp, ReduceOp, UnaryOp};
 
 /// Index of a buffer in its program's buffer list.

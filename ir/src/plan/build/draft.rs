@@ -1,0 +1,278 @@
+//! Decides the passes: which reductions share a traversal, how far an epilogue reaches, and what is stored.
+//!
+//! Reductions of one level over the same axes and stream are one pass. A reduction's stored value is the last
+//! element-wise node over the same axes that all its uses go through and whose other operands are at hand.
+//! Invariant: a draft only needs nodes stored by drafts of a smaller key, so sorting by key is a legal order.
+
+use super::facts::Facts;
+use crate::base::{AxisId, AxisSet, BinaryOp, UnaryOp};
+use crate::graph::{Graph, NodeId, Op};
+use std::collections::BTreeMap;
+
+/// The place of a draft in the order of passes: level, maps after reductions, first node.
+pub(super) type Key = (u32, bool, NodeId);
+
+/// A pass before its expressions exist.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) key: Key,
+    /// The axes of the results, in memory order.
+    pub(super) axes: Vec<AxisId>,
+    pub(super) stream: AxisSet,
+    /// The reductions; none for a map.
+    pub(super) states: Vec<NodeId>,
+    /// Positions of the graph's outputs that this pass stores.
+    pub(super) outputs: Vec<usize>,
+    /// Nodes that this pass stores if a later pass wants them.
+    pub(super) stored: Vec<NodeId>,
+    pub(super) optional: bool,
+}
+
+/// All drafts, sorted by key.
+pub(super) fn drafts(graph: &Graph, facts: &Facts) -> Vec<Draft> {
+    let mut drafts = reductions(graph, facts);
+    let group_of = group_of(&drafts);
+    let frontier = frontier(graph, &group_of);
+    for draft in &mut drafts {
+        extend(graph, facts, &frontier, &group_of, draft);
+    }
+    attach_outputs(graph, facts, &frontier, &mut drafts);
+    store_shared(graph, facts, &mut drafts);
+    drafts.sort_by_key(|draft| draft.key);
+    drafts
+}
+
+fn reductions(graph: &Graph, facts: &Facts) -> Vec<Draft> {
+    let mut groups: BTreeMap<(u32, AxisSet, AxisSet), Vec<NodeId>> = BTreeMap::new();
+    for node in graph.ids() {
+        if let Op::Reduce(_, stream, _) = graph.node(node).op {
+            let key = (facts.levels[node.index()], graph.node(node).axes, stream);
+            groups.entry(key).or_default().push(node);
+        }
+    }
+    let draft = |((level, axes, stream), states): ((u32, AxisSet, AxisSet), Vec<NodeId>)| Draft {
+        key: (level, false, states[0]),
+        axes: axes.iter().collect(),
+        stream,
+        states,
+        outputs: vec![],
+        stored: vec![],
+        optional: false,
+    };
+    let mut drafts: Vec<Draft> = groups.into_iter().map(draft).collect();
+    drafts.sort_by_key(|draft| draft.key);
+    drafts
+}
+
+/// The position of the draft that reduces a node.
+fn group_of(drafts: &[Draft]) -> BTreeMap<NodeId, usize> {
+    let states = |(group, draft): (usize, &Draft)| {
+        draft.states.iter().map(move |&state| (state, group)).collect::<Vec<_>>()
+    };
+    drafts.iter().enumerate().flat_map(states).collect()
+}
+
+/// For each node one more than the last group whose reduction it reads without another in between; 0 for none.
+fn frontier(graph: &Graph, group_of: &BTreeMap<NodeId, usize>) -> Vec<usize> {
+    let mut frontier = vec![0; graph.nodes.len()];
+    for node in graph.ids() {
+        frontier[node.index()] = match group_of.get(&node) {
+            Some(group) => group + 1,
+            None => {
+                let operands = graph.node(node).op.operands();
+                operands.map(|operand| frontier[operand.index()]).max().unwrap_or(0)
+            }
+        };
+    }
+    frontier
+}
+
+/// Finds the node that stands for each state outside of the pass: the end of its epilogue.
+fn extend(
+    graph: &Graph,
+    facts: &Facts,
+    frontier: &[usize],
+    group_of: &BTreeMap<NodeId, usize>,
+    draft: &mut Draft,
+) {
+    for &state in &draft.states {
+        let mut end = state;
+        while let Some(next) = facts.gate(end) {
+            let same_axes = graph.node(next).axes == graph.node(state).axes;
+            let at_hand = frontier[next.index()] <= group_of[&state] + 1;
+            if group_of.contains_key(&next) || !same_axes || !at_hand {
+                break;
+            }
+            end = next;
+        }
+        if !draft.stored.contains(&end) {
+            draft.stored.push(end);
+        }
+    }
+}
+
+/// Gives each output to the pass whose traversal ends in it, or to a map.
+fn attach_outputs(graph: &Graph, facts: &Facts, frontier: &[usize], drafts: &mut Vec<Draft>) {
+    let mut maps: BTreeMap<(u32, Vec<AxisId>), usize> = BTreeMap::new();
+    for (position, output) in graph.outputs.iter().enumerate() {
+        let axes: AxisSet = output.tensor.axes.iter().copied().collect();
+        let level = facts.levels[output.node.index()];
+        let home = frontier[output.node.index()].checked_sub(1).filter(|&group| {
+            let of_group: AxisSet = drafts[group].axes.iter().copied().collect();
+            of_group == axes && graph.node(output.node).axes == axes
+        });
+        let home = home.unwrap_or_else(|| {
+            *maps.entry((level, output.tensor.axes.clone())).or_insert_with(|| {
+                drafts.push(Draft {
+                    key: (level, true, output.node),
+                    axes: output.tensor.axes.clone(),
+                    stream: AxisSet::EMPTY,
+                    states: vec![],
+                    outputs: vec![],
+                    stored: vec![],
+                    optional: false,
+                });
+                drafts.len() - 1
+            })
+        });
+        let draft = &mut drafts[home];
+        if draft.outputs.is_empty() {
+            draft.axes.clone_from(&output.tensor.axes);
+        }
+        if draft.states.is_empty() {
+            draft.key.2 = draft.key.2.max(output.node);
+        }
+        draft.outputs.push(position);
+    }
+}
+
+/// Which passes evaluate a node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Uses {
+    None,
+    One(usize),
+    Many,
+}
+
+impl Uses {
+    fn join(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::None, uses) | (uses, Self::None) => uses,
+            (one, other) if one == other => one,
+            _ => Self::Many,
+        }
+    }
+}
+
+/// Adds optional maps for expensive values that would otherwise be evaluated more often than they have elements.
+fn store_shared(graph: &Graph, facts: &Facts, drafts: &mut Vec<Draft>) {
+    let heavy = heavy(graph);
+    let group_of = group_of(drafts);
+    let mut home: BTreeMap<NodeId, usize> = BTreeMap::new();
+    let mut writer: BTreeMap<usize, usize> = BTreeMap::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        draft.stored.iter().for_each(|&node| drop(home.entry(node).or_insert(index)));
+        draft.outputs.iter().for_each(|&output| drop(writer.insert(output, index)));
+    }
+    let mut uses = vec![Uses::None; graph.nodes.len()];
+    for node in graph.ids().rev() {
+        let by_outputs = facts.outputs[node.index()].iter().map(|output| Uses::One(writer[output]));
+        let by_users = facts.users[node.index()].iter().map(|user| match group_of.get(user) {
+            Some(&group) => Uses::One(group),
+            None => home.get(user).map_or(uses[user.index()], |&group| Uses::One(group)),
+        });
+        let all = by_outputs.chain(by_users).fold(Uses::None, Uses::join);
+        uses[node.index()] = all;
+        if !heavy[node.index()] || home.contains_key(&node) || !repeats(graph, node, all, drafts) {
+            continue;
+        }
+        let index = stored_by_output(graph, facts, node, &writer, drafts).unwrap_or_else(|| {
+            drafts.push(map(graph, facts, node));
+            drafts.len() - 1
+        });
+        if !drafts[index].optional {
+            drafts[index].stored.push(node);
+        }
+        home.insert(node, index);
+    }
+}
+
+/// Whether a node would be evaluated more than once for each of its elements.
+fn repeats(graph: &Graph, node: NodeId, uses: Uses, drafts: &[Draft]) -> bool {
+    match uses {
+        Uses::None => false,
+        Uses::Many => true,
+        Uses::One(index) => {
+            let axes: AxisSet = drafts[index].axes.iter().copied().collect();
+            axes | drafts[index].stream != graph.node(node).axes
+        }
+    }
+}
+
+/// The map that already stores the node as an output over the same axes.
+fn stored_by_output(
+    graph: &Graph,
+    facts: &Facts,
+    node: NodeId,
+    writer: &BTreeMap<usize, usize>,
+    drafts: &[Draft],
+) -> Option<usize> {
+    facts.outputs[node.index()].iter().map(|output| writer[output]).find(|&index| {
+        let axes: AxisSet = drafts[index].axes.iter().copied().collect();
+        drafts[index].states.is_empty() && axes == graph.node(node).axes
+    })
+}
+
+fn map(graph: &Graph, facts: &Facts, node: NodeId) -> Draft {
+    Draft {
+        key: (facts.levels[node.index()], true, node),
+        axes: graph.node(node).axes.iter().collect(),
+        stream: AxisSet::EMPTY,
+        states: vec![],
+        outputs: vec![],
+        stored: vec![node],
+        optional: true,
+    }
+}
+
+/// Nodes that end in an expensive operation over all their axes.
+fn heavy(graph: &Graph) -> Vec<bool> {
+    let mut heavy = vec![false; graph.nodes.len()];
+    for id in graph.ids() {
+        let node = graph.node(id);
+        let below = |operand: NodeId| {
+            heavy[operand.index()] && graph.node(operand).axes == node.axes
+        };
+        heavy[id.index()] = !node.axes.is_empty()
+            && !matches!(node.op, Op::Reduce(..))
+            && (expensive(node.op) || node.op.operands().any(below));
+    }
+    heavy
+}
+
+fn expensive(op: Op) -> bool {
+    match op {
+        Op::Unary(op, _) => is_expensive(op),
+        Op::Binary(op, ..) => matches!(op, BinaryOp::Div | BinaryOp::Pow),
+        Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) | Op::Compare(..) => false,
+        Op::Select(..) | Op::Cast(_) | Op::Reduce(..) => false,
+    }
+}
+
+/// Whether an operator costs much more than an addition.
+pub(crate) fn is_expensive(op: UnaryOp) -> bool {
+    match op {
+        UnaryOp::Recip
+        | UnaryOp::Exp
+        | UnaryOp::Exp2
+        | UnaryOp::Log
+        | UnaryOp::Log2
+        | UnaryOp::Sqrt
+        | UnaryOp::Rsqrt
+        | UnaryOp::Tanh
+        | UnaryOp::Erf
+        | UnaryOp::Sin
+        | UnaryOp::Cos => true,
+        UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Round | UnaryOp::Not => false,
+    }
+}

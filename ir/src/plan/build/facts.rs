@@ -1,0 +1,105 @@
+//! What the planner asks about a graph: users, reduction levels, and which node every use of a value goes through.
+//!
+//! A reduction's level is one more than the highest level below it, so reductions of one level never depend on
+//! each other. Invariant: every walk here is iterative; the cost is linear up to a logarithm.
+
+use crate::graph::{Graph, NodeId, Op};
+
+/// Facts about the nodes of a graph, by node index.
+pub(super) struct Facts {
+    /// The nodes that read a node.
+    pub(super) users: Vec<Vec<NodeId>>,
+    /// The highest reduction level in the cone of a node, itself included; 0 without reductions.
+    pub(super) levels: Vec<u32>,
+    /// The positions of the outputs that hold a node.
+    pub(super) outputs: Vec<Vec<usize>>,
+    dominators: Dominators,
+}
+
+impl Facts {
+    pub(super) fn new(graph: &Graph) -> Self {
+        let count = graph.nodes.len();
+        let mut users = vec![vec![]; count];
+        let mut levels = vec![0; count];
+        for node in graph.ids() {
+            let op = graph.node(node).op;
+            for operand in op.operands() {
+                if users[operand.index()].last() != Some(&node) {
+                    users[operand.index()].push(node);
+                }
+                levels[node.index()] = levels[node.index()].max(levels[operand.index()]);
+            }
+            if matches!(op, Op::Reduce(..)) {
+                levels[node.index()] += 1;
+            }
+        }
+        let mut outputs = vec![vec![]; count];
+        for (position, output) in graph.outputs.iter().enumerate() {
+            outputs[output.node.index()].push(position);
+        }
+        let dominators = Dominators::new(&users, &outputs);
+        Self { users, levels, outputs, dominators }
+    }
+
+    /// The next node that every use of `node` goes through, if there is one.
+    pub(super) fn gate(&self, node: NodeId) -> Option<NodeId> {
+        let parent = self.dominators.parent[node.index()];
+        (parent < self.users.len())
+            .then(|| NodeId(u32::try_from(parent).expect("node indices fit u32")))
+    }
+}
+
+/// The post-dominator tree of the use graph; index `count` is the exit that all outputs lead to.
+struct Dominators {
+    parent: Vec<usize>,
+    depth: Vec<u32>,
+    /// An ancestor farther up, so that a climb takes logarithmic time.
+    jump: Vec<usize>,
+}
+
+impl Dominators {
+    fn new(users: &[Vec<NodeId>], outputs: &[Vec<usize>]) -> Self {
+        let exit = users.len();
+        let mut tree = Self {
+            parent: vec![exit; exit + 1],
+            depth: vec![0; exit + 1],
+            jump: vec![exit; exit + 1],
+        };
+        for node in (0..exit).rev() {
+            let leaves = !outputs[node].is_empty() || users[node].is_empty();
+            let start = if leaves { Some(exit) } else { None };
+            let gate = users[node].iter().map(|user| user.index()).fold(start, |gate, user| {
+                Some(gate.map_or(user, |gate| tree.common_ancestor(gate, user)))
+            });
+            tree.hang(node, gate.unwrap_or(exit));
+        }
+        tree
+    }
+
+    fn hang(&mut self, node: usize, parent: usize) {
+        let far = self.jump[parent];
+        let step = self.depth[parent] - self.depth[far];
+        let next = self.depth[far] - self.depth[self.jump[far]];
+        self.parent[node] = parent;
+        self.depth[node] = self.depth[parent] + 1;
+        self.jump[node] = if step == next { self.jump[far] } else { parent };
+    }
+
+    fn common_ancestor(&self, mut low: usize, mut high: usize) -> usize {
+        if self.depth[low] < self.depth[high] {
+            std::mem::swap(&mut low, &mut high);
+        }
+        while self.depth[low] > self.depth[high] {
+            let far = self.jump[low];
+            low = if self.depth[far] >= self.depth[high] { far } else { self.parent[low] };
+        }
+        while low != high {
+            if self.jump[low] == self.jump[high] {
+                (low, high) = (self.parent[low], self.parent[high]);
+            } else {
+                (low, high) = (self.jump[low], self.jump[high]);
+            }
+        }
+        low
+    }
+}
