@@ -3,3 +3,8 @@
 pub mod ceiling;
 pub mod clock;
 pub mod launch;
+pub mod protocol;
+pub mod search;
+pub mod stats;
+pub mod store;
+pub mod tune;

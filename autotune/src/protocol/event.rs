@@ -1,0 +1,212 @@
+//! The events of a tuning run, in the order in which they occur.
+//!
+//! `start`, then `candidate` and `progress` in any number, then `result` as the last line. Invariant: a
+//! `candidate` with status `accepted` has passed the judge; no time is shown without a passed check.
+
+use super::{TargetName, TimeNs};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One line of `tune --json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// What is about to be tuned.
+    Start(Start),
+    /// One candidate has been judged.
+    Candidate(Candidate),
+    /// Where the run stands.
+    Progress(Progress),
+    /// What came of it; the last line.
+    Result(TuneResult),
+}
+
+impl Event {
+    /// The event as one line of JSON, without the line break.
+    pub fn to_line(&self) -> String {
+        serde_json::to_string(self).expect("events are maps with text keys")
+    }
+}
+
+/// What bounds the run. It ends at whichever comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Wall-clock seconds for everything: ceilings, baseline, search, finalists, confirmation.
+    pub seconds: f64,
+    /// The number of candidates, rejected ones included; `null` for no limit.
+    pub evaluations: Option<u64>,
+}
+
+/// The first event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// The kernel's name.
+    pub kernel: String,
+    /// The extent of each axis, in elements.
+    pub sizes: BTreeMap<String, u64>,
+    /// The machine.
+    pub target: TargetName,
+    /// How many combinations the choices span, before constraints.
+    pub space_combinations: f64,
+    /// What bounds the run.
+    pub budget: Budget,
+    /// The seed of the search.
+    pub seed: u64,
+    /// Floating-point operations that the semantics force in one call.
+    pub flops: f64,
+    /// Bytes of all arguments, each counted once.
+    pub bytes: f64,
+    /// The key of the task in the store: 32 hexadecimal digits.
+    pub task: String,
+}
+
+/// Why a schedule was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The untiled scalar baseline.
+    Naive,
+    /// A proposal of the search.
+    Search,
+    /// One of the best few, measured again in turns with the others.
+    Finalist,
+    /// The winner, measured again in a fresh process.
+    Winner,
+}
+
+impl Role {
+    /// The word in the format.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Naive => "naive",
+            Self::Search => "search",
+            Self::Finalist => "finalist",
+            Self::Winner => "winner",
+        }
+    }
+
+    /// The role of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Naive, Self::Search, Self::Finalist, Self::Winner]
+            .into_iter()
+            .find(|role| role.name() == word)
+    }
+}
+
+/// Whether a candidate's time counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It passed the judge and was timed.
+    Accepted,
+    /// It did not; see `reason`.
+    Rejected,
+}
+
+/// One judged candidate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The position in proposal order, from 0; the naive baseline has none.
+    pub index: Option<u64>,
+    /// Why it was tried.
+    pub role: Role,
+    /// The hash of the schedule text: 32 hexadecimal digits.
+    pub schedule: String,
+    /// Whether its time counts.
+    pub status: Status,
+    /// The class of the rejection: `wrong`, `crash`, `timeout`, `compile`, `illegal`, `nondeterministic`, `slow`, ...
+    pub reason: Option<String>,
+    /// The rejection in words: what was found, and where.
+    pub evidence: Option<String>,
+    /// The time; `null` when rejected before it was timed.
+    pub time_ns: Option<TimeNs>,
+    /// The largest error over all elements and cases, as a fraction of what is allowed.
+    pub worst_ratio: Option<f64>,
+    /// The best accepted median so far, in nanoseconds.
+    pub best_so_far_ns: Option<f64>,
+    /// Wall-clock seconds since the start of the run.
+    pub elapsed_seconds: f64,
+}
+
+/// What the run is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Measuring what the machine can do.
+    Ceilings,
+    /// Judging and timing the baseline.
+    Naive,
+    /// Searching.
+    Search,
+    /// Measuring the best few in turns.
+    Finalists,
+    /// Measuring the winner in a fresh process.
+    Confirm,
+}
+
+/// Where the run stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Candidates judged so far, rejected ones included.
+    pub evaluated: u64,
+    /// Of these, rejected.
+    pub rejected: u64,
+    /// The best accepted median so far, in nanoseconds.
+    pub best_so_far_ns: Option<f64>,
+    /// Wall-clock seconds since the start of the run.
+    pub elapsed_seconds: f64,
+}
+
+/// The winner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// The canonical text of the schedule.
+    pub schedule: String,
+    /// The time of one call.
+    pub time_ns: TimeNs,
+    /// 10^9 floating-point operations a second, of those that the semantics force.
+    pub gflops: f64,
+    /// 10^9 bytes a second, each argument counted once.
+    pub gbps: f64,
+    /// The time that the measured ceilings allow, divided by the median: 1 is the best possible. `null` without
+    /// ceilings.
+    pub fraction_of_peak: Option<f64>,
+    /// What limits the kernel at these sizes: `compute`, or the name of a memory level.
+    pub bound: Option<String>,
+}
+
+/// One setting in which a schedule differs from the default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleChange {
+    /// The name of the choice.
+    pub name: String,
+    /// The value in the default schedule; `null` if it is silent.
+    pub default: Option<String>,
+    /// The value in the winner; `null` if it is silent.
+    pub best: Option<String>,
+}
+
+/// The last line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TuneResult {
+    /// The kernel's name.
+    pub kernel: String,
+    /// The extent of each axis, in elements.
+    pub sizes: BTreeMap<String, u64>,
+    /// The machine.
+    pub target: TargetName,
+    /// The winner; `null` if no candidate was accepted.
+    pub best: Option<Best>,
+    /// The median time of one call of the naive loop nest, in nanoseconds; `null` if it could not be timed.
+    pub naive_ns: Option<f64>,
+    /// `naive_ns` divided by the winner's median.
+    pub speedup: Option<f64>,
+    /// Candidates judged, rejected ones included, the baseline not.
+    pub evaluated: u64,
+    /// Rejected candidates by reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// The winner's record in the store: 32 hexadecimal digits.
+    pub record: Option<String>,
+}

@@ -1,0 +1,40 @@
+//! The wire format: what `tune --json` prints, what the store exports, and what a device says about itself.
+//!
+//! It is the only stable format of the project. Every face (command line, MCP server, library) speaks it. Streams
+//! are NDJSON, one object a line; an event carries its name in `event`. Times are nanoseconds of one kernel call
+//! unless a name says otherwise; ages and points in time are seconds, points in time since the Unix epoch.
+//! Invariant: fields are added, never renamed, retyped or removed, within one `FORMAT_VERSION`.
+
+mod device;
+mod event;
+mod record;
+
+pub use device::{CeilingReport, DeviceReport, TargetName};
+pub use event::{
+    Best, Budget, Candidate, Event, Phase, Progress, Role, ScheduleChange, Start, Status,
+    TuneResult,
+};
+pub use record::{RecordRow, TaskRow};
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this format; it stands in every exported row.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The time of one kernel call, with a 95 % confidence interval of the median.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimeNs {
+    /// The median over the samples, in nanoseconds.
+    pub median: f64,
+    /// The lower end of the interval, in nanoseconds.
+    pub lo: f64,
+    /// The upper end of the interval, in nanoseconds.
+    pub hi: f64,
+}
+
+impl TimeNs {
+    /// Whether the two intervals overlap: neither is known to be faster.
+    pub fn ties_with(&self, other: &Self) -> bool {
+        self.lo <= other.hi && other.lo <= self.hi
+    }
+}

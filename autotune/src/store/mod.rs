@@ -1,0 +1,218 @@
+//! The store: every evaluation ever made, in one SQLite file.
+//!
+//! A row is committed before anything acts on it, so a process may be killed at any moment and nothing recorded is
+//! lost; several processes may write at once. Rows are only ever added. Not here: what a row means (`protocol`).
+//! Invariant: a task's key covers everything that the generated code was specialised to, so a schedule found for
+//! one task is never taken for another.
+
+mod path;
+mod rows;
+mod schema;
+mod task;
+
+pub use path::default_path;
+pub use rows::NewRecord;
+pub use task::Task;
+
+use crate::protocol::RecordRow;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use tilewright_ir::diag::Diagnostic;
+
+/// The file cannot be opened, created or written.
+pub const CANNOT_OPEN: &str = "TW0801";
+/// The file is not a store, or is damaged.
+pub const DAMAGED: &str = "TW0802";
+/// The file was written by a newer version.
+pub const NEWER: &str = "TW0803";
+/// Another process holds the file for longer than `BUSY_MILLISECONDS`.
+pub const BUSY: &str = "TW0804";
+/// Any other failure of a read or a write.
+pub const FAILED: &str = "TW0805";
+
+/// How long a write waits for another process.
+const BUSY_MILLISECONDS: u64 = 20_000;
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens or creates the store at a path; missing folders are created.
+    ///
+    /// # Errors
+    /// `TW0801` if the file cannot be opened or written, `TW0802` if it is no store or is damaged, `TW0803` if a
+    /// newer version wrote it, `TW0804` if another process holds it. The file is left as it is.
+    pub fn open(path: &Path) -> Result<Self, Diagnostic> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| path::cannot_open(path, &error))?;
+        }
+        let connection = Connection::open(path).map_err(|error| explain(path, &error))?;
+        Self::prepare(connection, path)
+    }
+
+    /// A store that lives as long as the value and touches no file.
+    ///
+    /// # Errors
+    /// `TW0805` if the machine has no memory left for it.
+    pub fn in_memory() -> Result<Self, Diagnostic> {
+        let path = Path::new(":memory:");
+        let connection = Connection::open_in_memory().map_err(|error| explain(path, &error))?;
+        Self::prepare(connection, path)
+    }
+
+    fn prepare(mut connection: Connection, path: &Path) -> Result<Self, Diagnostic> {
+        schema::prepare(&mut connection, path)?;
+        Ok(Self { connection, path: path.to_path_buf() })
+    }
+
+    /// The file; `:memory:` for one without.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Commits one evaluation and returns its record: the hash of the row. Recording an equal row again is no error
+    /// and adds nothing.
+    ///
+    /// # Errors
+    /// `TW0801`, `TW0804` or `TW0805` if the row could not be committed; then nothing of it is stored.
+    pub fn record(&mut self, task: &Task, record: &NewRecord) -> Result<String, Diagnostic> {
+        let path = self.path.clone();
+        self.write(task, record).map_err(|error| explain(&path, &error))
+    }
+
+    fn write(&mut self, task: &Task, record: &NewRecord) -> rusqlite::Result<String> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let id = rows::task_id(&transaction, task)?;
+        let hash = rows::insert(&transaction, id, task, record)?;
+        transaction.commit()?;
+        Ok(hash)
+    }
+
+    /// The fastest schedule known for a task. Rows of a confirmed winner go before all others; a schedule that was
+    /// ever rejected for its numbers or its behaviour (not for its speed) is out.
+    ///
+    /// # Errors
+    /// `TW0802` if a row cannot be read, `TW0805` on any other failure.
+    pub fn best(&self, task: &Task) -> Result<Option<RecordRow>, Diagnostic> {
+        Ok(self.fastest(task, 1)?.pop())
+    }
+
+    /// The fastest schedules known for a task, by the rule of `best`: at most `count`, each schedule once.
+    ///
+    /// # Errors
+    /// As `best`.
+    pub fn fastest(&self, task: &Task, count: usize) -> Result<Vec<RecordRow>, Diagnostic> {
+        rows::fastest(&self.connection, &task.key(), count)
+            .map_err(|error| explain(&self.path, &error))
+    }
+
+    /// How many evaluations of a task are stored.
+    ///
+    /// # Errors
+    /// `TW0805` if the store cannot be read.
+    pub fn count(&self, task: &Task) -> Result<u64, Diagnostic> {
+        rows::count(&self.connection, &task.key()).map_err(|error| explain(&self.path, &error))
+    }
+
+    /// All rows in the order in which they were committed; with a kernel's name, those of that kernel.
+    ///
+    /// # Errors
+    /// As `best`.
+    pub fn list(&self, kernel: Option<&str>) -> Result<Vec<RecordRow>, Diagnostic> {
+        let mut list = vec![];
+        rows::each(&self.connection, kernel, &mut |row| {
+            list.push(row);
+            Ok(())
+        })
+        .map_err(|error| explain(&self.path, &error))?;
+        Ok(list)
+    }
+
+    /// The row of a record, by the first digits of its hash.
+    ///
+    /// # Errors
+    /// As `best`; an ambiguous prefix finds the oldest row.
+    pub fn find(&self, record: &str) -> Result<Option<RecordRow>, Diagnostic> {
+        rows::find(&self.connection, record).map_err(|error| explain(&self.path, &error))
+    }
+
+    /// Writes all rows as NDJSON in the order in which they were committed, and returns how many.
+    ///
+    /// # Errors
+    /// As `best`; `TW0805` if the writer fails.
+    pub fn export(&self, writer: &mut dyn Write) -> Result<u64, Diagnostic> {
+        let mut count = 0;
+        let mut failure = None;
+        let read = rows::each(&self.connection, None, &mut |row| {
+            if let Err(error) = writeln!(writer, "{}", row.to_line()) {
+                failure = Some(error);
+                return Err(rusqlite::Error::InvalidQuery);
+            }
+            count += 1;
+            Ok(())
+        });
+        match (failure, read) {
+            (Some(error), _) => Err(Diagnostic::new(FAILED, format!("cannot export: {error}"))),
+            (None, Err(error)) => Err(explain(&self.path, &error)),
+            (None, Ok(())) => Ok(count),
+        }
+    }
+
+    /// Keeps the measured ceilings of a target and code generator, as a text of the caller's; replaces older ones.
+    ///
+    /// # Errors
+    /// As `record`.
+    pub fn put_ceilings(&mut self, key: &str, text: &str, created: u64) -> Result<(), Diagnostic> {
+        self.connection
+            .execute(
+                "INSERT OR REPLACE INTO ceilings(key, text, created) VALUES(?1, ?2, ?3)",
+                params![key, text, created.cast_signed()],
+            )
+            .map(|_| ())
+            .map_err(|error| explain(&self.path, &error))
+    }
+
+    /// The ceilings of a target and code generator, and when they were measured.
+    ///
+    /// # Errors
+    /// As `best`.
+    pub fn ceilings(&self, key: &str) -> Result<Option<(String, u64)>, Diagnostic> {
+        self.connection
+            .query_row("SELECT text, created FROM ceilings WHERE key = ?1", [key], |row| {
+                Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
+            })
+            .optional()
+            .map_err(|error| explain(&self.path, &error))
+    }
+}
+
+/// What a failure of SQLite means for the user.
+fn explain(path: &Path, error: &rusqlite::Error) -> Diagnostic {
+    use rusqlite::ErrorCode as Code;
+    let file = path.display();
+    match error.sqlite_error_code() {
+        Some(Code::NotADatabase | Code::DatabaseCorrupt) => damaged(path, &error.to_string()),
+        Some(Code::CannotOpen | Code::ReadOnly | Code::PermissionDenied) => {
+            path::cannot_open(path, error)
+        }
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
+            Diagnostic::new(BUSY, format!("another process holds the store {file}"))
+                .help("wait for it to finish, or use another store")
+        }
+        Some(Code::DiskFull) => Diagnostic::new(FAILED, format!("the disk of {file} is full"))
+            .help("make room and run again; everything recorded before is kept"),
+        _ => Diagnostic::new(FAILED, format!("the store {file} failed: {error}")),
+    }
+}
+
+/// The file is no store. It is never touched.
+fn damaged(path: &Path, why: &str) -> Diagnostic {
+    Diagnostic::new(DAMAGED, format!("{} is not a usable Tilewright store: {why}", path.display()))
+        .help("move the file away, or name another one; it has been left as it is")
+}

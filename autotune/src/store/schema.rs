@@ -1,0 +1,110 @@
+//! The tables, and the check that a file has them in a version that this program understands.
+
+use super::{BUSY_MILLISECONDS, NEWER, damaged, explain};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use std::path::Path;
+use std::time::Duration;
+use tilewright_ir::diag::Diagnostic;
+
+/// The version of the tables. A higher one in a file means that a newer program wrote it.
+const VERSION: i64 = 1;
+
+/// Statement lists that lead from version i to i + 1; the first makes an empty file a store.
+const MIGRATIONS: [&str; 1] = ["
+CREATE TABLE schema_version(version INTEGER NOT NULL);
+INSERT INTO schema_version(version) VALUES(0);
+CREATE TABLE tasks(
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    kernel TEXT NOT NULL,
+    kernel_hash TEXT NOT NULL,
+    form_hash TEXT NOT NULL,
+    sizes TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    target TEXT NOT NULL,
+    target_hash TEXT NOT NULL,
+    compiler TEXT NOT NULL
+);
+CREATE TABLE results(
+    id INTEGER PRIMARY KEY,
+    task INTEGER NOT NULL REFERENCES tasks(id),
+    record TEXT NOT NULL UNIQUE,
+    role TEXT NOT NULL,
+    schedule TEXT NOT NULL,
+    schedule_hash TEXT NOT NULL,
+    tile_hash TEXT,
+    accepted INTEGER NOT NULL,
+    reason TEXT,
+    evidence TEXT,
+    median_ns REAL,
+    lo_ns REAL,
+    hi_ns REAL,
+    samples_ns BLOB NOT NULL,
+    worst_ratio REAL,
+    seed INTEGER,
+    created INTEGER NOT NULL
+);
+CREATE INDEX results_by_task ON results(task, accepted, median_ns);
+CREATE TABLE ceilings(key TEXT PRIMARY KEY, text TEXT NOT NULL, created INTEGER NOT NULL);
+"];
+
+/// Checks the file, brings it to the current version, and sets how it is written.
+pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Diagnostic> {
+    let fail = |error: rusqlite::Error| explain(path, &error);
+    connection.busy_timeout(Duration::from_millis(BUSY_MILLISECONDS)).map_err(fail)?;
+    // Readers and one writer work at once, and a commit survives the end of the process.
+    connection.pragma_update(None, "journal_mode", "wal").map_err(fail)?;
+    connection.pragma_update(None, "synchronous", "normal").map_err(fail)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(fail)?;
+    let whole: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fail)?;
+    if whole != "ok" {
+        return Err(damaged(path, &whole));
+    }
+    migrate(connection, path)
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Diagnostic> {
+    let fail = |error: rusqlite::Error| explain(path, &error);
+    // One transaction holds the check and the change, so two processes that start at once agree.
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+    let found = version(&transaction).map_err(fail)?;
+    let Some(found) = found else {
+        return Err(damaged(path, "it is a database of another program"));
+    };
+    if found > VERSION {
+        return Err(Diagnostic::new(
+            NEWER,
+            format!("the store {} was written by a newer version of Tilewright", path.display()),
+        )
+        .found(format!("table version {found}"))
+        .expected(format!("at most {VERSION}"))
+        .help("use the newer program, or name another store; the file has been left as it is"));
+    }
+    for statements in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
+        transaction.execute_batch(statements).map_err(fail)?;
+    }
+    if found < VERSION {
+        transaction.execute("UPDATE schema_version SET version = ?1", [VERSION]).map_err(fail)?;
+    }
+    transaction.commit().map_err(fail)
+}
+
+/// The version of the tables: 0 for an empty file, `None` for the tables of another program.
+fn version(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        return Ok(Some(0));
+    }
+    let ours: i64 = connection.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE name IN ('schema_version', 'tasks', 'results')",
+        [],
+        |row| row.get(0),
+    )?;
+    if ours < 3 {
+        return Ok(None);
+    }
+    connection.query_row("SELECT version FROM schema_version", [], |row| row.get(0)).optional()
+}

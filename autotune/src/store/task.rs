@@ -1,0 +1,82 @@
+//! What identifies a task.
+
+use crate::protocol::{TargetName, TaskRow};
+use std::collections::BTreeMap;
+use tilewright_ir::base::{Sizes, StableHash, hash_text};
+use tilewright_ir::graph::{Graph, Tensor};
+use tilewright_ir::target::Target;
+
+/// A kernel at fixed sizes, in one algebraic form, on one machine, by one code generator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    row: TaskRow,
+}
+
+impl Task {
+    /// The task of a bound graph. `kernel` is the hash of the graph's canonical text, `form` that of the pass
+    /// program's, `compiler` what `Backend::version` says.
+    pub fn new(
+        graph: &Graph,
+        kernel: StableHash,
+        form: StableHash,
+        target: &Target,
+        compiler: &str,
+    ) -> Self {
+        let outputs = graph.outputs.iter().map(|output| &output.tensor);
+        let arguments =
+            graph.inputs.iter().chain(outputs).map(|tensor| argument(graph, tensor)).collect();
+        Self {
+            row: TaskRow {
+                kernel: graph.name.clone(),
+                kernel_hash: kernel.to_string(),
+                form_hash: form.to_string(),
+                sizes: sizes_of(graph),
+                arguments,
+                target: serde_json::to_string(target).expect("a target is plain data"),
+                target_hash: TargetName::new(target).hash,
+                compiler: compiler.to_string(),
+            },
+        }
+    }
+
+    /// The fields.
+    pub fn row(&self) -> &TaskRow {
+        &self.row
+    }
+
+    /// The key: a hash over everything that the generated code was specialised to. 32 hexadecimal digits.
+    pub fn key(&self) -> String {
+        let row = &self.row;
+        let sizes = serde_json::to_string(&row.sizes).expect("sizes are a map with text keys");
+        let parts = [
+            row.kernel_hash.as_str(),
+            &row.form_hash,
+            &sizes,
+            &row.arguments.join("; "),
+            &row.target_hash,
+            &row.compiler,
+        ];
+        hash_text("task", &parts.join("\n")).to_string()
+    }
+}
+
+impl From<TaskRow> for Task {
+    fn from(row: TaskRow) -> Self {
+        Self { row }
+    }
+}
+
+/// The bound extent of every axis, by name.
+pub(crate) fn sizes_of(graph: &Graph) -> Sizes {
+    graph
+        .axes
+        .ids()
+        .map(|axis| (graph.axes.name(axis).to_string(), graph.axes.extent(axis)))
+        .collect::<BTreeMap<_, _>>()
+}
+
+/// `A: f32[m, k] row-major`: type, axes and memory order.
+fn argument(graph: &Graph, tensor: &Tensor) -> String {
+    let axes = graph.axes.names(tensor.axes.iter().copied());
+    format!("{}: {}[{axes}] row-major", tensor.name, tensor.dtype)
+}

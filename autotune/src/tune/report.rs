@@ -1,0 +1,93 @@
+//! What a tuning run gives back.
+
+use crate::protocol::{Best, ScheduleChange, TargetName, TimeNs, TuneResult};
+use std::collections::BTreeMap;
+use tilewright_ir::base::Sizes;
+use tilewright_ir::schedule::Schedule;
+
+/// A schedule with its confirmed time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timed {
+    /// The schedule.
+    pub schedule: Schedule,
+    /// The time of one call.
+    pub time_ns: TimeNs,
+    /// The largest error over all elements and cases, as a fraction of what is allowed.
+    pub worst_ratio: f64,
+}
+
+/// What a tuning run found: all that the closing table says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TuneReport {
+    /// The kernel's name.
+    pub kernel: String,
+    /// The extent of each axis, in elements.
+    pub sizes: Sizes,
+    /// The machine.
+    pub target: TargetName,
+    /// The winner, measured again in a fresh process; `None` if no candidate was accepted.
+    pub best: Option<Timed>,
+    /// The naive loop nest; `None` if it was rejected or takes too long.
+    pub naive: Option<Timed>,
+    /// The settings in which the winner differs from the default schedule.
+    pub changes: Vec<ScheduleChange>,
+    /// Floating-point operations that the semantics force in one call.
+    pub flops: f64,
+    /// Bytes of all arguments, each counted once.
+    pub bytes: f64,
+    /// The time that the measured ceilings allow, divided by the winner's median.
+    pub fraction_of_peak: Option<f64>,
+    /// What limits the kernel at these sizes: `compute`, or the name of a memory level.
+    pub bound: Option<String>,
+    /// Candidates judged, rejected ones included, the baseline not.
+    pub evaluated: u64,
+    /// Rejected candidates by reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// The winner's record in the store.
+    pub record: Option<String>,
+    /// Wall-clock seconds of the run.
+    pub elapsed_seconds: f64,
+    /// Whether the caller stopped it.
+    pub stopped: bool,
+}
+
+impl TuneReport {
+    /// The winner's 10^9 floating-point operations a second.
+    pub fn gflops(&self) -> Option<f64> {
+        self.best.as_ref().map(|best| self.flops / best.time_ns.median)
+    }
+
+    /// The winner's 10^9 bytes a second, each argument counted once.
+    pub fn gbps(&self) -> Option<f64> {
+        self.best.as_ref().map(|best| self.bytes / best.time_ns.median)
+    }
+
+    /// How many times faster the winner is than the naive loop nest.
+    pub fn speedup(&self) -> Option<f64> {
+        let (naive, best) = (self.naive.as_ref()?, self.best.as_ref()?);
+        Some(naive.time_ns.median / best.time_ns.median)
+    }
+
+    /// The last line of `tune --json`.
+    pub fn result(&self) -> TuneResult {
+        let best = self.best.as_ref().map(|best| Best {
+            schedule: best.schedule.print(),
+            time_ns: best.time_ns,
+            gflops: self.flops / best.time_ns.median,
+            gbps: self.bytes / best.time_ns.median,
+            fraction_of_peak: self.fraction_of_peak,
+            bound: self.bound.clone(),
+        });
+        TuneResult {
+            kernel: self.kernel.clone(),
+            sizes: self.sizes.clone(),
+            target: self.target.clone(),
+            best,
+            naive_ns: self.naive.as_ref().map(|naive| naive.time_ns.median),
+            speedup: self.speedup(),
+            evaluated: self.evaluated,
+            rejected: self.rejected.clone(),
+            record: self.record.clone(),
+        }
+    }
+}
