@@ -31,6 +31,9 @@ pub struct Token {
     pub span: Span,
 }
 
+/// A longer text is refused; it also keeps every offset within 32 bits.
+const SOURCE_BYTES_MAX: usize = 1 << 20;
+
 /// Longest first, so that `<=` is not `<` and `=`.
 const SYMBOLS: [&str; 28] = [
     "->", "<=", ">=", "==", "!=", "&&", "||", "..", "{", "}", "(", ")", "[", "]", ",", ":", ";",
@@ -50,9 +53,9 @@ pub(super) fn continues_word(char: char) -> bool {
 /// Cuts a source into tokens; what is no token is reported and left out.
 pub fn lex(source: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Token> {
     let mut lexer = Lexer { source, position: 0, tokens: vec![], diagnostics };
-    if u32::try_from(source.len()).is_err() {
+    if source.len() > SOURCE_BYTES_MAX {
         lexer.diagnostics.push(
-            Diagnostic::new(code::TOO_LARGE, "the text is longer than 4 GiB")
+            Diagnostic::new(code::TOO_LARGE, "the text is longer than 1 MiB")
                 .help("split the program"),
         );
         lexer.position = source.len();

@@ -75,10 +75,10 @@ fn digits(text: &str) -> Result<Literal, String> {
             .ok_or_else(|| format!("`{name}` is no type of a number"))?,
     };
     let malformed = |_| format!("`{number}` is no number");
-    let value = match dtype {
-        DType::F32 => f64::from(number.parse::<f32>().map_err(malformed)?),
-        DType::F64 => number.parse().map_err(malformed)?,
-        _ => round(dtype, number.parse().map_err(malformed)?),
+    let value = if dtype == DType::F32 {
+        f64::from(number.parse::<f32>().map_err(malformed)?)
+    } else {
+        round(dtype, number.parse().map_err(malformed)?)
     };
     // Decimal digits never mean an infinity: a number beyond the type's range is a mistake.
     let finite = value.is_finite() && value.abs() <= dtype.max_finite();
@@ -89,13 +89,15 @@ fn digits(text: &str) -> Result<Literal, String> {
     }
 }
 
-/// Rounds to a float type narrower than `f64`; leaves integers alone.
+/// Rounds to a float type; leaves integers alone.
 fn round(dtype: DType, value: f64) -> f64 {
-    if dtype.is_float() && value.is_finite() {
-        let ulp = dtype.ulp(value);
-        (value / ulp).round_ties_even() * ulp
-    } else {
-        value
+    match dtype {
+        DType::F32 => f64::from(value as f32),
+        DType::F16 | DType::Bf16 if value.is_finite() => {
+            let ulp = dtype.ulp(value);
+            (value / ulp).round_ties_even() * ulp
+        }
+        _ => value,
     }
 }
 

@@ -6,8 +6,10 @@
 //! Invariant: after `verify`, accesses are in bounds, every output element is stored by exactly one grid iteration,
 //! and buffers are written before they are read.
 
+mod canonical;
 mod interp;
 mod parse;
+mod parse_body;
 mod print;
 mod verify;
 
@@ -87,7 +89,7 @@ pub struct Local {
 }
 
 /// How a back end may form the inner loops of one store, stage or yield. Never changes the meaning.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Micro {
     /// The register tile: elements of each axis computed together. An axis that is absent has 1.
     pub tile: Vec<(AxisId, u64)>,
@@ -173,7 +175,7 @@ pub struct For {
 }
 
 /// The grid of a phase.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grid {
     /// The axes and their steps, outermost first. Empty: one iteration.
     pub axes: Vec<(AxisId, u64)>,
@@ -209,6 +211,20 @@ pub struct TileProgram {
     pub choices: Vec<(String, String)>,
     /// The phases in order.
     pub phases: Vec<Phase>,
+}
+
+impl Default for Micro {
+    /// Scalar code, one element at a time.
+    fn default() -> Self {
+        Self { tile: vec![], vector: None, order: vec![], unroll: 1 }
+    }
+}
+
+impl Default for Grid {
+    /// One iteration on one thread.
+    fn default() -> Self {
+        Self { axes: vec![], threads: 1 }
+    }
 }
 
 impl ExprRef for TileProgram {

@@ -1,13 +1,274 @@
 //! The parser of the tile text.
+//!
+//!     tile NAME { extents m=512, ..  input A: f32[m, k]  output ..  device ..  choose NAME = VALUE  PHASE .. }
+//!     PHASE = phase NAME [threads(2)] { group BUFFER ..  grid [m by 64, ..] { STATEMENT .. } }
+//!     BUFFER = T: f32[m:64, n] [layout(panel(n:8))]            # m:64 holds one block, n the whole extent
+//!     STATEMENT = let z [: f32[m, n]] = EXPR  |  stage BUFFER = EXPR MICRO  |  store T = EXPR MICRO
+//!       | for k by 256, .. [carry c: f32[m, n] = 0 @group, ..] { STATEMENT ..  YIELD .. }
+//!     YIELD = yield c = EXPR MICRO  |  last c = EXPR           # one yield for each carry, after the statements
+//!     MICRO = [micro(m:6, n:8)] [vector(n)] [order(n, m)] [unroll(4)]
+//!
+//! A place is `@group` or `@out(C)`. Line ends mean nothing and `#` begins a comment. Names of axes, buffers and
+//! locals do not meet: a bare name in an expression is a local, `load A` a buffer, `index(m)` an axis.
+//! Invariant: buffers and locals are numbered in the order of their declaration.
 
-use super::TileProgram;
-use crate::diag::Diagnostic;
+use super::parse_body::Names;
+use super::{Buffer, Grid, Layout, Phase, Scope, Span as Held, TileProgram};
+use crate::base::{AxisId, AxisSet, AxisTable, BufferId};
+use crate::diag::{Diagnostic, Span};
+use crate::text::{Parsed, Parser, TokenKind, code, quote_name};
+use std::collections::BTreeSet;
 
 /// Parses a tile program. The result still has to be verified.
 ///
 /// # Errors
 /// Every fault that can be seen, with its place.
 pub fn parse(source: &str) -> Result<TileProgram, Vec<Diagnostic>> {
-    let _ = source;
-    todo!()
+    let mut reader = Reader { parser: Parser::new(source), names: Names::default(), loops: 0 };
+    let done = reader.program();
+    let program = done.ok().map(|()| reader.names.program);
+    reader.parser.finish(program)
+}
+
+pub(super) struct Reader {
+    pub(super) parser: Parser,
+    pub(super) names: Names,
+    /// Loops around the cursor.
+    pub(super) loops: u32,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        let program = TileProgram {
+            name: String::new(),
+            axes: AxisTable::new(),
+            buffers: vec![],
+            locals: vec![],
+            choices: vec![],
+            phases: vec![],
+        };
+        Self { program, buffers: Default::default(), locals: Default::default() }
+    }
+}
+
+const HEAD: [&str; 6] = ["extents", "input", "output", "device", "choose", "phase"];
+
+impl Reader {
+    fn program(&mut self) -> Parsed<()> {
+        self.parser.expect_word("tile")?;
+        self.names.program.name = self.parser.name()?.0;
+        self.parser.expect("{")?;
+        while !self.parser.at("}") && !self.parser.at_end() {
+            let before = self.parser.span();
+            if self.head_item().is_err() {
+                if self.parser.span() == before {
+                    self.parser.advance();
+                }
+                self.parser.recover(|parser| HEAD.iter().any(|word| parser.at_word(word)));
+            }
+        }
+        self.parser.expect("}")?;
+        if self.names.program.phases.is_empty() {
+            self.names.order_arguments();
+        }
+        if !self.parser.at_end() {
+            return Err(self.parser.unexpected("the end of the text"));
+        }
+        Ok(())
+    }
+
+    fn head_item(&mut self) -> Parsed<()> {
+        let phases_begun = !self.names.program.phases.is_empty();
+        if self.parser.accept_word("phase") {
+            if !phases_begun {
+                self.names.order_arguments();
+            }
+            return self.phase();
+        }
+        if phases_begun {
+            return Err(self.parser.unexpected("`phase` or `}`"));
+        }
+        if self.parser.accept_word("extents") {
+            return self.extents();
+        }
+        if self.parser.accept_word("choose") {
+            return self.choice();
+        }
+        let scopes =
+            [("input", Scope::Input), ("output", Scope::Output), ("device", Scope::Device)];
+        for (word, scope) in scopes {
+            if self.parser.accept_word(word) {
+                return self.buffer(scope).map(|_| ());
+            }
+        }
+        Err(self.parser.unexpected("`extents`, `input`, `output`, `device`, `choose` or `phase`"))
+    }
+
+    fn extents(&mut self) -> Parsed<()> {
+        loop {
+            let (name, span) = self.parser.name()?;
+            self.parser.expect("=")?;
+            let extent = self.parser.count()?;
+            let axes = &mut self.names.program.axes;
+            if axes.find(&name).is_some() {
+                self.duplicate("axis", &name, span);
+            } else if let Some(axis) = axes.intern(&name) {
+                axes.bind(axis, extent);
+            } else {
+                let message = format!("a program has at most {} axes", AxisSet::CAPACITY);
+                let fault = Diagnostic::new(code::TOO_LARGE, message).at(span);
+                self.parser.report(fault.help("merge axes that always occur together"));
+            }
+            if !self.parser.accept(",") {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn duplicate(&mut self, what: &str, name: &str, span: Span) {
+        let message = format!("the {what} {} is declared twice", quote_name(name));
+        self.parser.report(Diagnostic::new(code::DUPLICATE, message).at(span).help("rename one"));
+    }
+
+    fn choice(&mut self) -> Parsed<()> {
+        let name = self.choice_text()?;
+        self.parser.expect("=")?;
+        let value = if self.parser.accept("(") {
+            let words = self.parser.list(")", |parser| path(parser))?;
+            format!("({})", words.join(", "))
+        } else {
+            self.choice_text()?
+        };
+        self.names.program.choices.push((name, value));
+        Ok(())
+    }
+
+    fn choice_text(&mut self) -> Parsed<String> {
+        match &self.parser.peek().kind {
+            TokenKind::Text(text) => {
+                let text = text.clone();
+                self.parser.advance();
+                Ok(text)
+            }
+            TokenKind::Number(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                let text = text.clone();
+                self.parser.advance();
+                Ok(text)
+            }
+            _ => path(&mut self.parser),
+        }
+    }
+
+    /// Declares a buffer.
+    pub(super) fn buffer(&mut self, scope: Scope) -> Parsed<BufferId> {
+        let (name, span) = self.parser.name()?;
+        self.parser.expect(":")?;
+        let dtype = self.parser.dtype()?;
+        let mut axes = vec![];
+        let mut spans = vec![];
+        if self.parser.accept("[") {
+            let names = &self.names;
+            let list = self.parser.list("]", |parser| {
+                let axis = parser.axis(names)?;
+                let block = if parser.accept(":") { Some(parser.count()?) } else { None };
+                Ok((axis, block.map_or(Held::Whole, Held::Block)))
+            })?;
+            (axes, spans) = list.into_iter().unzip();
+        }
+        let layout = self.layout()?;
+        let buffer = Buffer { name: name.clone(), scope, dtype, axes, spans, layout };
+        match self.names.declare_buffer(buffer) {
+            Some(buffer) => Ok(buffer),
+            None => {
+                self.duplicate("buffer", &name, span);
+                Ok(self.names.buffers[&name])
+            }
+        }
+    }
+
+    fn layout(&mut self) -> Parsed<Layout> {
+        if !self.parser.at_attribute("layout") {
+            return Ok(Layout::Rows);
+        }
+        self.parser.advance();
+        self.parser.expect("(")?;
+        let layout = if self.parser.accept_word("rows") {
+            Layout::Rows
+        } else {
+            self.parser.expect_word("panel")?;
+            self.parser.expect("(")?;
+            let axis = self.parser.axis(&self.names)?;
+            self.parser.expect(":")?;
+            let width = self.parser.count()?;
+            self.parser.expect(")")?;
+            Layout::Panel { axis, width }
+        };
+        self.parser.expect(")")?;
+        Ok(layout)
+    }
+
+    fn phase(&mut self) -> Parsed<()> {
+        let (name, span) = self.parser.name()?;
+        if self.names.program.phases.iter().any(|phase| phase.name == name) {
+            self.duplicate("phase", &name, span);
+        }
+        // The phase is entered before its body, so that a fault in it does not hide that phases have begun.
+        let position = self.names.program.phases.len();
+        let grid = Grid { axes: vec![], threads: 1 };
+        self.names.program.phases.push(Phase { name, grid, group: vec![], body: vec![] });
+        if self.parser.at_attribute("threads") {
+            self.parser.advance();
+            self.parser.expect("(")?;
+            self.names.program.phases[position].grid.threads = self.parser.count()?;
+            self.parser.expect(")")?;
+        }
+        self.parser.expect("{")?;
+        while self.parser.accept_word("group") {
+            let buffer = self.buffer(Scope::Group)?;
+            self.names.program.phases[position].group.push(buffer);
+        }
+        self.parser.expect_word("grid")?;
+        self.names.program.phases[position].grid.axes = self.steps()?;
+        let body = self.body()?;
+        self.names.program.phases[position].body = body;
+        self.parser.expect("}")
+    }
+
+    /// ` m by 64, n by 8`, or nothing.
+    pub(super) fn steps(&mut self) -> Parsed<Vec<(AxisId, u64)>> {
+        let mut axes = vec![];
+        let mut seen = BTreeSet::new();
+        if self.parser.at("{") || self.parser.at_word("carry") {
+            return Ok(axes);
+        }
+        loop {
+            let span = self.parser.span();
+            let axis = self.parser.axis(&self.names)?;
+            self.parser.expect_word("by")?;
+            axes.push((axis, self.parser.count()?));
+            if !seen.insert(axis) {
+                let name = self.names.program.axes.name(axis).to_string();
+                self.duplicate("axis", &name, span);
+            }
+            if !self.parser.accept(",") {
+                return Ok(axes);
+            }
+        }
+    }
+}
+
+/// Words joined by dots.
+fn path(parser: &mut Parser) -> Parsed<String> {
+    let mut text = String::new();
+    loop {
+        let TokenKind::Word(word) = &parser.peek().kind else {
+            return Err(parser.unexpected("a word"));
+        };
+        text.push_str(word);
+        parser.advance();
+        if !parser.accept(".") {
+            return Ok(text);
+        }
+        text.push('.');
+    }
 }
