@@ -48,20 +48,60 @@ CREATE INDEX results_by_task ON results(task, accepted, median_ns);
 CREATE TABLE ceilings(key TEXT PRIMARY KEY, text TEXT NOT NULL, created INTEGER NOT NULL);
 "];
 
-/// Checks the file, brings it to the current version, and sets how it is written.
+/// Checks the file, brings it to the current version, and sets how it is written. A file that is no store, or a
+/// newer one, is only read.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Diagnostic> {
     let fail = |error: rusqlite::Error| explain(path, &error);
     connection.busy_timeout(Duration::from_millis(BUSY_MILLISECONDS)).map_err(fail)?;
-    // Readers and one writer work at once, and a commit survives the end of the process.
-    connection.pragma_update(None, "journal_mode", "wal").map_err(fail)?;
-    connection.pragma_update(None, "synchronous", "normal").map_err(fail)?;
-    connection.pragma_update(None, "foreign_keys", true).map_err(fail)?;
+    check_version(connection, path)?;
     let whole: String =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fail)?;
     if whole != "ok" {
         return Err(damaged(path, &whole));
     }
+    write_ahead(connection).map_err(fail)?;
+    connection.pragma_update(None, "synchronous", "normal").map_err(fail)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(fail)?;
     migrate(connection, path)
+}
+
+/// Readers and one writer work at once, and a commit survives the end of the process.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let mut attempt = 0;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            // Two processes that create one store may collide here, where SQLite does not wait by itself.
+            Err(error) if attempt < ATTEMPTS && is_busy(&error) => {
+                attempt += 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Attempts to switch a new file to write-ahead logging.
+const ATTEMPTS: u32 = 500;
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
+}
+
+/// The version of the tables in a file that this program may use.
+fn check_version(connection: &Connection, path: &Path) -> Result<i64, Diagnostic> {
+    let found = version(connection).map_err(|error| explain(path, &error))?;
+    let Some(found) = found else {
+        return Err(damaged(path, "it is a database of another program"));
+    };
+    if found <= VERSION {
+        return Ok(found);
+    }
+    let message = format!("the store {} was written by a newer Tilewright", path.display());
+    Err(Diagnostic::new(NEWER, message)
+        .found(format!("table version {found}"))
+        .expected(format!("at most {VERSION}"))
+        .help("use the newer program, or name another store; the file has been left as it is"))
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Diagnostic> {
@@ -69,19 +109,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Diagnostic> {
     // One transaction holds the check and the change, so two processes that start at once agree.
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-    let found = version(&transaction).map_err(fail)?;
-    let Some(found) = found else {
-        return Err(damaged(path, "it is a database of another program"));
-    };
-    if found > VERSION {
-        return Err(Diagnostic::new(
-            NEWER,
-            format!("the store {} was written by a newer version of Tilewright", path.display()),
-        )
-        .found(format!("table version {found}"))
-        .expected(format!("at most {VERSION}"))
-        .help("use the newer program, or name another store; the file has been left as it is"));
-    }
+    let found = check_version(&transaction, path)?;
     for statements in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
         transaction.execute_batch(statements).map_err(fail)?;
     }

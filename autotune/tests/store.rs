@@ -1,0 +1,246 @@
+//! The store keeps what it was given: across processes, kills, damage and versions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use tilewright_autotune::protocol::{RecordRow, Role, TaskRow, TimeNs};
+use tilewright_autotune::store::{CANNOT_OPEN, DAMAGED, NEWER, NewRecord, Store, Task};
+use tilewright_ir::base::hash_text;
+
+fn task(kernel: &str, m: u64) -> Task {
+    Task::from(TaskRow {
+        kernel: kernel.to_string(),
+        kernel_hash: hash_text("graph", kernel).to_string(),
+        form_hash: hash_text("plan", kernel).to_string(),
+        sizes: BTreeMap::from([("m".to_string(), m)]),
+        arguments: vec!["A: f32[m] row-major".to_string()],
+        target: "{}".to_string(),
+        target_hash: hash_text("target", "{}").to_string(),
+        compiler: "fake 1".to_string(),
+    })
+}
+
+fn record(schedule: &str, median: f64) -> NewRecord {
+    NewRecord {
+        role: Role::Search,
+        schedule: schedule.to_string(),
+        schedule_hash: hash_text("schedule", schedule).to_string(),
+        tile_hash: Some(hash_text("tile", schedule).to_string()),
+        reason: None,
+        evidence: None,
+        time_ns: Some(TimeNs { median, lo: median * 0.99, hi: median * 1.01 }),
+        samples_ns: vec![median / 3.0, median, 0.1 + 0.2],
+        worst_ratio: Some(0.25),
+        seed: Some((1 << 53) - 1),
+        created: 1_800_000_000,
+    }
+}
+
+fn rejected(schedule: &str, reason: &str) -> NewRecord {
+    let evidence = Some("element [0, 3] is NaN".to_string());
+    let reason = Some(reason.to_string());
+    NewRecord { reason, evidence, time_ns: None, samples_ns: vec![], ..record(schedule, 1.0) }
+}
+
+fn code_of(path: &Path) -> &'static str {
+    Store::open(path).expect_err("the file is unusable").code
+}
+
+#[test]
+fn rows_come_back_as_they_went_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/folder/store.sqlite");
+    let mut store = Store::open(&path).unwrap();
+    let task = task("matmul", 64);
+    let hash = store.record(&task, &record("a", 7.25)).unwrap();
+    assert_eq!(store.record(&task, &record("a", 7.25)).unwrap(), hash, "an equal row is one row");
+    store.record(&task, &rejected("b", "wrong")).unwrap();
+    drop(store);
+
+    let store = Store::open(&path).unwrap();
+    let rows = store.list(None).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(store.count(&task).unwrap(), 2);
+    assert_eq!(rows[0].record, hash);
+    assert_eq!(rows[0].samples_ns, record("a", 7.25).samples_ns);
+    assert_eq!(rows[0].seed, Some((1 << 53) - 1));
+    assert_eq!(rows[0].task, *task.row());
+    assert_eq!(rows[1].reason.as_deref(), Some("wrong"));
+    assert_eq!(store.find(&hash[..8]).unwrap().as_ref(), Some(&rows[0]));
+    assert_eq!(store.find("xyz").unwrap(), None);
+}
+
+#[test]
+fn the_export_is_one_readable_object_a_line() {
+    let mut store = Store::in_memory().unwrap();
+    store.record(&task("matmul", 64), &record("line one\nline two", 7.0)).unwrap();
+    store.record(&task("softmax", 64), &rejected("c", "crash")).unwrap();
+    let mut bytes = vec![];
+    assert_eq!(store.export(&mut bytes).unwrap(), 2);
+    let text = String::from_utf8(bytes).unwrap();
+    let rows: Vec<RecordRow> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows, store.list(None).unwrap());
+    assert_eq!(store.list(Some("softmax")).unwrap(), rows[1..]);
+}
+
+#[test]
+fn the_best_is_confirmed_if_possible_and_never_quarantined() {
+    let mut store = Store::in_memory().unwrap();
+    let task = task("matmul", 64);
+    let best = |store: &Store| store.best(&task).unwrap().map(|row| row.schedule);
+    assert_eq!(best(&store), None);
+    for (schedule, median) in [("slower", 9.0), ("fast", 3.0), ("middle", 5.0)] {
+        store.record(&task, &record(schedule, median)).unwrap();
+    }
+    store.record(&task, &NewRecord { role: Role::Naive, ..record("naive", 1.0) }).unwrap();
+    assert_eq!(best(&store).as_deref(), Some("fast"));
+    store.record(&task, &rejected("fast", "slow")).unwrap();
+    assert_eq!(best(&store).as_deref(), Some("fast"), "slow once says nothing about the numbers");
+    store.record(&task, &rejected("fast", "wrong")).unwrap();
+    assert_eq!(best(&store).as_deref(), Some("middle"));
+    store.record(&task, &NewRecord { role: Role::Winner, ..record("slower", 8.0) }).unwrap();
+    assert_eq!(best(&store).as_deref(), Some("slower"), "a confirmed time goes first");
+    let fastest = store.fastest(&task, 9).unwrap();
+    assert_eq!(fastest.len(), 2, "each schedule once");
+}
+
+#[test]
+fn every_field_that_the_code_depends_on_is_in_the_key() {
+    let base = task("matmul", 64);
+    let mut keys = BTreeSet::from([base.key(), task("matmul", 65).key(), task("other", 64).key()]);
+    let changes: [fn(&mut TaskRow); 4] = [
+        |row| row.form_hash.push('0'),
+        |row| row.arguments[0] = "A: f32[m] column-major".to_string(),
+        |row| row.target_hash.push('0'),
+        |row| row.compiler = "fake 2".to_string(),
+    ];
+    for change in changes {
+        let mut row = base.row().clone();
+        change(&mut row);
+        keys.insert(Task::from(row).key());
+    }
+    assert_eq!(keys.len(), 7);
+    let renamed = TaskRow { kernel: "renamed".to_string(), ..base.row().clone() };
+    assert_eq!(Task::from(renamed).key(), base.key());
+}
+
+#[test]
+fn unusable_files_are_named_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+
+    std::fs::write(file("garbage"), vec![0x5a; 9000]).unwrap();
+    assert_eq!(code_of(&file("garbage")), DAMAGED);
+    assert_eq!(std::fs::read(file("garbage")).unwrap(), vec![0x5a; 9000]);
+
+    assert_eq!(code_of(folder.path()), CANNOT_OPEN);
+    assert_eq!(code_of(&file("garbage").join("store.sqlite")), CANNOT_OPEN);
+
+    let other = rusqlite::Connection::open(file("other")).unwrap();
+    other.execute_batch("CREATE TABLE photographs(id)").unwrap();
+    drop(other);
+    let before = std::fs::read(file("other")).unwrap();
+    assert_eq!(code_of(&file("other")), DAMAGED);
+    assert_eq!(std::fs::read(file("other")).unwrap(), before);
+
+    drop(Store::open(&file("newer")).unwrap());
+    let newer = rusqlite::Connection::open(file("newer")).unwrap();
+    newer.execute("UPDATE schema_version SET version = 99", []).unwrap();
+    drop(newer);
+    assert_eq!(code_of(&file("newer")), NEWER);
+}
+
+#[test]
+fn a_damaged_store_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.sqlite");
+    let mut store = Store::open(&path).unwrap();
+    for i in 0..200 {
+        store.record(&task("matmul", 64), &record(&format!("schedule {i}"), 5.0)).unwrap();
+    }
+    drop(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.len() > 40_000, "the rows are in the file, {} bytes", bytes.len());
+    bytes.truncate(20_000);
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(code_of(&path), DAMAGED);
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+}
+
+/// Set for a child process of these tests: the store to write to.
+const WRITER: &str = "TILEWRIGHT_TEST_WRITER";
+
+/// Not a test of its own: the writer that the tests below start as a process. It prints each record it has
+/// committed.
+#[test]
+fn writer_process() {
+    let Ok(words) = std::env::var(WRITER) else { return };
+    let (path, rest) = words.split_once('|').unwrap();
+    let (name, count) = rest.split_once('|').unwrap();
+    let mut store = Store::open(Path::new(path)).unwrap();
+    for i in 0..count.parse::<u64>().unwrap() {
+        let row = record(&format!("{name} {i}"), 5.0 + i as f64);
+        let hash = store.record(&task("matmul", i % 3), &row).unwrap();
+        // The harness captures print!, not what is written to the stream itself.
+        writeln!(std::io::stdout(), "record {hash}").unwrap();
+    }
+}
+
+fn start_writer(path: &Path, name: &str, count: u64) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "writer_process", "--nocapture"])
+        .env(WRITER, format!("{}|{name}|{count}", path.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn committed(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines
+        .map_while(Result::ok)
+        .filter_map(|line| line.split_once("record ").map(|(_, hash)| hash.to_string()))
+}
+
+#[test]
+fn two_processes_write_to_one_new_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.sqlite");
+    let mut writers: Vec<Child> =
+        ["one", "two", "three"].iter().map(|name| start_writer(&path, name, 100)).collect();
+    let mut printed = BTreeSet::new();
+    for writer in &mut writers {
+        printed.extend(committed(writer));
+        assert!(writer.wait().unwrap().success());
+    }
+    let stored: BTreeSet<String> =
+        Store::open(&path).unwrap().list(None).unwrap().into_iter().map(|row| row.record).collect();
+    assert_eq!(printed.len(), 300);
+    assert_eq!(stored, printed);
+}
+
+#[test]
+fn a_killed_writer_loses_nothing_that_it_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.sqlite");
+    let mut printed: BTreeSet<String> = BTreeSet::new();
+    for (round, rows) in [1, 7, 40, 3, 90].into_iter().enumerate() {
+        let mut writer = start_writer(&path, &format!("round {round}"), 1_000_000);
+        let mut lines = committed(&mut writer);
+        printed.extend(lines.by_ref().take(rows));
+        // SIGKILL: the process gets no chance to close anything.
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        printed.extend(lines);
+        let store = Store::open(&path).unwrap();
+        let stored: BTreeSet<String> =
+            store.list(None).unwrap().into_iter().map(|row| row.record).collect();
+        assert!(printed.is_subset(&stored), "round {round}");
+        // The row in flight may have been committed and not printed.
+        assert!(stored.len() <= printed.len() + round + 1, "round {round}");
+    }
+    assert!(printed.len() >= 141);
+}
