@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 const RESERVED: [&str; 40] = [
     "and", "as", "axis", "body", "by", "carry", "cast", "choose", "false", "for", "grid", "group",
     "if", "in", "index", "inf", "kernel", "last", "len", "let", "load", "mma", "nan", "next",
-    "none", "optional", "or", "out", "pass", "phase", "plan", "reduce", "result", "select", "stage",
-    "state", "store", "tile", "true", "where",
+    "none", "optional", "or", "out", "pass", "phase", "plan", "reduce", "result", "select",
+    "stage", "state", "store", "tile", "true", "where",
 ];
 
 /// Hands out names that are unique in one program.

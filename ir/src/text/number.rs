@@ -81,8 +81,7 @@ fn digits(text: &str) -> Result<Literal, String> {
         round(dtype, number.parse().map_err(malformed)?)
     };
     // Decimal digits never mean an infinity: a number beyond the type's range is a mistake.
-    let finite = value.is_finite() && value.abs() <= dtype.max_finite();
-    if finite {
+    if value.is_finite() {
         Ok(Literal { value, dtype })
     } else {
         Err(format!("{dtype} does not reach so far"))

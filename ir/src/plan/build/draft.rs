@@ -240,9 +240,8 @@ fn heavy(graph: &Graph) -> Vec<bool> {
     let mut heavy = vec![false; graph.nodes.len()];
     for id in graph.ids() {
         let node = graph.node(id);
-        let below = |operand: NodeId| {
-            heavy[operand.index()] && graph.node(operand).axes == node.axes
-        };
+        let below =
+            |operand: NodeId| heavy[operand.index()] && graph.node(operand).axes == node.axes;
         heavy[id.index()] = !node.axes.is_empty()
             && !matches!(node.op, Op::Reduce(..))
             && (expensive(node.op) || node.op.operands().any(below));

@@ -119,18 +119,16 @@ impl<'a> Writer<'a> {
             optional: draft.optional,
         });
         let values = &self.program.values;
-        let readable = |target: &(NodeId, BufferId)| {
-            values[target.1.index()].kind == ValueKind::Intermediate
-        };
+        let readable =
+            |target: &(NodeId, BufferId)| values[target.1.index()].kind == ValueKind::Intermediate;
         self.buffers.extend(targets.into_iter().filter(readable));
     }
 
     /// The nodes a pass stores and where: outputs first, then new intermediates.
     fn targets(&mut self, draft: &Draft) -> Vec<(NodeId, BufferId)> {
         let inputs = self.graph.inputs.len();
-        let output = |&position: &usize| {
-            (self.graph.outputs[position].node, buffer_id(inputs + position))
-        };
+        let output =
+            |&position: &usize| (self.graph.outputs[position].node, buffer_id(inputs + position));
         let mut targets: Vec<_> = draft.outputs.iter().map(output).collect();
         for &node in &draft.stored {
             let name = self.value_name(draft, node);
@@ -168,7 +166,8 @@ impl<'a> Writer<'a> {
             .collect();
         let roots: Vec<NodeId> = reductions.iter().map(|reduction| reduction.1).collect();
         let buffers = &self.buffers;
-        let (lets, bodies) = self.trees.build(&roots, |node| buffers.get(&node).map(|&b| Expr::Load(b)));
+        let (lets, bodies) =
+            self.trees.build(&roots, |node| buffers.get(&node).map(|&b| Expr::Load(b)));
         let state = |((&node, (op, operand)), body): ((&NodeId, &(ReduceOp, NodeId)), Expr)| {
             let dtype = self.graph.node(node).dtype;
             let keeps = op.fold().is_none() || self.graph.node(*operand).dtype == dtype;
