@@ -8,6 +8,8 @@
 
 mod canonical;
 mod interp;
+mod interp_scalar;
+mod interp_tile;
 mod parse;
 mod parse_body;
 mod print;
