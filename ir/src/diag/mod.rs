@@ -3,6 +3,11 @@
 //! Invariant: a pass reports every fault it can see, not the first; a message never names only an internal stage;
 //! codes are never reused (the table is `code::ALL`).
 
+pub mod code;
+mod render;
+
+pub use render::{to_json, to_text};
+
 use std::fmt;
 
 /// A byte range of a source text.

@@ -1,0 +1,54 @@
+//! The table of diagnostic codes.
+//!
+//! Invariant: a code is never reused or renumbered; each has a row here and a test that shows it. The hundreds tell the
+//! level: 01 syntax, 02 names, axes and types, 03 sizes, 04 schedules, 05 plan and tile texts, 06 calls and run time.
+
+/// Every code with its meaning in one line, in order.
+pub const ALL: &[(&str, &str)] = &[
+    ("TW0101", "a character or symbol that no kernel text has"),
+    ("TW0102", "something else must stand here"),
+    ("TW0103", "a malformed number"),
+    ("TW0104", "an expression nests too deep or is too long"),
+    ("TW0105", "a bracket or body is not closed"),
+    ("TW0106", "a body without a result, or a value that is not used"),
+    ("TW0107", "a file that is no text, or too long"),
+    ("TW0109", "comparisons in a chain"),
+    ("TW0201", "an unknown name"),
+    ("TW0202", "a name that is already taken"),
+    ("TW0203", "a call with a wrong number of arguments or axes"),
+    ("TW0204", "an unknown element type"),
+    ("TW0205", "an operation that does not take these types"),
+    ("TW0206", "a number that its type does not hold"),
+    ("TW0207", "a reduction over an axis that the value does not have"),
+    ("TW0208", "an axis of the result that the output does not have"),
+    ("TW0209", "a function that calls itself"),
+    ("TW0210", "a name used as what it is not"),
+    ("TW0211", "a wrong number of results"),
+    ("TW0212", "a tensor with the same axis twice"),
+    ("TW0213", "more axes than a kernel may have"),
+    ("TW0214", "a kernel that is too large once its functions are inlined"),
+    ("TW0215", "an unknown or faulty attribute"),
+    ("TW0299", "a part of the language that is not supported yet"),
+    ("TW0301", "the extent of an axis is missing"),
+    ("TW0302", "an extent for an axis that the kernel does not have"),
+    ("TW0303", "a tensor that is too large"),
+    ("TW0304", "an axis that is too long"),
+    ("TW0305", "an extent outside of what the kernel allows"),
+    ("TW0306", "a size set without its kernel"),
+    ("TW0307", "a size set or extent that is given twice"),
+];
+
+/// The meaning of a code.
+pub fn meaning(code: &str) -> Option<&'static str> {
+    ALL.iter().find(|(known, _)| *known == code).map(|(_, meaning)| *meaning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn codes_are_in_order_and_unique() {
+        assert!(ALL.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+}
