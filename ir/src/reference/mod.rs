@@ -1,4 +1,27 @@
 //! The reference: what a kernel's numbers are, in f64 (double-double for f64 kernels), each with its allowance.
+//!
+//! `evaluate` runs a bound graph by the rules of the error bound (`rules`), `compare` judges a result by it, `draw`
+//! makes the inputs, `shuffle` a fresh case from an old one. An allowance is 0 where every honest computation gets
+//! the value exactly and infinite where the element hangs on a comparison that rounding may decide.
+//! Invariant: the numbers depend on graph and inputs alone, to the bit, whatever the threads and the chunks.
+
+mod chunk;
+mod contract;
+mod execute;
+mod inputs;
+mod judge;
+mod program;
+mod real;
+mod reduce;
+mod rows;
+mod rules;
+mod shuffle;
+mod tensor;
+
+pub use inputs::{Family, draw, integers_are_exact};
+pub use judge::{UNDECIDED_MAX, Verdict, Wrong, compare, compare_exact};
+pub use shuffle::{permutable_axes, permute, shuffle};
+pub use tensor::{half_ulp, integer_range, round_to, wrap_integer};
 
 use crate::base::DType;
 use crate::graph::Graph;
@@ -15,20 +38,28 @@ pub struct HostTensor {
 }
 
 /// One output of the reference: element values and how far an honest result may be from them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expected {
     /// The values, row-major (the high part for f64 kernels).
     pub values: Vec<f64>,
     /// The low parts of the values; empty unless the kernel is judged in double-double.
     pub low: Vec<f64>,
-    /// The allowances e, without the half ulp of the output's type.
+    /// The allowances e, without the half ulp of the output's type; infinite where the element is undecided.
     pub allowances: Vec<f64>,
     /// Elements whose comparison sides are closer than their allowances.
     pub undecided: u64,
 }
 
-/// Evaluates a bound graph: one `Expected` for each output.
+/// Evaluates a bound graph: one `Expected` for each output. `inputs` are in signature order and have the types and
+/// shapes of the graph's input tensors.
+///
+/// # Panics
+/// When an extent is not bound or an input has another shape than its tensor.
 pub fn evaluate(graph: &Graph, inputs: &[HostTensor]) -> Vec<Expected> {
-    let _ = (graph, inputs);
-    todo!()
+    assert_eq!(graph.inputs.len(), inputs.len(), "one host tensor per input");
+    for (tensor, data) in graph.inputs.iter().zip(inputs) {
+        let shape: Vec<u64> = tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
+        assert_eq!((tensor.dtype, &shape), (data.dtype, &data.shape), "input `{}`", tensor.name);
+    }
+    execute::evaluate::<f64>(graph, inputs)
 }

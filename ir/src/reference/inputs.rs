@@ -1,0 +1,205 @@
+//! Seeded inputs: families of numbers that show different faults.
+//!
+//! Zero-mean data shows lost precision, one-signed data bias, wide integers every lost bit, equal terms the drift of
+//! long chains, mixed magnitudes lost small terms, special values lost rules.
+//! Invariant: graph, family and seed give the same bytes on every machine.
+
+use super::HostTensor;
+use super::tensor::{integer_range, power_of_two};
+use crate::base::{AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
+use crate::graph::{Graph, Op, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+/// A family of inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// Standard normal.
+    Normal,
+    /// One sign: uniform in [0, 1].
+    Uniform,
+    /// Integers as wide as the types hold exactly through the longest reduction.
+    Integers,
+    /// Every element of a tensor is the same number.
+    Equal,
+    /// Magnitudes over many powers of two.
+    Wide,
+    /// Normal with NaN, infinities, zeros of both signs and subnormals sprinkled in.
+    Specials,
+}
+
+impl Family {
+    /// Every family.
+    pub const ALL: &'static [Self] =
+        &[Self::Normal, Self::Uniform, Self::Integers, Self::Equal, Self::Wide, Self::Specials];
+
+    /// The name in reports and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Uniform => "uniform",
+            Self::Integers => "integers",
+            Self::Equal => "equal",
+            Self::Wide => "wide",
+            Self::Specials => "specials",
+        }
+    }
+
+    /// The family of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|family| family.name() == name)
+    }
+}
+
+/// Draws the inputs of a bound graph, in signature order.
+pub fn draw(graph: &Graph, family: Family, seed: u64) -> Vec<HostTensor> {
+    let magnitudes = integer_magnitudes(graph, seed);
+    let tensors = graph.inputs.iter().enumerate();
+    tensors
+        .map(|(position, tensor)| {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            random.set_stream(position as u64 * 16 + family as u64 + 1);
+            draw_tensor(graph, tensor, family, magnitudes[position], &mut random)
+        })
+        .collect()
+}
+
+fn draw_tensor(
+    graph: &Graph,
+    tensor: &Tensor,
+    family: Family,
+    integer: f64,
+    random: &mut ChaCha8Rng,
+) -> HostTensor {
+    let dtype = tensor.dtype;
+    let shape: Vec<u64> = tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
+    let mut result = HostTensor::zeros(dtype, &shape);
+    let equal = element(dtype, Family::Uniform, integer, random).abs() * 0.5 + 0.5;
+    for index in 0..result.len() {
+        let value = match family {
+            Family::Equal if dtype.is_float() => equal,
+            Family::Equal => (equal * 2.0).round_ties_even(),
+            _ => element(dtype, family, integer, random),
+        };
+        result.set(index, value);
+    }
+    if family == Family::Specials && dtype.is_float() {
+        sprinkle(&mut result, random);
+    }
+    result
+}
+
+fn element(dtype: DType, family: Family, integer: f64, random: &mut ChaCha8Rng) -> f64 {
+    if family == Family::Integers {
+        let bound = integer.min(integer_range(dtype).1) as i64;
+        return random.random_range(-bound..=bound).max(integer_low(dtype)) as f64;
+    }
+    if !dtype.is_float() {
+        let (low, high) = integer_range(dtype);
+        // Wide integers stay small enough that a product of two fits.
+        let low = if family == Family::Uniform { 0.0 } else { low.max(-30000.0) };
+        return random.random_range(low as i64..=high.min(30000.0) as i64) as f64;
+    }
+    match family {
+        Family::Normal | Family::Specials => random.sample(StandardNormal),
+        Family::Uniform | Family::Equal | Family::Integers => random.random(),
+        Family::Wide => {
+            let (low, high) = if dtype == DType::F16 { (-14, 4) } else { (-24, 12) };
+            let exponent = random.random_range(low..=high);
+            let sign = if random.random() { 1.0 } else { -1.0 };
+            sign * (1.0 + random.random::<f64>()) * power_of_two(exponent)
+        }
+    }
+}
+
+fn integer_low(dtype: DType) -> i64 {
+    if dtype.is_float() { i64::MIN } else { integer_range(dtype).0 as i64 }
+}
+
+/// A few NaN and infinities (none at all for three seeds in eight), and some zeros and subnormals.
+fn sprinkle(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
+    let dtype = tensor.dtype;
+    let count = tensor.len();
+    if count == 0 {
+        return;
+    }
+    for _ in 0..count.div_ceil(16) {
+        let small = dtype.min_subnormal() * f64::from(random.random_range(1..100u8));
+        let values = [0.0, -0.0, small, -small, dtype.min_normal()];
+        tensor.set(random.random_range(0..count), values[random.random_range(0..values.len())]);
+    }
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        if random.random_range(0..4u8) == 0 {
+            tensor.set(random.random_range(0..count), value);
+        }
+    }
+}
+
+/// The number of terms of the longest chain of reductions.
+fn longest_sum(graph: &Graph) -> f64 {
+    let reduced = graph.nodes.iter().fold(AxisSet::EMPTY, |set, node| match node.op {
+        Op::Reduce(ReduceOp::Sum, axes, _) => set | axes,
+        _ => set,
+    });
+    graph.axes.volume(reduced) as f64
+}
+
+/// By input: the largest magnitude of the integers drawn. One input, chosen by the seed, is as wide as its type and the
+/// narrowest sum allow; the others are at most 1, so that products stay exact.
+fn integer_magnitudes(graph: &Graph, seed: u64) -> Vec<f64> {
+    let digits = |dtype: DType| {
+        if dtype.is_float() { -dtype.unit_roundoff().log2() } else { f64::from(dtype.bits()) - 1.0 }
+    };
+    let sums = graph.nodes.iter().filter(|node| matches!(node.op, Op::Reduce(ReduceOp::Sum, ..)));
+    let accumulator = sums.map(|node| digits(node.dtype)).fold(53.0, f64::min);
+    let room = (accumulator.exp2() / longest_sum(graph).max(1.0)).floor();
+    let floats: Vec<usize> = (0..graph.inputs.len()).collect();
+    let wide = floats.get((seed % floats.len().max(1) as u64) as usize).copied();
+    (graph.inputs.iter().enumerate())
+        .map(|(position, tensor)| {
+            let own = digits(tensor.dtype).exp2() - if tensor.dtype.is_float() { 0.0 } else { 1.0 };
+            if Some(position) == wide { own.min(room / 4.0).max(1.0).floor() } else { 1.0 }
+        })
+        .collect()
+}
+
+/// Whether every honest computation of the graph is exact on `Family::Integers` of a seed, up to a final rounding to
+/// an output's type: only sums, differences, products and choices of integers that stay within the types.
+pub fn integers_are_exact(graph: &Graph, seed: u64) -> bool {
+    let magnitudes = integer_magnitudes(graph, seed);
+    let mut bounds: Vec<Option<f64>> = vec![];
+    for node in &graph.nodes {
+        let of = |x: crate::graph::NodeId| bounds[x.index()];
+        let bound = match node.op {
+            Op::Input(input) => Some(magnitudes[input]),
+            Op::Literal(value) if value == value.trunc() => Some(value.abs()),
+            Op::Index(axis) | Op::Len(axis) => Some(graph.axes.extent(axis) as f64),
+            Op::Compare(..) => Some(1.0),
+            Op::Unary(UnaryOp::Neg | UnaryOp::Abs, x) | Op::Cast(x) => of(x),
+            Op::Binary(BinaryOp::Mul, x, y) => of(x).zip(of(y)).map(|(x, y)| x * y),
+            Op::Binary(BinaryOp::Add | BinaryOp::Sub, x, y) => of(x).zip(of(y)).map(|(x, y)| x + y),
+            Op::Binary(BinaryOp::Min | BinaryOp::Max, x, y) | Op::Select(_, x, y) => {
+                of(x).zip(of(y)).map(|(x, y)| x.max(y))
+            }
+            Op::Reduce(ReduceOp::Max | ReduceOp::Min, _, x) => of(x),
+            Op::Reduce(ReduceOp::Sum, axes, x) => of(x).map(|x| x * graph.axes.volume(axes) as f64),
+            _ => None,
+        };
+        bounds.push(bound);
+    }
+    graph.ids().all(|id| {
+        let (node, bound) = (graph.node(id), bounds[id.index()]);
+        let last = graph.outputs.iter().any(|output| output.node == id)
+            && !graph.nodes.iter().any(|user| user.op.operands().any(|operand| operand == id));
+        let exact = if node.dtype.is_float() {
+            1.0 / node.dtype.unit_roundoff()
+        } else {
+            node.dtype.max_finite()
+        };
+        let rounded_last = last && matches!(node.op, Op::Cast(_)) && node.dtype.is_float();
+        bound.is_some_and(|bound| {
+            bound <= exact || (rounded_last && bound <= node.dtype.max_finite())
+        })
+    })
+}

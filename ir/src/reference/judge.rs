@@ -1,0 +1,198 @@
+//! The judge: whether the bytes of a result are within the allowances of the reference.
+//!
+//! Invariant: every decided element is looked at and has to pass; nothing is averaged away. An element with an
+//! infinite allowance is undecided and counts apart.
+
+use super::tensor::{half_ulp, round_to};
+use super::{Expected, HostTensor};
+use crate::base::DType;
+
+/// The largest share of undecided elements in a case that is judged at all.
+pub const UNDECIDED_MAX: f64 = 0.001;
+
+/// An element that is not within its allowance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wrong {
+    /// The position along each axis.
+    pub index: Vec<u64>,
+    /// The value found.
+    pub got: f64,
+    /// The value of the reference.
+    pub expected: f64,
+    /// The allowance, the half ulp of the output's type included.
+    pub allowance: f64,
+}
+
+/// The outcome of a comparison.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// The largest |got - expected| / allowance over the decided elements; above 1 is wrong.
+    pub worst_ratio: f64,
+    /// Elements outside their allowance.
+    pub wrong: u64,
+    /// The first of them in row-major order.
+    pub first_wrong: Option<Wrong>,
+    /// Elements that hang on a comparison closer than the allowances of its sides.
+    pub undecided: u64,
+    /// All elements.
+    pub elements: u64,
+}
+
+impl Verdict {
+    /// Whether every decided element is within its allowance and few enough are undecided.
+    pub fn passed(&self) -> bool {
+        self.wrong == 0 && !self.too_undecided()
+    }
+
+    /// Whether the case must be drawn again: more than `UNDECIDED_MAX` of its elements are undecided.
+    pub fn too_undecided(&self) -> bool {
+        self.undecided as f64 > UNDECIDED_MAX * self.elements as f64
+    }
+}
+
+/// Compares a result with the reference. Infinities must agree, but for an overflow of the output's type where
+/// the value and its allowance exceed its largest number; NaN must stand exactly where the reference has NaN; the
+/// two zeros are equal. A result of another size is wrong everywhere.
+pub fn compare(expected: &Expected, got: &HostTensor) -> Verdict {
+    judge(expected, got, |index, value, found| {
+        let low = expected.low.get(index).copied().unwrap_or(0.0);
+        let allowance = expected.allowances[index] + half_ulp(got.dtype, value);
+        (ratio(got.dtype, value, low, found, allowance), allowance)
+    })
+}
+
+/// Compares a result with a reference whose values are exact: each element must be the value rounded to its type.
+/// For families of integers in graphs where `inputs::integers_are_exact` holds.
+pub fn compare_exact(expected: &Expected, got: &HostTensor) -> Verdict {
+    judge(expected, got, |_, value, found| {
+        let rounded = round_to(got.dtype, value);
+        let equal = rounded == found || (rounded.is_nan() && found.is_nan());
+        (if equal { 0.0 } else { f64::INFINITY }, 0.0)
+    })
+}
+
+fn judge(
+    expected: &Expected,
+    got: &HostTensor,
+    measure: impl Fn(usize, f64, f64) -> (f64, f64),
+) -> Verdict {
+    let elements = expected.values.len() as u64;
+    let mut verdict = Verdict { elements, ..Verdict::default() };
+    if got.len() != expected.values.len() {
+        verdict.wrong = elements.max(1);
+        verdict.worst_ratio = f64::INFINITY;
+        return verdict;
+    }
+    for (index, (&value, found)) in expected.values.iter().zip(got.to_f64()).enumerate() {
+        if expected.allowances[index] == f64::INFINITY {
+            verdict.undecided += 1;
+            continue;
+        }
+        let (ratio, allowance) = measure(index, value, found);
+        verdict.worst_ratio = verdict.worst_ratio.max(ratio);
+        if ratio > 1.0 {
+            verdict.wrong += 1;
+            verdict.first_wrong.get_or_insert_with(|| Wrong {
+                index: position(index, &got.shape),
+                got: found,
+                expected: value,
+                allowance,
+            });
+        }
+    }
+    verdict
+}
+
+fn ratio(dtype: DType, value: f64, low: f64, found: f64, allowance: f64) -> f64 {
+    if value.is_nan() || found.is_nan() {
+        return if value.is_nan() == found.is_nan() { 0.0 } else { f64::INFINITY };
+    }
+    if found.is_infinite() || value.is_infinite() {
+        let same_side = value.is_sign_positive() == found.is_sign_positive();
+        let overflow = value.abs() + allowance > dtype.max_finite();
+        let accepted = same_side && found.is_infinite() && overflow;
+        return if accepted { 0.0 } else { f64::INFINITY };
+    }
+    let distance = (found - value - low).abs();
+    if distance == 0.0 { 0.0 } else { distance / allowance }
+}
+
+fn position(index: usize, shape: &[u64]) -> Vec<u64> {
+    let mut rest = index as u64;
+    let mut position: Vec<u64> = shape
+        .iter()
+        .rev()
+        .map(|&extent| {
+            let along = rest % extent;
+            rest /= extent;
+            along
+        })
+        .collect();
+    position.reverse();
+    position
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expect(values: &[f64], allowances: &[f64]) -> Expected {
+        Expected {
+            values: values.to_vec(),
+            allowances: allowances.to_vec(),
+            undecided: allowances.iter().filter(|e| e.is_infinite()).count() as u64,
+            ..Expected::default()
+        }
+    }
+
+    fn verdict(dtype: DType, value: f64, allowance: f64, got: f64) -> bool {
+        compare(&expect(&[value], &[allowance]), &HostTensor::from_f64(dtype, &[1], [got])).passed()
+    }
+
+    #[test]
+    fn values_outside_the_numbers() {
+        let (nan, inf) = (f64::NAN, f64::INFINITY);
+        for (value, allowance, got, passes) in [
+            (nan, 0.0, nan, true),
+            (nan, 0.0, 1.0, false),
+            (1.0, 0.5, nan, false),
+            (inf, 0.0, inf, true),
+            (inf, 0.0, -inf, false),
+            (inf, 0.0, f64::from(f32::MAX), false),
+            (-inf, 0.0, -inf, true),
+            (3.4e38, 1e30, inf, false),
+            (3.4e38, 1e37, inf, true),
+            (1e39, 0.0, inf, true),
+            (1e39, 0.0, -inf, false),
+            (0.0, 0.0, -0.0, true),
+            (1.0, 0.0, 1.0 + f64::from(f32::EPSILON), false),
+            (1.0 + 0.5 * f64::from(f32::EPSILON), 0.0, 1.0, true),
+        ] {
+            assert_eq!(verdict(DType::F32, value, allowance, got), passes, "{value} {got}");
+        }
+    }
+
+    #[test]
+    fn one_wrong_element_among_many_fails_and_is_named() {
+        let expected = expect(&[1.0; 6], &[1e-6; 6]);
+        let mut got = HostTensor::from_f64(DType::F32, &[2, 3], [1.0; 6]);
+        assert!(compare(&expected, &got).passed());
+        got.set(4, 1.001);
+        let verdict = compare(&expected, &got);
+        assert!(!verdict.passed() && verdict.wrong == 1 && verdict.worst_ratio > 100.0);
+        assert_eq!(verdict.first_wrong.unwrap().index, [1, 1]);
+    }
+
+    #[test]
+    fn many_undecided_elements_mean_another_draw() {
+        let expected = expect(&[1.0, 1.0], &[f64::INFINITY, 0.0]);
+        let verdict = compare(&expected, &HostTensor::from_f64(DType::F32, &[2], [7.0, 1.0]));
+        assert!(verdict.wrong == 0 && verdict.too_undecided() && !verdict.passed());
+    }
+
+    #[test]
+    fn another_size_is_wrong() {
+        let verdict = compare(&expect(&[0.0], &[1.0]), &HostTensor::zeros(DType::F32, &[2]));
+        assert!(!verdict.passed());
+    }
+}

@@ -1,0 +1,259 @@
+//! Reductions over rows: each lane of the state is one element of the result.
+//!
+//! A row either lies along a reduced axis and goes into one lane, or along a kept axis and goes into as many lanes as
+//! it is long. Invariant: the terms of an element are folded in one order that depends on the bound graph alone.
+
+use super::real::{self, Real};
+use super::rows::{ROW, Row};
+use super::rules::{self, Rounding, UNDECIDED};
+use super::tensor::wrap_integer;
+use crate::base::{DType, ReduceOp};
+
+/// Constant part of the allowance of a sum, in units of u A.
+const SUM_CONSTANT: f64 = 16.0;
+
+/// One element of a reduction under way.
+#[derive(Clone, Copy, Debug)]
+struct Lane<R> {
+    /// The folded value; for `argmax` and `argmin` the best value.
+    value: R,
+    /// Sum: the sum of the terms' allowances. Others: the allowance of `value` so far.
+    allowance: f64,
+    /// Sum: the sum of magnitudes. Product: the largest partial magnitude. All, any: the terms that settle it.
+    magnitude: f64,
+    /// The largest (smallest) that the result of `max` (`min`) must be.
+    sure: R,
+    /// The largest (smallest) that the result may be; `argmax`, `argmin`: the best rival.
+    possible: R,
+    /// `argmax`, `argmin`: the position of the best value.
+    position: f64,
+    /// Whether a term is undecided; `argmax`, `argmin`: has an allowance.
+    doubt: bool,
+}
+
+/// The lanes of a reduction.
+#[derive(Debug)]
+pub(super) struct State<R> {
+    op: ReduceOp,
+    dtype: DType,
+    terms: f64,
+    lanes: Vec<Lane<R>>,
+}
+
+impl<R: Real> State<R> {
+    /// A reduction of `terms` terms of a type in each lane.
+    pub(super) fn new(op: ReduceOp, dtype: DType, terms: usize) -> Self {
+        let lanes = vec![Self::start(op); ROW];
+        Self { op, dtype, terms: terms as f64, lanes }
+    }
+
+    fn start(op: ReduceOp) -> Lane<R> {
+        let value = match op {
+            ReduceOp::Argmax => f64::NEG_INFINITY,
+            ReduceOp::Argmin => f64::INFINITY,
+            _ => op.identity(),
+        };
+        let value = R::of(value);
+        let (sure, possible) = (value, value);
+        Lane { value, allowance: 0.0, magnitude: 0.0, sure, possible, position: -1.0, doubt: false }
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.lanes.fill(Self::start(self.op));
+    }
+
+    /// Folds a row of `count` terms: all into the first lane, or one into each. `position` gives the index of a
+    /// term for `argmax` and `argmin`.
+    pub(super) fn absorb(
+        &mut self,
+        row: &Row<R>,
+        count: usize,
+        into_one: bool,
+        position: impl Fn(usize) -> f64,
+    ) {
+        if self.op == ReduceOp::Sum {
+            return if into_one { self.sum_row(row, count) } else { self.sum_lanes(row, count) };
+        }
+        for index in 0..count {
+            let lane = &mut self.lanes[if into_one { 0 } else { index }];
+            let value = row.values[index];
+            let e = if row.exact { 0.0 } else { row.allowances[index] };
+            match self.op {
+                ReduceOp::Sum => {}
+                ReduceOp::Product => multiply(lane, self.dtype, value, e),
+                ReduceOp::Max | ReduceOp::Min => extreme(lane, self.op == ReduceOp::Max, value, e),
+                ReduceOp::All | ReduceOp::Any => logic(lane, self.op == ReduceOp::Any, value, e),
+                ReduceOp::Argmax | ReduceOp::Argmin => {
+                    search(lane, self.op == ReduceOp::Argmax, value, e, position(index));
+                }
+            }
+        }
+    }
+
+    /// Eight partial sums, then a tree.
+    fn sum_row(&mut self, row: &Row<R>, count: usize) {
+        let mut sums = [R::default(); 8];
+        let mut magnitudes = [0.0; 8];
+        for chunk in row.values[..count].chunks(8) {
+            for (lane, &value) in chunk.iter().enumerate() {
+                sums[lane] = sums[lane] + value;
+                magnitudes[lane] += value.high().abs();
+            }
+        }
+        let pairs = |i: usize| sums[i] + sums[i + 4];
+        let lane = &mut self.lanes[0];
+        lane.value = lane.value + ((pairs(0) + pairs(2)) + (pairs(1) + pairs(3)));
+        lane.magnitude += magnitudes.iter().sum::<f64>();
+        if !row.exact {
+            lane.allowance += row.allowances[..count].iter().sum::<f64>();
+        }
+    }
+
+    fn sum_lanes(&mut self, row: &Row<R>, count: usize) {
+        for (lane, &value) in self.lanes[..count].iter_mut().zip(&row.values[..count]) {
+            lane.value = lane.value + value;
+            lane.magnitude += value.high().abs();
+        }
+        if !row.exact {
+            for (lane, &e) in self.lanes[..count].iter_mut().zip(&row.allowances[..count]) {
+                lane.allowance += e;
+            }
+        }
+    }
+
+    /// Value and allowance of a lane.
+    pub(super) fn finish(&self, lane: usize) -> (R, f64) {
+        let lane = &self.lanes[lane];
+        match self.op {
+            ReduceOp::Sum => {
+                finish_sum(self.dtype, self.terms, lane.value, lane.magnitude, lane.allowance)
+            }
+            ReduceOp::Product => {
+                let fits = lane.value.high().abs() <= self.dtype.max_finite();
+                let overflow = self.dtype.is_float() && lane.magnitude > self.dtype.max_finite();
+                (lane.value, if overflow && fits { UNDECIDED } else { lane.allowance })
+            }
+            ReduceOp::Max | ReduceOp::Min => {
+                let handed = if lane.doubt { UNDECIDED } else { spread(lane) };
+                (lane.value, Rounding::new(0.0, self.dtype).finish(handed, lane.value.high()))
+            }
+            ReduceOp::All | ReduceOp::Any => {
+                let settled = !lane.doubt || lane.magnitude > 0.0;
+                (lane.value, if settled { 0.0 } else { UNDECIDED })
+            }
+            ReduceOp::Argmax | ReduceOp::Argmin => {
+                let rival = if self.op == ReduceOp::Argmax {
+                    !(lane.possible < lane.sure)
+                } else {
+                    !(lane.possible > lane.sure)
+                };
+                let undecided = lane.doubt && rival;
+                (R::of(lane.position), if undecided { UNDECIDED } else { 0.0 })
+            }
+        }
+    }
+}
+
+/// The sum of K terms: the terms' allowances and (16 + sqrt(K) |S| / A) u A.
+pub(super) fn finish_sum<R: Real>(
+    dtype: DType,
+    terms: f64,
+    sum: R,
+    magnitude: f64,
+    allowances: f64,
+) -> (R, f64) {
+    if dtype.is_integer() {
+        let wrapped = R::of(wrap_integer(dtype, sum.high() as i128));
+        return (wrapped, if allowances > 0.0 { UNDECIDED } else { 0.0 });
+    }
+    if !sum.is_finite() {
+        return (sum, if allowances == 0.0 { 0.0 } else { UNDECIDED });
+    }
+    let total = sum.high().abs();
+    let spread = (SUM_CONSTANT * magnitude + terms.sqrt() * total) * dtype.unit_roundoff();
+    let handed = allowances + spread;
+    let allowance = Rounding::new(0.0, dtype).finish(handed, sum.high());
+    let partial_overflow = magnitude + handed > dtype.max_finite();
+    let overflow = partial_overflow && total <= dtype.max_finite();
+    (sum, if overflow { UNDECIDED } else { allowance })
+}
+
+fn multiply<R: Real>(lane: &mut Lane<R>, dtype: DType, value: R, e: f64) {
+    let product = real::binary(crate::base::BinaryOp::Mul, dtype, lane.value, value);
+    let old = (lane.value.high(), lane.allowance);
+    let handed = rules::binary(crate::base::BinaryOp::Mul, old, (value.high(), e), product.high());
+    lane.allowance = Rounding::new(1.0, dtype).finish(handed, product.high());
+    lane.value = product;
+    lane.magnitude = lane.magnitude.max(product.high().abs() + lane.allowance);
+}
+
+/// The extreme, and between which bounds the extreme of honest terms lies: the best of v - e and the best of v + e.
+/// That is never more than the largest allowance among the candidates that could win.
+fn extreme<R: Real>(lane: &mut Lane<R>, largest: bool, value: R, e: f64) {
+    let better = |a: R, b: R| if largest { a > b } else { a < b };
+    lane.doubt |= e == UNDECIDED;
+    if value.high().is_nan() || lane.value.high().is_nan() {
+        lane.value = R::of(f64::NAN);
+        return;
+    }
+    let reach = R::of(if largest { e } else { -e });
+    let (possible, sure) = if e == 0.0 { (value, value) } else { (value + reach, value - reach) };
+    if better(value, lane.value) {
+        lane.value = value;
+    }
+    if better(possible, lane.possible) {
+        lane.possible = possible;
+    }
+    if better(sure, lane.sure) {
+        lane.sure = sure;
+    }
+}
+
+fn spread<R: Real>(lane: &Lane<R>) -> f64 {
+    let value = lane.value;
+    if value.high().is_nan() {
+        return 0.0;
+    }
+    let distance = |bound: R| if bound == value { 0.0 } else { (bound - value).high().abs() };
+    distance(lane.possible).max(distance(lane.sure))
+}
+
+fn logic<R: Real>(lane: &mut Lane<R>, settles: bool, value: R, e: f64) {
+    let holds = value.high() != 0.0;
+    if holds == settles {
+        lane.value = R::of(f64::from(u8::from(settles)));
+        lane.magnitude += f64::from(u8::from(e == 0.0));
+    }
+    lane.doubt |= e > 0.0;
+}
+
+/// Keeps the best value with the smallest position, what it is at least (`sure`), and the best that any other term
+/// may be (`possible`).
+fn search<R: Real>(lane: &mut Lane<R>, largest: bool, value: R, e: f64, position: f64) {
+    let better = |a: R, b: R| if largest { a > b } else { a < b };
+    lane.doubt |= e > 0.0;
+    if lane.value.high().is_nan() && lane.position >= 0.0 {
+        if value.high().is_nan() {
+            lane.position = lane.position.min(position);
+        }
+        return;
+    }
+    let reach = |v: R, e: f64| if e == 0.0 { v } else { v + R::of(if largest { e } else { -e }) };
+    let first = lane.position < 0.0;
+    let tie = !better(value, lane.value) && !better(lane.value, value);
+    let wins = first
+        || value.high().is_nan()
+        || better(value, lane.value)
+        || (tie && position < lane.position);
+    let loser = if wins { reach(lane.value, lane.allowance) } else { reach(value, e) };
+    if !(first && wins) && better(loser, lane.possible) {
+        lane.possible = loser;
+    }
+    if wins {
+        lane.value = value;
+        lane.allowance = e;
+        lane.position = position;
+        lane.sure = if e == 0.0 { value } else { value - R::of(if largest { e } else { -e }) };
+    }
+}

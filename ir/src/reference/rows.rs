@@ -1,0 +1,416 @@
+//! Evaluating element-wise operations a row at a time.
+//!
+//! A kernel is the tree of operations between held blocks and inputs below one node. It is run on rows of at most
+//! `ROW` neighbours along one axis, each step one loop over contiguous scratch.
+//! Invariant: a row's values do not depend on where the row starts or ends.
+
+use super::chunk::Region;
+use super::program::Program;
+use super::real::{self, Real};
+use super::rules::{self, Rounding, UNDECIDED};
+use super::{HostTensor, tensor};
+use crate::base::{AxisId, BinaryOp, CompareOp, DType};
+use crate::graph::{NodeId, Op};
+
+/// Elements of a row.
+pub(super) const ROW: usize = 256;
+
+/// The values of a node over a region, row-major in the program's axis order.
+#[derive(Clone, Debug)]
+pub(super) struct Block<R> {
+    pub(super) axes: Vec<AxisId>,
+    pub(super) start: Vec<usize>,
+    pub(super) strides: Vec<usize>,
+    pub(super) values: Vec<R>,
+    /// The allowances; empty while all are 0.
+    pub(super) allowances: Vec<f64>,
+    /// Whether an honest computation may have overflowed somewhere.
+    pub(super) overflow: bool,
+}
+
+impl<R: Real> Block<R> {
+    /// A block of zeros over the axes in a region.
+    pub(super) fn new(axes: Vec<AxisId>, region: &Region) -> Self {
+        let shape: Vec<u64> = axes.iter().map(|&axis| region.len(axis) as u64).collect();
+        Self {
+            start: axes.iter().map(|&axis| region.start(axis)).collect(),
+            strides: tensor::strides_of(&shape),
+            values: vec![R::default(); region.volume(&axes)],
+            allowances: vec![],
+            overflow: false,
+            axes,
+        }
+    }
+
+    /// The position of the element at absolute coordinates (by axis index).
+    pub(super) fn position(&self, at: &[usize]) -> usize {
+        let places = self.axes.iter().zip(&self.start).zip(&self.strides);
+        places.map(|((axis, start), stride)| (at[axis.index()] - start) * stride).sum()
+    }
+
+    /// The distance between neighbours along an axis; 0 if the block does not vary along it.
+    pub(super) fn stride(&self, axis: AxisId) -> usize {
+        self.axes.iter().position(|&other| other == axis).map_or(0, |place| self.strides[place])
+    }
+
+    /// The allowance at a position.
+    pub(super) fn allowance(&self, position: usize) -> f64 {
+        self.allowances.get(position).copied().unwrap_or(0.0)
+    }
+
+    /// Stores a row from a position on.
+    pub(super) fn store(&mut self, position: usize, stride: usize, row: &Row<R>, count: usize) {
+        for (index, &value) in row.values[..count].iter().enumerate() {
+            self.values[position + index * stride] = value;
+        }
+        if !row.exact {
+            self.allowances.resize(self.values.len(), 0.0);
+            for (index, &allowance) in row.allowances[..count].iter().enumerate() {
+                self.allowances[position + index * stride] = allowance;
+            }
+        }
+        self.overflow |= row.overflow;
+    }
+}
+
+/// A row of values with their allowances.
+#[derive(Clone, Debug)]
+pub(super) struct Row<R> {
+    pub(super) values: Vec<R>,
+    /// Meaningful unless `exact`.
+    pub(super) allowances: Vec<f64>,
+    /// Whether all allowances are 0.
+    pub(super) exact: bool,
+    /// Whether an honest computation may have overflowed somewhere.
+    pub(super) overflow: bool,
+}
+
+impl<R: Real> Row<R> {
+    pub(super) fn new() -> Self {
+        Self {
+            values: vec![R::default(); ROW],
+            allowances: vec![0.0; ROW],
+            exact: true,
+            overflow: false,
+        }
+    }
+
+    /// Sets the row to given values and allowances.
+    pub(super) fn fill_from(&mut self, dtype: DType, count: usize, f: impl Fn(usize) -> (R, f64)) {
+        for index in 0..count {
+            (self.values[index], self.allowances[index]) = f(index);
+        }
+        self.settle(dtype, count);
+    }
+
+    fn allowance(&self, index: usize) -> f64 {
+        if self.exact { 0.0 } else { self.allowances[index] }
+    }
+
+    /// Derives `exact` and `overflow` from the elements.
+    fn settle(&mut self, dtype: DType, count: usize) {
+        let elements = self.values[..count].iter().zip(&self.allowances[..count]);
+        self.overflow = dtype.is_float()
+            && elements.fold(false, |any, (v, &e)| any | rules::overflows(dtype, v.high(), e));
+        self.exact = self.allowances[..count].iter().all(|&e| e == 0.0);
+    }
+}
+
+/// Where a step of a kernel takes its row from.
+#[derive(Debug)]
+enum Source<'a, R> {
+    Block(&'a Block<R>),
+    Input(&'a HostTensor, Vec<(AxisId, usize)>),
+    Splat(f64),
+    Index(AxisId),
+    Compute(Op, [usize; 3]),
+}
+
+#[derive(Debug)]
+struct Step<'a, R> {
+    source: Source<'a, R>,
+    dtype: DType,
+    /// The type of the first operand.
+    from: DType,
+}
+
+/// The operations below one node, ready to run over a region.
+#[derive(Debug)]
+pub(super) struct Kernel<'a, R> {
+    steps: Vec<Step<'a, R>>,
+    rows: Vec<Row<R>>,
+    row_axis: Option<AxisId>,
+}
+
+/// What a kernel may read.
+pub(super) trait Values<R> {
+    /// The inputs of the graph.
+    fn input(&self, input: usize) -> &HostTensor;
+    /// The block of a held node that is computed already.
+    fn block(&self, node: NodeId) -> Option<&Block<R>>;
+}
+
+impl<'a, R: Real> Kernel<'a, R> {
+    /// The kernel that computes `root` from what is held below it.
+    pub(super) fn new(
+        program: &Program<'_>,
+        values: &'a impl Values<R>,
+        root: NodeId,
+        row_axis: Option<AxisId>,
+    ) -> Self {
+        let mut kernel = Self { steps: vec![], rows: vec![], row_axis };
+        let mut slots = vec![None; program.graph.nodes.len()];
+        kernel.emit(program, values, root, &mut slots);
+        kernel
+    }
+
+    fn emit(
+        &mut self,
+        program: &Program<'_>,
+        values: &'a impl Values<R>,
+        id: NodeId,
+        slots: &mut [Option<usize>],
+    ) -> usize {
+        if let Some(slot) = slots[id.index()] {
+            return slot;
+        }
+        let graph = program.graph;
+        let node = graph.node(id);
+        let mut from = node.dtype;
+        let source = match (values.block(id), node.op) {
+            (Some(block), _) => Source::Block(block),
+            (None, Op::Input(input)) => {
+                let data = values.input(input);
+                let axes = graph.inputs[input].axes.iter().copied();
+                Source::Input(data, axes.zip(data.strides()).collect())
+            }
+            (None, Op::Literal(value)) => Source::Splat(tensor::round_to(node.dtype, value)),
+            (None, Op::Len(axis)) => Source::Splat(graph.axes.extent(axis) as f64),
+            (None, Op::Index(axis)) => Source::Index(axis),
+            (None, op) => {
+                let mut operands = [0; 3];
+                for (place, operand) in operands.iter_mut().zip(op.operands()) {
+                    *place = self.emit(program, values, operand, slots);
+                }
+                from = op.operands().next().map_or(from, |operand| graph.node(operand).dtype);
+                Source::Compute(op, operands)
+            }
+        };
+        self.steps.push(Step { source, dtype: node.dtype, from });
+        self.rows.push(Row::new());
+        slots[id.index()] = Some(self.steps.len() - 1);
+        self.steps.len() - 1
+    }
+
+    /// Computes `count` elements along the row axis from the coordinates on.
+    pub(super) fn run(&mut self, at: &[usize], count: usize) -> &Row<R> {
+        for slot in 0..self.steps.len() {
+            let mut row = std::mem::replace(
+                &mut self.rows[slot],
+                Row { values: vec![], allowances: vec![], exact: true, overflow: false },
+            );
+            self.fill(slot, at, count, &mut row);
+            self.rows[slot] = row;
+        }
+        self.rows.last().expect("a kernel has a step for its root")
+    }
+
+    fn fill(&self, slot: usize, at: &[usize], count: usize, row: &mut Row<R>) {
+        let step = &self.steps[slot];
+        match &step.source {
+            Source::Splat(value) => row.values[..count].fill(R::of(*value)),
+            Source::Index(axis) => {
+                let along = usize::from(Some(*axis) == self.row_axis);
+                for (index, value) in row.values[..count].iter_mut().enumerate() {
+                    *value = R::of((at[axis.index()] + along * index) as f64);
+                }
+            }
+            Source::Input(data, strides) => {
+                let start = strides.iter().map(|(axis, stride)| at[axis.index()] * stride).sum();
+                let stride = strides.iter().find(|(axis, _)| Some(*axis) == self.row_axis);
+                read_input(data, start, stride.map_or(0, |(_, stride)| *stride), row, count);
+            }
+            Source::Block(block) => {
+                let stride = self.row_axis.map_or(0, |axis| block.stride(axis));
+                read_block(block, block.position(at), stride, row, count);
+            }
+            Source::Compute(op, operands) => {
+                let [x, y, z] = operands.map(|slot| &self.rows[slot]);
+                match *op {
+                    Op::Unary(op, _) => unary_row(op, step, x, row, count),
+                    Op::Binary(op, ..) => binary_row(op, step, x, y, row, count),
+                    Op::Compare(op, ..) => compare_row(op, step.from, [x, y], row, count),
+                    Op::Select(..) => select_row(step.dtype, [x, y, z], row, count),
+                    Op::Cast(_) => cast_row(step, x, row, count),
+                    Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) | Op::Reduce(..) => {
+                        unreachable!("reductions are held and leaves have their own source")
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn read_input<R: Real>(
+    data: &HostTensor,
+    start: usize,
+    stride: usize,
+    row: &mut Row<R>,
+    count: usize,
+) {
+    let mut buffer = [0.0; ROW];
+    if stride == 0 {
+        buffer[..count].fill(data.get(start));
+    } else {
+        data.read(start, stride, &mut buffer[..count]);
+    }
+    for (value, &number) in row.values[..count].iter_mut().zip(&buffer[..count]) {
+        *value = R::of(number);
+    }
+    row.exact = true;
+    row.overflow = false;
+}
+
+fn read_block<R: Real>(
+    block: &Block<R>,
+    start: usize,
+    stride: usize,
+    row: &mut Row<R>,
+    count: usize,
+) {
+    row.exact = block.allowances.is_empty();
+    row.overflow = block.overflow;
+    copy(&block.values, start, stride, &mut row.values[..count]);
+    if !row.exact {
+        copy(&block.allowances, start, stride, &mut row.allowances[..count]);
+    }
+}
+
+fn copy<T: Copy>(from: &[T], start: usize, stride: usize, to: &mut [T]) {
+    match stride {
+        0 => to.fill(from[start]),
+        1 => to.copy_from_slice(&from[start..start + to.len()]),
+        _ => to.iter_mut().zip(from[start..].iter().step_by(stride)).for_each(|(t, &f)| *t = f),
+    }
+}
+
+fn unary_row<R: Real>(
+    op: crate::base::UnaryOp,
+    step: &Step<'_, R>,
+    x: &Row<R>,
+    row: &mut Row<R>,
+    count: usize,
+) {
+    let rounding = Rounding::new(op.ulps(), step.dtype);
+    for index in 0..count {
+        let value = real::unary(op, step.dtype, x.values[index]);
+        row.values[index] = value;
+        let (high, e) = (x.values[index].high(), x.allowance(index));
+        let mut handed = rules::unary(op, high, e, value.high());
+        if x.overflow && rules::overflows(step.from, high, e) {
+            handed = rules::overflowed_unary(op, value.high(), handed);
+        }
+        row.allowances[index] = rounding.finish(handed, value.high());
+    }
+    row.settle(step.dtype, count);
+}
+
+fn binary_row<R: Real>(
+    op: BinaryOp,
+    step: &Step<'_, R>,
+    x: &Row<R>,
+    y: &Row<R>,
+    row: &mut Row<R>,
+    count: usize,
+) {
+    let (xs, ys) = (&x.values[..count], &y.values[..count]);
+    let values = row.values[..count].iter_mut().zip(xs.iter().zip(ys));
+    match op {
+        BinaryOp::Add if step.dtype.is_float() => values.for_each(|(v, (&x, &y))| *v = x + y),
+        BinaryOp::Sub if step.dtype.is_float() => values.for_each(|(v, (&x, &y))| *v = x - y),
+        BinaryOp::Mul if step.dtype.is_float() => values.for_each(|(v, (&x, &y))| *v = x * y),
+        BinaryOp::Div if step.dtype.is_float() => values.for_each(|(v, (&x, &y))| *v = x / y),
+        _ => values.for_each(|(v, (&x, &y))| *v = real::binary(op, step.dtype, x, y)),
+    }
+    let rounding = Rounding::new(op.ulps(), step.dtype);
+    let results = row.values[..count].iter().zip(&mut row.allowances[..count]);
+    if x.exact && y.exact {
+        results.for_each(|(value, e)| *e = rounding.finish(0.0, value.high()));
+    } else {
+        for (index, (value, e)) in results.enumerate() {
+            let left = (xs[index].high(), x.allowance(index));
+            let right = (ys[index].high(), y.allowance(index));
+            *e = rounding.finish(rules::binary(op, left, right, value.high()), value.high());
+        }
+    }
+    if x.overflow || y.overflow {
+        for index in 0..count {
+            let over = (
+                x.overflow && rules::overflows(step.from, xs[index].high(), x.allowance(index)),
+                y.overflow && rules::overflows(step.from, ys[index].high(), y.allowance(index)),
+            );
+            let (value, e) = (row.values[index].high(), row.allowances[index]);
+            row.allowances[index] = rules::overflowed_binary(op, step.dtype, over, value, e);
+        }
+    }
+    row.settle(step.dtype, count);
+}
+
+fn compare_row<R: Real>(
+    op: CompareOp,
+    from: DType,
+    [x, y]: [&Row<R>; 2],
+    row: &mut Row<R>,
+    count: usize,
+) {
+    for index in 0..count {
+        let (a, b) = (x.values[index], y.values[index]);
+        let (ea, eb) = (x.allowance(index), y.allowance(index));
+        let holds = match op {
+            CompareOp::Lt => a < b,
+            CompareOp::Le => a <= b,
+            CompareOp::Gt => a > b,
+            CompareOp::Ge => a >= b,
+            CompareOp::Eq => a == b,
+            CompareOp::Ne => a != b,
+        };
+        row.values[index] = R::of(f64::from(u8::from(holds)));
+        let difference = (a - b).high();
+        let mut e = rules::compare(a.high(), ea, b.high(), eb, difference);
+        let infinite = |v: f64, e: f64| v.is_infinite() || rules::overflows(from, v, e);
+        let over = x.overflow && rules::overflows(from, a.high(), ea)
+            || y.overflow && rules::overflows(from, b.high(), eb);
+        let same_side = a.high().is_sign_positive() == b.high().is_sign_positive();
+        if over && infinite(a.high(), ea) && infinite(b.high(), eb) && same_side {
+            e = UNDECIDED;
+        }
+        row.allowances[index] = e;
+    }
+    row.settle(DType::Bool, count);
+}
+
+fn select_row<R: Real>(dtype: DType, [c, x, y]: [&Row<R>; 3], row: &mut Row<R>, count: usize) {
+    for index in 0..count {
+        let chosen = if c.values[index].high() != 0.0 { x } else { y };
+        row.values[index] = chosen.values[index];
+        row.allowances[index] =
+            if c.allowance(index) == 0.0 { chosen.allowance(index) } else { UNDECIDED };
+    }
+    row.settle(dtype, count);
+}
+
+fn cast_row<R: Real>(step: &Step<'_, R>, x: &Row<R>, row: &mut Row<R>, count: usize) {
+    let rounding = Rounding::new(0.0, step.dtype);
+    for index in 0..count {
+        let (operand, e) = (x.values[index], x.allowance(index));
+        let value = real::cast(step.from, step.dtype, operand);
+        row.values[index] = value;
+        let mut handed = rules::cast(step.from, step.dtype, operand.high(), e);
+        let fits = value.high().abs() <= step.dtype.max_finite();
+        if x.overflow && rules::overflows(step.from, operand.high(), e) && fits {
+            handed = UNDECIDED;
+        }
+        row.allowances[index] = rounding.finish(handed, value.high());
+    }
+    row.settle(step.dtype, count);
+}

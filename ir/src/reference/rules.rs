@@ -1,0 +1,253 @@
+//! The rules of the error bound, one row per operation: how operand allowances reach the result.
+//!
+//! Invariant: an allowance is never NaN. It is 0 for a value that every honest computation gets exactly, and
+//! infinite for an undecided one; a non-finite value is either certain (0) or undecided. The rules bound the whole
+//! interval [x - e, x + e], not the tangent at x, so they also hold for large allowances.
+
+use crate::base::{BinaryOp, DType, UnaryOp};
+
+use super::tensor::round_to;
+
+/// The allowance of an element whose value depends on an undecided comparison.
+pub(super) const UNDECIDED: f64 = f64::INFINITY;
+
+/// What the rounding of one operation adds: c_f u, and the smallest normal number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rounding {
+    relative: f64,
+    flush: f64,
+}
+
+impl Rounding {
+    /// The rounding of an operation of `ulps` in a type; integers are exact.
+    pub(super) fn new(ulps: f64, dtype: DType) -> Self {
+        let flush = if dtype.is_float() { dtype.min_normal() } else { 0.0 };
+        Self { relative: ulps * dtype.unit_roundoff(), flush }
+    }
+
+    /// The allowance of a result from what its operands hand on. The smallest normal number is added where the
+    /// result may be subnormal, so that it may be flushed; a zero made of exact operands is exact.
+    #[inline]
+    pub(super) fn finish(self, propagated: f64, value: f64) -> f64 {
+        let magnitude = value.abs();
+        if !(magnitude < f64::INFINITY) {
+            return if propagated == 0.0 { 0.0 } else { UNDECIDED };
+        }
+        if propagated.is_nan() {
+            return UNDECIDED;
+        }
+        let allowance = propagated + self.relative * magnitude;
+        if magnitude > allowance + 2.0 * self.flush || (magnitude == 0.0 && propagated == 0.0) {
+            allowance
+        } else {
+            allowance + self.flush
+        }
+    }
+}
+
+/// Handed-on allowance of an operator of one operand: the largest |f(t) - f(x)| for t in [x - e, x + e], or a
+/// bound of it.
+pub(super) fn unary(op: UnaryOp, x: f64, e: f64, value: f64) -> f64 {
+    if e == 0.0 {
+        return 0.0;
+    }
+    if e == UNDECIDED || x.is_nan() {
+        return UNDECIDED;
+    }
+    let nearest_zero = (x.abs() - e).max(0.0);
+    match op {
+        UnaryOp::Neg | UnaryOp::Abs => e,
+        UnaryOp::Not => UNDECIDED,
+        UnaryOp::Exp if value.is_infinite() => 0.0,
+        UnaryOp::Exp2 if value.is_infinite() => 0.0,
+        UnaryOp::Exp => value * e.exp_m1(),
+        UnaryOp::Exp2 => value * (e * std::f64::consts::LN_2).exp_m1(),
+        // log(x) - log(x - e) = -log(1 - e/x).
+        UnaryOp::Log => domain(x, e, |_| -(-e / x).ln_1p()),
+        UnaryOp::Log2 => domain(x, e, |_| -(-e / x).ln_1p() / std::f64::consts::LN_2),
+        UnaryOp::Sqrt => domain(x, e, |least| e / (x.sqrt() + least.sqrt())),
+        UnaryOp::Rsqrt => domain(x, e, |least| {
+            // 1/sqrt(l) - 1/sqrt(x) with x - l = e, without cancellation.
+            e / (least.sqrt() * x.sqrt() * (x.sqrt() + least.sqrt()))
+        }),
+        UnaryOp::Recip if nearest_zero == 0.0 => UNDECIDED,
+        UnaryOp::Recip => e / (x.abs() * nearest_zero),
+        UnaryOp::Tanh => {
+            let t = nearest_zero.tanh();
+            (e * (1.0 - t) * (1.0 + t)).min(2.0)
+        }
+        UnaryOp::Erf => {
+            let slope = std::f64::consts::FRAC_2_SQRT_PI * (-nearest_zero * nearest_zero).exp();
+            (e * slope).min(2.0)
+        }
+        UnaryOp::Sin => (x.cos().abs() * e + e * e / 2.0).min(e).min(2.0),
+        UnaryOp::Cos => (x.sin().abs() * e + e * e / 2.0).min(e).min(2.0),
+        UnaryOp::Floor => step(f64::floor, x, e),
+        UnaryOp::Round => step(f64::round_ties_even, x, e),
+    }
+}
+
+/// A function of positive numbers: certain to be NaN below 0, undecided around 0.
+fn domain(x: f64, e: f64, f: impl Fn(f64) -> f64) -> f64 {
+    if x + e < 0.0 {
+        0.0
+    } else if x - e <= 0.0 {
+        UNDECIDED
+    } else {
+        f(x - e)
+    }
+}
+
+/// A monotone function of steps: how far it moves over [x - e, x + e].
+fn step(f: impl Fn(f64) -> f64, x: f64, e: f64) -> f64 {
+    (f(x + e) - f(x)).max(f(x) - f(x - e))
+}
+
+/// Handed-on allowance of an operator of two operands.
+#[inline]
+pub(super) fn binary(op: BinaryOp, (x, ex): (f64, f64), (y, ey): (f64, f64), value: f64) -> f64 {
+    if ex == 0.0 && ey == 0.0 {
+        return 0.0;
+    }
+    match op {
+        BinaryOp::And => logic(x == 0.0 && ex == 0.0 || y == 0.0 && ey == 0.0),
+        BinaryOp::Or => logic(x != 0.0 && ex == 0.0 || y != 0.0 && ey == 0.0),
+        _ if ex == UNDECIDED || ey == UNDECIDED => UNDECIDED,
+        BinaryOp::Add | BinaryOp::Sub if value.is_finite() => ex + ey,
+        BinaryOp::Add | BinaryOp::Sub => 0.0,
+        BinaryOp::Mul => multiply(x, ex, y, ey, value),
+        BinaryOp::Div => divide(x, ex, y, ey, value),
+        BinaryOp::Max => best(x, ex, y, ey),
+        BinaryOp::Min => best(-x, ex, -y, ey),
+        BinaryOp::Pow => power(x, ex, y, ey, value),
+    }
+}
+
+fn logic(settled: bool) -> f64 {
+    if settled { 0.0 } else { UNDECIDED }
+}
+
+#[inline]
+fn multiply(x: f64, ex: f64, y: f64, ey: f64, value: f64) -> f64 {
+    if value.is_finite() {
+        return x.abs() * ey + y.abs() * ex + ex * ey;
+    }
+    // Infinity times a number whose sign is in doubt.
+    let doubt = |finite: f64, e: f64| finite.abs() <= e && e > 0.0;
+    logic(value.is_nan() && (x.is_nan() || y.is_nan()) || !doubt(x, ex) && !doubt(y, ey))
+}
+
+fn divide(x: f64, ex: f64, y: f64, ey: f64, value: f64) -> f64 {
+    if x.is_nan() || y.is_nan() || y.is_infinite() {
+        return 0.0;
+    }
+    if y.abs() <= ey && ey > 0.0 {
+        return UNDECIDED;
+    }
+    if value.is_finite() {
+        return (ex + value.abs() * ey) / (y.abs() - ey);
+    }
+    logic(x.is_infinite() || x.abs() > ex)
+}
+
+/// The largest allowance among the candidates that could be the larger.
+fn best(x: f64, ex: f64, y: f64, ey: f64) -> f64 {
+    if x.is_nan() || y.is_nan() {
+        0.0
+    } else if x - ex > y + ey {
+        ex
+    } else if y - ey > x + ex {
+        ey
+    } else {
+        ex.max(ey)
+    }
+}
+
+/// x^y is monotone in x and in y for x > 0, so its extremes over the box are at the corners; for x < 0 it is defined
+/// for whole y only.
+fn power(x: f64, ex: f64, y: f64, ey: f64, value: f64) -> f64 {
+    if x.is_nan() || y.is_nan() {
+        return 0.0;
+    }
+    let whole = ey == 0.0 && y == y.floor();
+    if whole && y >= 0.0 && x.abs() <= ex {
+        return (x.abs() + ex).powf(y) + value.abs();
+    }
+    if x.abs() <= ex || (x < 0.0 && !whole) || !value.is_finite() {
+        return UNDECIDED;
+    }
+    let corner = |sx: f64, sy: f64| ((x + sx * ex).powf(y + sy * ey) - value).abs();
+    [corner(1.0, 1.0), corner(1.0, -1.0), corner(-1.0, 1.0), corner(-1.0, -1.0)]
+        .into_iter()
+        .fold(0.0, f64::max)
+}
+
+/// Whether a comparison of operands this far apart is undecided, as an allowance.
+pub(super) fn compare(x: f64, ex: f64, y: f64, ey: f64, difference: f64) -> f64 {
+    if ex == 0.0 && ey == 0.0 || (x.is_nan() && ex == 0.0) || (y.is_nan() && ey == 0.0) {
+        return 0.0;
+    }
+    logic(difference.abs() > ex + ey)
+}
+
+/// Handed-on allowance of a conversion, its rounding included.
+pub(super) fn cast(from: DType, to: DType, x: f64, e: f64) -> f64 {
+    if !to.is_float() {
+        return if e == 0.0 { 0.0 } else { step(|t| round_to(to, t), x, e) };
+    }
+    if is_exact_cast(from, to) || !x.is_finite() {
+        return e;
+    }
+    if e == 0.0 && round_to(to, x) == x {
+        return 0.0;
+    }
+    e + to.unit_roundoff() * x.abs() + to.min_subnormal()
+}
+
+/// Whether every number of one type is a number of the other.
+pub(super) fn is_exact_cast(from: DType, to: DType) -> bool {
+    let digits = |dtype: DType| -(dtype.unit_roundoff().log2()) as u32;
+    match (from.is_float(), to.is_float()) {
+        _ if from == to => true,
+        (true, true) => digits(from) <= digits(to) && from.max_finite() <= to.max_finite(),
+        (false, true) => from.bits() <= digits(to) && from.max_finite() <= to.max_finite(),
+        (false, false) => from.bits() < to.bits() && from.is_integer() && to.is_integer(),
+        (true, false) => false,
+    }
+}
+
+/// Whether an honest computation in `dtype` may overflow where the reference, with its wider range, does not.
+#[inline]
+pub(super) fn overflows(dtype: DType, value: f64, e: f64) -> bool {
+    value.is_finite() && value.abs() + e > dtype.max_finite()
+}
+
+/// The allowance of `op` on an operand that may have overflowed to infinity.
+pub(super) fn overflowed_unary(op: UnaryOp, value: f64, e: f64) -> f64 {
+    match op {
+        UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Round => e,
+        UnaryOp::Exp | UnaryOp::Exp2 | UnaryOp::Tanh | UnaryOp::Erf => e,
+        UnaryOp::Recip | UnaryOp::Rsqrt => e + value.abs(),
+        UnaryOp::Sqrt | UnaryOp::Log | UnaryOp::Log2 | UnaryOp::Sin | UnaryOp::Cos => UNDECIDED,
+        UnaryOp::Not => e,
+    }
+}
+
+/// The allowance of `op` where the first, second or both operands may have overflowed to infinity.
+pub(super) fn overflowed_binary(
+    op: BinaryOp,
+    dtype: DType,
+    operands: (bool, bool),
+    value: f64,
+    e: f64,
+) -> f64 {
+    let stays = value.abs() > dtype.max_finite();
+    match (op, operands) {
+        (_, (false, false)) => e,
+        (BinaryOp::Min | BinaryOp::Max | BinaryOp::And | BinaryOp::Or, _) => e,
+        (BinaryOp::Div, (false, true)) => e + value.abs(),
+        (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Div, (true, true)) => UNDECIDED,
+        (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div, _) if stays => e,
+        _ => UNDECIDED,
+    }
+}

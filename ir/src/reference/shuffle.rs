@@ -1,0 +1,116 @@
+//! Fresh cases from old ones: one permutation per axis, applied to inputs, values and allowances alike.
+//!
+//! Invariant: only axes are permuted along which the mathematics is blind to the order, so the permuted reference is
+//! the reference of the permuted inputs up to the rounding of f64.
+
+use super::{Expected, HostTensor};
+use crate::base::{AxisId, AxisSet, ReduceOp};
+use crate::graph::{Graph, Op, Tensor};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+
+/// The axes whose order does not matter: not an `Index`, not searched by `argmax` or `argmin`.
+pub fn permutable_axes(graph: &Graph) -> AxisSet {
+    graph.nodes.iter().fold(graph.axes.ids().collect(), |set: AxisSet, node| match node.op {
+        Op::Index(axis) => set.without(axis),
+        Op::Reduce(ReduceOp::Argmax | ReduceOp::Argmin, axes, _) => set - axes,
+        _ => set,
+    })
+}
+
+/// Applies one random permutation per permutable axis to the inputs and the expected outputs of a bound graph.
+pub fn shuffle(
+    graph: &Graph,
+    inputs: &[HostTensor],
+    expected: &[Expected],
+    seed: u64,
+) -> (Vec<HostTensor>, Vec<Expected>) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut permutations = BTreeMap::new();
+    for axis in permutable_axes(graph).iter() {
+        let mut order: Vec<usize> = (0..graph.axes.extent(axis) as usize).collect();
+        order.shuffle(&mut random);
+        permutations.insert(axis, order);
+    }
+    let inputs = graph.inputs.iter().zip(inputs).map(|(tensor, data)| {
+        let sources = sources(graph, tensor, &permutations);
+        let mut result = HostTensor::zeros(data.dtype, &data.shape);
+        gather(data, &sources, &mut result);
+        result
+    });
+    let expected = graph.outputs.iter().zip(expected).map(|(output, data)| {
+        let sources = sources(graph, &output.tensor, &permutations);
+        let pick = |from: &[f64]| -> Vec<f64> {
+            if from.is_empty() {
+                vec![]
+            } else {
+                sources.iter().map(|&index| from[index]).collect()
+            }
+        };
+        Expected {
+            values: pick(&data.values),
+            low: pick(&data.low),
+            allowances: pick(&data.allowances),
+            undecided: data.undecided,
+        }
+    });
+    (inputs.collect(), expected.collect())
+}
+
+/// The tensor with element `i` along the axis at `axis_position` taken from `permutation[i]`.
+///
+/// # Panics
+/// When the permutation is not as long as the axis.
+pub fn permute(tensor: &HostTensor, axis_position: usize, permutation: &[usize]) -> HostTensor {
+    assert_eq!(permutation.len() as u64, tensor.shape[axis_position], "one entry per element");
+    let orders: Vec<Vec<usize>> = (tensor.shape.iter().enumerate())
+        .map(|(position, &extent)| {
+            if position == axis_position {
+                permutation.to_vec()
+            } else {
+                (0..extent as usize).collect()
+            }
+        })
+        .collect();
+    let mut result = HostTensor::zeros(tensor.dtype, &tensor.shape);
+    gather(tensor, &positions(&orders), &mut result);
+    result
+}
+
+/// For each element of a tensor in row-major order, the row-major position it comes from.
+fn sources(
+    graph: &Graph,
+    tensor: &Tensor,
+    permutations: &BTreeMap<AxisId, Vec<usize>>,
+) -> Vec<usize> {
+    let orders: Vec<Vec<usize>> = (tensor.axes.iter())
+        .map(|axis| match permutations.get(axis) {
+            Some(order) => order.clone(),
+            None => (0..graph.axes.extent(*axis) as usize).collect(),
+        })
+        .collect();
+    positions(&orders)
+}
+
+fn positions(orders: &[Vec<usize>]) -> Vec<usize> {
+    orders.iter().fold(vec![0], |bases, order| {
+        let extent = order.len();
+        bases.iter().flat_map(|base| order.iter().map(move |index| base * extent + index)).collect()
+    })
+}
+
+/// Copies raw elements, so that every bit pattern survives.
+fn gather(from: &HostTensor, sources: &[usize], to: &mut HostTensor) {
+    let width = from.dtype.bits() as usize / 8;
+    if width == 0 {
+        for (index, &source) in sources.iter().enumerate() {
+            to.set(index, from.get(source));
+        }
+        return;
+    }
+    for (element, &source) in to.bytes.chunks_exact_mut(width).zip(sources) {
+        element.copy_from_slice(&from.bytes[source * width..(source + 1) * width]);
+    }
+}
