@@ -35,7 +35,7 @@ pub enum Failure {
         detail: String,
     },
     /// The machine does not let the runner start: the user's turn.
-    Start(Diagnostic),
+    Start(Box<Diagnostic>),
 }
 
 impl Failure {

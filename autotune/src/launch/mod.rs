@@ -10,10 +10,20 @@
 //! buffer lies between inaccessible pages; only the parent's clock counts; a dropped session leaves no process,
 //! descriptor or mapping behind. Linux only.
 
+mod affinity;
+mod doorbell;
 mod failure;
+mod garbage;
+#[path = "../../runner/src/layout.rs"]
+mod layout;
+mod memory;
 mod options;
+mod place;
+mod process;
+mod runner;
 mod session;
 
 pub use failure::Failure;
 pub use options::SessionOptions;
+pub use runner::{CODE_RUNNER_EMBEDDED, CODE_RUNNER_FILE, CODE_RUNNER_SETUP, RUNNER_VARIABLE};
 pub use session::Session;

@@ -1,32 +1,129 @@
-//! One child process with one artifact.
+//! One child process with one artifact: start, feed, run, read.
+//!
+//! Invariant: a slice of the child's memory is handed out only while the child stands still, and the borrow checker
+//! keeps it so: everything that lets the child go on needs the session exclusively.
 
-use super::{Failure, SessionOptions};
+use super::affinity::{self, KeepOff};
+use super::doorbell::{Doorbell, Silence};
+use super::garbage::Garbage;
+use super::layout::{STATE_FAILED, STATE_READY};
+use super::memory::{Mapping, memory_file, seal, seal_future};
+use super::place::Place;
+use super::process::{Process, signal_name};
+use super::{Failure, SessionOptions, runner};
+use crate::clock::Stopwatch;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tilewright_ir::backend::Artifact;
 use tilewright_ir::reference::HostTensor;
 
+/// Time that the runner has to become ready.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
 /// A child process that holds an artifact and its buffers.
 #[derive(Debug)]
-pub struct Session {}
+pub struct Session {
+    // Dropped first: the child is dead before its memory goes.
+    process: Process,
+    place: Place,
+    doorbell: Doorbell,
+    inputs: Mapping,
+    outputs: Mapping,
+    /// The seed of each slot's garbage.
+    seeds: Vec<Option<u64>>,
+    next_slot: u64,
+    deadline: Duration,
+    spin: bool,
+    frozen: bool,
+    dead: Option<Failure>,
+}
+
+/// The parent's mappings of a session's memory files, and the files to hand down.
+struct Shared {
+    files: [File; 4],
+    control: Mapping,
+    inputs: Mapping,
+    outputs: Mapping,
+}
 
 impl Session {
-    /// Starts a child and maps the artifact there.
+    /// Starts a child and maps the artifact there. Inputs and outputs hold garbage at first.
     ///
     /// # Errors
     /// `Refused` for an artifact that breaks its contract or the limits, `Start` if no child can be had.
     pub fn start(artifact: &Artifact, options: &SessionOptions) -> Result<Self, Failure> {
-        let _ = (artifact, options);
-        Err(Failure::refused("the launcher is not linked"))
+        let mut place = Place::new(artifact, options)?;
+        let allowed = affinity::allowed();
+        place.plan.cpus = processors(&allowed, place.plan.threads as usize, options.cpu);
+        // A parent that has no processor of its own would take the child's time by spinning.
+        let spin = place.plan.cpus.len() < allowed.len() && !place.plan.cpus.is_empty();
+        // The processors are part of the plan, so the image moves behind them.
+        place.plan.regions[0].file_offset = place.words().len() as u64 * 8;
+        let mut shared = share(&place, artifact).map_err(|error| no_memory(&error))?;
+        Garbage::new(0, usize::MAX).fill(shared.inputs.slice_mut(0, place.input_file_bytes));
+        let [control, image, inputs, outputs] = &shared.files;
+        let plan_bytes = place.words().len() * 8;
+        let id = runner::start(&[control, image, inputs, outputs], plan_bytes)
+            .map_err(|diagnostic| Failure::Start(Box::new(diagnostic)))?;
+        let mut session = Self {
+            process: Process::new(id),
+            seeds: vec![None; options.slots],
+            place,
+            doorbell: Doorbell::new(shared.control),
+            inputs: shared.inputs,
+            outputs: shared.outputs,
+            next_slot: 0,
+            deadline: options.deadline,
+            spin,
+            frozen: false,
+            dead: None,
+        };
+        session.wait_ready()?;
+        for slot in 0..options.slots {
+            session.poison(slot, slot as u64)?;
+        }
+        Ok(session)
+    }
+
+    fn wait_ready(&mut self) -> Result<(), Failure> {
+        let detail = match self.doorbell.wait_ready(&mut self.process, START_LIMIT) {
+            Ok(STATE_READY) => return Ok(()),
+            Ok(STATE_FAILED) => {
+                let control = self.doorbell.control();
+                let stage = control.stage.load(Ordering::Relaxed) as usize;
+                let stage = ["plan", "buffers", "limits", "threads"].get(stage).unwrap_or(&"?");
+                let error = control.error.load(Ordering::Relaxed).cast_signed();
+                format!("{stage}: {}", io::Error::from_raw_os_error(error))
+            }
+            Ok(state) => format!("it says {state}, which means nothing"),
+            Err(Silence::Late) => format!("no sign of it within {START_LIMIT:?}"),
+            Err(Silence::Gone) => format!("{:?}", self.process.ended()),
+        };
+        Err(Failure::Start(Box::new(runner::setup_failed(&detail))))
     }
 
     /// Copies of the inputs and outputs.
     pub fn slots(&self) -> usize {
-        0
+        self.seeds.len()
+    }
+
+    /// Whether the child's system calls are filtered: the candidate can do nothing but compute.
+    pub fn is_filtered(&self) -> bool {
+        self.doorbell.control().filtered.load(Ordering::Relaxed) == 1
+    }
+
+    /// The time from the doorbell to the answer that a run may take.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     /// Changes the deadline of the runs to come.
     pub fn set_deadline(&mut self, deadline: Duration) {
-        let _ = deadline;
+        self.deadline = deadline;
     }
 
     /// Writes the inputs of one slot, in signature order.
@@ -34,16 +131,43 @@ impl Session {
     /// # Errors
     /// `Refused` if there is no such slot or the tensors do not have the artifact's sizes.
     pub fn set_inputs(&mut self, slot: usize, inputs: &[HostTensor]) -> Result<(), Failure> {
-        let _ = (slot, inputs);
+        let bytes: Vec<&[u8]> = inputs.iter().map(|tensor| tensor.bytes.as_slice()).collect();
+        self.set_input_bytes(slot, &bytes)
+    }
+
+    /// Writes the raw bytes of the inputs of one slot, in signature order.
+    ///
+    /// # Errors
+    /// As `set_inputs`.
+    pub fn set_input_bytes(&mut self, slot: usize, inputs: &[&[u8]]) -> Result<(), Failure> {
+        self.check_slot(slot)?;
+        let wanted = &self.place.argument_bytes[..self.place.inputs];
+        if !inputs.iter().map(|bytes| bytes.len() as u64).eq(wanted.iter().copied()) {
+            let found: Vec<_> = inputs.iter().map(|bytes| bytes.len()).collect();
+            return Err(Failure::refused(format!(
+                "the inputs have {found:?} bytes, the artifact takes {wanted:?}"
+            )));
+        }
+        for (argument, bytes) in inputs.iter().enumerate() {
+            let region = self.place.region(slot, argument);
+            let offset = region.file_offset + region.data_offset;
+            self.inputs.slice_mut(offset, bytes.len() as u64).copy_from_slice(bytes);
+        }
         Ok(())
     }
 
-    /// Fills the outputs of one slot, and the bytes around them, with garbage that depends on `seed`: mostly NaN.
+    /// Fills the outputs of one slot, and the bytes around them, with garbage that depends on `seed`: all NaN.
     ///
     /// # Errors
     /// `Refused` if there is no such slot.
     pub fn poison(&mut self, slot: usize, seed: u64) -> Result<(), Failure> {
-        let _ = (slot, seed);
+        self.check_slot(slot)?;
+        for argument in self.place.inputs..self.place.argument_bytes.len() {
+            let region = self.place.region(slot, argument);
+            let pages = self.outputs.slice_mut(region.file_offset, region.map_bytes);
+            Garbage::new(seed, argument).fill(pages);
+        }
+        self.seeds[slot] = Some(seed);
         Ok(())
     }
 
@@ -53,17 +177,49 @@ impl Session {
     /// # Errors
     /// `TimedOut` and `Crashed`; the session is dead then and every later call returns the same.
     pub fn run(&mut self, calls: u64) -> Result<u64, Failure> {
-        let _ = calls;
-        Ok(0)
+        let keep_off = self.keep_off();
+        let stopwatch = self.ring(calls)?;
+        let elapsed_ns = self.wait(stopwatch);
+        drop(keep_off);
+        elapsed_ns
     }
 
     /// Runs `calls` calls beginning at `slot`.
     ///
     /// # Errors
-    /// As `run`.
+    /// As `run`; `Refused` if there is no such slot.
     pub fn run_from(&mut self, slot: usize, calls: u64) -> Result<u64, Failure> {
-        let _ = slot;
+        self.check_slot(slot)?;
+        self.next_slot = slot as u64;
         self.run(calls)
+    }
+
+    /// Keeps this thread off the child's processors, if it is going to spin.
+    fn keep_off(&self) -> Option<KeepOff> {
+        self.spin.then(|| KeepOff::new(&self.place.plan.cpus))
+    }
+
+    /// Rings the doorbell without waiting for the answer.
+    pub(crate) fn ring(&mut self, calls: u64) -> Result<Stopwatch, Failure> {
+        if let Some(failure) = &self.dead {
+            return Err(failure.clone());
+        }
+        self.thaw();
+        let slot = self.next_slot;
+        self.next_slot = (slot + calls % self.place.plan.slots) % self.place.plan.slots;
+        Ok(self.doorbell.ring(slot, calls))
+    }
+
+    /// Waits for the answer to `ring`.
+    pub(crate) fn wait(&mut self, stopwatch: Stopwatch) -> Result<u64, Failure> {
+        let answer = self.doorbell.wait(&mut self.process, stopwatch, self.deadline, self.spin);
+        answer.map_err(|silence| match silence {
+            Silence::Late => {
+                self.process.kill();
+                self.die(Failure::TimedOut { limit: self.deadline })
+            }
+            Silence::Gone => self.crashed(),
+        })
     }
 
     /// Stops the child, so that nothing in it can change a buffer.
@@ -71,19 +227,130 @@ impl Session {
     /// # Errors
     /// `Crashed` if it is gone.
     pub fn freeze(&mut self) -> Result<(), Failure> {
+        if let Some(failure) = &self.dead {
+            return Err(failure.clone());
+        }
+        if !self.frozen {
+            self.process.stop().map_err(|_| self.crashed())?;
+            self.frozen = true;
+        }
         Ok(())
     }
 
     /// Lets a frozen child go on.
-    pub fn thaw(&mut self) {}
+    pub fn thaw(&mut self) {
+        if self.frozen {
+            self.process.go_on();
+            self.frozen = false;
+        }
+    }
 
     /// The raw little-endian bytes of the outputs of one slot, in signature order. Freezes the child first; the
     /// next `run` thaws it.
     ///
     /// # Errors
-    /// `Crashed` if the child is gone, `StrayWrite` if bytes around a poisoned output have changed.
+    /// `Refused` if there is no such slot, `Crashed` if the child is gone, `StrayWrite` if bytes around an output
+    /// have changed.
     pub fn outputs(&mut self, slot: usize) -> Result<Vec<&[u8]>, Failure> {
-        let _ = slot;
-        Ok(vec![])
+        self.check_slot(slot)?;
+        self.freeze()?;
+        let outputs = self.place.inputs..self.place.argument_bytes.len();
+        outputs.clone().try_for_each(|argument| self.check_margins(slot, argument))?;
+        let slice = |argument: usize| {
+            let region = self.place.region(slot, argument);
+            let offset = region.file_offset + region.data_offset;
+            self.outputs.slice(offset, self.place.argument_bytes[argument])
+        };
+        Ok(outputs.map(slice).collect())
     }
+
+    /// The bytes of an output's pages that do not belong to it still hold their garbage.
+    fn check_margins(&self, slot: usize, argument: usize) -> Result<(), Failure> {
+        let Some(seed) = self.seeds[slot] else { return Ok(()) };
+        let region = self.place.region(slot, argument);
+        let pages = self.outputs.slice(region.file_offset, region.map_bytes);
+        let start = region.data_offset as usize;
+        let end = start + self.place.argument_bytes[argument] as usize;
+        let garbage = Garbage::new(seed, argument);
+        let change = garbage
+            .first_change(pages, end..pages.len())
+            .or_else(|| garbage.first_change(pages, 0..start));
+        let Some(at) = change else { return Ok(()) };
+        let place = self.place.describe(region.address + at as u64);
+        let detail = place.expect("a byte of a region has a name");
+        Err(Failure::StrayWrite { argument, detail })
+    }
+
+    fn check_slot(&self, slot: usize) -> Result<(), Failure> {
+        let slots = self.slots();
+        if slot < slots {
+            return Ok(());
+        }
+        Err(Failure::refused(format!("slot {slot} of a session with {slots}")))
+    }
+
+    fn die(&mut self, failure: Failure) -> Failure {
+        self.dead = Some(failure.clone());
+        failure
+    }
+
+    /// The failure of a child that has ended.
+    fn crashed(&mut self) -> Failure {
+        let status = self.process.ended().expect("only called once the child has ended");
+        let failure = match status.signal() {
+            Some(signal) => Failure::Crashed { signal, detail: self.evidence(signal) },
+            None => Failure::Crashed { signal: 0, detail: exit_detail(status) },
+        };
+        self.die(failure)
+    }
+
+    /// The signal, and what the child's handler noted about it. For people: the child may lie.
+    fn evidence(&self, signal: i32) -> String {
+        let name = signal_name(signal);
+        let control = self.doorbell.control();
+        if control.signal.load(Ordering::Acquire).cast_signed() != signal {
+            return name;
+        }
+        let at = |address| self.place.describe(address);
+        let instruction = at(control.instruction.load(Ordering::Relaxed));
+        let instruction = instruction.unwrap_or_else(|| "outside the image".to_string());
+        let fault = at(control.fault.load(Ordering::Relaxed));
+        let fault = fault.unwrap_or_else(|| "outside every buffer".to_string());
+        format!("{name}: instruction in {instruction}; address in {fault}")
+    }
+}
+
+fn exit_detail(status: ExitStatus) -> String {
+    format!("it ended with status {}", status.code().unwrap_or(-1))
+}
+
+/// The processors of the child's threads; empty if there are fewer than threads, or only one.
+fn processors(allowed: &[u64], threads: usize, first: Option<usize>) -> Vec<u64> {
+    if allowed.len() < threads.max(2) {
+        return vec![];
+    }
+    let first = first.unwrap_or(allowed.len() - threads);
+    (first..first + threads).map(|index| allowed[index % allowed.len()]).collect()
+}
+
+fn share(place: &Place, artifact: &Artifact) -> io::Result<Shared> {
+    let control_file = memory_file()?;
+    let control = Mapping::new(&control_file, place.plan.page)?;
+    let mut image = memory_file()?;
+    let words: Vec<u8> = place.words().iter().flat_map(|word| word.to_ne_bytes()).collect();
+    image.write_all(&words)?;
+    image.write_all(&artifact.image)?;
+    image.set_len(words.len() as u64 + place.plan.regions[0].map_bytes)?;
+    seal(&image)?;
+    let input_file = memory_file()?;
+    let inputs = Mapping::new(&input_file, place.input_file_bytes)?;
+    // Without this seal the child's mapping is still read-only, and its system calls are filtered.
+    let _ = seal_future(&input_file);
+    let output_file = memory_file()?;
+    let outputs = Mapping::new(&output_file, place.output_file_bytes)?;
+    Ok(Shared { files: [control_file, image, input_file, output_file], control, inputs, outputs })
+}
+
+fn no_memory(error: &io::Error) -> Failure {
+    Failure::refused(format!("the buffers cannot be had: {error}"))
 }

@@ -1,0 +1,188 @@
+//! The system calls of the runner, declared by hand so that it needs no crate.
+//!
+//! Written for 64-bit Linux, where a C `long` has 64 bits. Every wrapper is safe to call with any value or says what its caller promises; failures are errno values.
+
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::AtomicU32;
+
+pub(crate) const PROT_NONE: c_int = 0;
+pub(crate) const PROT_READ: c_int = 1;
+pub(crate) const PROT_WRITE: c_int = 2;
+pub(crate) const PROT_EXEC: c_int = 4;
+pub(crate) const MAP_SHARED: c_int = 0x01;
+pub(crate) const MAP_PRIVATE: c_int = 0x02;
+pub(crate) const MAP_FIXED: c_int = 0x10;
+pub(crate) const MAP_FIXED_NOREPLACE: c_int = 0x10_0000;
+pub(crate) const MAP_ANONYMOUS: c_int = 0x20;
+pub(crate) const MAP_NORESERVE: c_int = 0x4000;
+pub(crate) const MAP_POPULATE: c_int = 0x8000;
+
+const PR_SET_PDEATHSIG: c_int = 1;
+const PR_SET_DUMPABLE: c_int = 4;
+const PR_SET_NO_NEW_PRIVS: c_int = 38;
+const SIGKILL: u64 = 9;
+
+pub(crate) const RLIMIT_CPU: c_int = 0;
+pub(crate) const RLIMIT_FSIZE: c_int = 1;
+pub(crate) const RLIMIT_CORE: c_int = 4;
+pub(crate) const RLIMIT_NOFILE: c_int = 7;
+pub(crate) const RLIMIT_AS: c_int = 9;
+
+/// Numbers of the few system calls without a C function. All but x86-64 share the generic table.
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod number {
+    pub(crate) const FUTEX: i64 = 202;
+    pub(crate) const SCHED_YIELD: i64 = 24;
+    pub(crate) const RT_SIGRETURN: i64 = 15;
+    pub(crate) const RESTART_SYSCALL: i64 = 219;
+    pub(crate) const SECCOMP: i64 = 317;
+    pub(crate) const CLOSE_RANGE: i64 = 436;
+}
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) mod number {
+    pub(crate) const FUTEX: i64 = 98;
+    pub(crate) const SCHED_YIELD: i64 = 124;
+    pub(crate) const RT_SIGRETURN: i64 = 139;
+    pub(crate) const RESTART_SYSCALL: i64 = 128;
+    pub(crate) const SECCOMP: i64 = 277;
+    pub(crate) const CLOSE_RANGE: i64 = 436;
+}
+
+/// What to do when a signal arrives, as the C library lays it out.
+#[repr(C)]
+pub(crate) struct SignalAction {
+    pub(crate) handler: usize,
+    pub(crate) mask: [u64; 16],
+    pub(crate) flags: c_int,
+    pub(crate) restorer: usize,
+}
+
+#[repr(C)]
+struct Limit {
+    soft: u64,
+    hard: u64,
+}
+
+unsafe extern "C" {
+    fn mmap(
+        address: *mut c_void,
+        bytes: usize,
+        protection: c_int,
+        flags: c_int,
+        file: c_int,
+        offset: i64,
+    ) -> *mut c_void;
+    fn prctl(option: c_int, ...) -> c_int;
+    fn setrlimit(resource: c_int, limit: *const Limit) -> c_int;
+    fn syscall(number: i64, ...) -> i64;
+    fn sigaction(signal: c_int, new: *const SignalAction, old: *mut SignalAction) -> c_int;
+    fn getppid() -> c_int;
+    fn sched_yield() -> c_int;
+    fn sched_setaffinity(pid: c_int, bytes: usize, mask: *const u64) -> c_int;
+}
+
+/// The errno of the last failed call.
+pub(crate) fn last_error() -> u32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0).unsigned_abs()
+}
+
+fn check(result: c_int) -> Result<(), u32> {
+    if result == 0 { Ok(()) } else { Err(last_error()) }
+}
+
+/// Maps memory.
+///
+/// # Safety
+/// With `MAP_FIXED`, the range at `address` belongs to the caller and nothing refers to what was there.
+pub(crate) unsafe fn map(
+    address: *mut u8,
+    bytes: usize,
+    protection: c_int,
+    flags: c_int,
+    file: c_int,
+    offset: u64,
+) -> Result<*mut u8, u32> {
+    // SAFETY: the caller owns a fixed range; elsewhere the kernel picks a free one.
+    let at = unsafe { mmap(address.cast(), bytes, protection, flags, file, offset.cast_signed()) };
+    if at as usize == usize::MAX { Err(last_error()) } else { Ok(at.cast()) }
+}
+
+/// Asks to be killed when the launcher dies, and tells whether it is still there.
+pub(crate) fn die_with_parent(parent: u32) -> bool {
+    // SAFETY: sets an attribute of this process, no memory is involved.
+    unsafe { prctl(PR_SET_PDEATHSIG, SIGKILL) };
+    // SAFETY: reads an attribute of this process.
+    unsafe { getppid() }.unsigned_abs() == parent
+}
+
+/// No core dump, no tracer of the same user, no privileges by exec.
+pub(crate) fn give_up_privileges() -> Result<(), u32> {
+    // SAFETY: sets an attribute of this process, no memory is involved.
+    check(unsafe { prctl(PR_SET_DUMPABLE, 0_u64) })?;
+    let (on, none): (u64, u64) = (1, 0);
+    // SAFETY: as above.
+    check(unsafe { prctl(PR_SET_NO_NEW_PRIVS, on, none, none, none) })
+}
+
+/// Sets the soft and the hard limit.
+pub(crate) fn limit(resource: c_int, value: u64) -> Result<(), u32> {
+    let limit = Limit { soft: value, hard: value };
+    // SAFETY: `limit` lives through the call.
+    check(unsafe { setrlimit(resource, &raw const limit) })
+}
+
+/// Installs a signal action.
+pub(crate) fn set_action(signal: c_int, action: &SignalAction) -> Result<(), u32> {
+    // SAFETY: the action has the C library's layout and lives through the call; no old one is asked for.
+    check(unsafe { sigaction(signal, &raw const *action, std::ptr::null_mut()) })
+}
+
+/// Closes every descriptor.
+pub(crate) fn close_all() {
+    let (first, last, flags): (u64, u64, u64) = (0, 0xffff_ffff, 0);
+    // SAFETY: the runner uses no descriptor after this; its memory stays mapped.
+    unsafe { syscall(number::CLOSE_RANGE, first, last, flags) };
+}
+
+/// Installs a system call filter on every thread. `program` is a `sock_fprog`.
+///
+/// # Safety
+/// `program` points at a valid filter program.
+pub(crate) unsafe fn filter(program: *const c_void) -> Result<(), u32> {
+    let (set_filter, all_threads): (u64, u64) = (1, 1);
+    // SAFETY: the caller vouches for the program.
+    let result = unsafe { syscall(number::SECCOMP, set_filter, all_threads, program as u64) };
+    check(c_int::from(result != 0))
+}
+
+/// Sleeps while the word holds `value`. May return early.
+pub(crate) fn futex_wait(word: &AtomicU32, value: u32) {
+    const WAIT: u64 = 0;
+    let (address, none): (u64, u64) = (word.as_ptr() as u64, 0);
+    // SAFETY: the word lives through the call; a null timeout means for ever.
+    unsafe { syscall(number::FUTEX, address, WAIT, u64::from(value), none) };
+}
+
+/// Wakes every sleeper on the word.
+pub(crate) fn futex_wake(word: &AtomicU32) {
+    const WAKE: u64 = 1;
+    let (address, all): (u64, u64) = (word.as_ptr() as u64, 0x7fff_ffff);
+    // SAFETY: the word lives through the call.
+    unsafe { syscall(number::FUTEX, address, WAKE, all) };
+}
+
+/// Lets another thread run.
+pub(crate) fn yield_now() {
+    // SAFETY: has no preconditions.
+    unsafe { sched_yield() };
+}
+
+/// Binds this thread to one processor. A processor that is not there any more leaves it where it is.
+pub(crate) fn pin(cpu: u64) {
+    let mut mask = [0u64; 128];
+    if let Some(word) = mask.get_mut(cpu as usize / 64) {
+        *word |= 1 << (cpu % 64);
+    }
+    // SAFETY: the mask lives through the call and has the stated length.
+    unsafe { sched_setaffinity(0, size_of_val(&mask), mask.as_ptr()) };
+}

@@ -1,0 +1,139 @@
+//! Finds the runner and starts it with four memory files.
+//!
+//! Children are started by one thread that lives as long as the process: a child asks to be killed when the thread
+//! that made it ends, so a session may outlive the thread that asked for it, but never the process.
+
+use super::memory;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Sender, channel};
+use tilewright_ir::diag::Diagnostic;
+
+/// The environment variable that names another runner.
+pub const RUNNER_VARIABLE: &str = "TILEWRIGHT_RUNNER";
+/// The file that the variable names cannot be run.
+pub const CODE_RUNNER_FILE: &str = "TW0701";
+/// The embedded runner cannot be run: no memory files, or they may not be executed.
+pub const CODE_RUNNER_EMBEDDED: &str = "TW0702";
+/// The runner started and stopped before it was ready.
+pub const CODE_RUNNER_SETUP: &str = "TW0703";
+
+/// The program as `build.rs` compiled it for this target.
+static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runner"));
+
+/// The way out that every message of this module names.
+fn help() -> String {
+    format!(
+        "build the crate tilewright-runner for this machine and set {RUNNER_VARIABLE} to the path of its program"
+    )
+}
+
+/// Starts a runner that inherits `files` and nothing else; returns its process id.
+pub(super) fn start(files: &[&File; 4], plan_bytes: usize) -> Result<i32, Diagnostic> {
+    let fds = files.map(AsRawFd::as_raw_fd);
+    let variable = std::env::var_os(RUNNER_VARIABLE).filter(|path| !path.is_empty());
+    let Some(path) = variable else {
+        let embedded = embedded()?;
+        let program = format!("/proc/self/fd/{}", embedded.as_raw_fd());
+        return spawn(command(Path::new(&program), fds, plan_bytes)).map_err(|error| {
+            Diagnostic::new(CODE_RUNNER_EMBEDDED, "the embedded runner cannot be executed")
+                .found(error.to_string())
+                .expected("a Linux system that executes memory files")
+                .help(help())
+        });
+    };
+    spawn(command(Path::new(&path), fds, plan_bytes)).map_err(|error| {
+        let path = Path::new(&path).display();
+        Diagnostic::new(CODE_RUNNER_FILE, format!("the runner {path} cannot be executed"))
+            .found(format!("{RUNNER_VARIABLE}={path}: {error}"))
+            .expected("the path of an executable file")
+            .help(format!("unset {RUNNER_VARIABLE} to use the embedded runner"))
+    })
+}
+
+/// What the user is told when the runner does not become ready.
+pub(super) fn setup_failed(detail: &str) -> Diagnostic {
+    let message = "the runner stopped before it was ready";
+    let diagnostic = Diagnostic::new(CODE_RUNNER_SETUP, message).found(detail);
+    match std::env::var(RUNNER_VARIABLE) {
+        Ok(path) if !path.is_empty() => diagnostic
+            .expected("the runner of this version of the library")
+            .help(format!("{RUNNER_VARIABLE} is {path}; unset it to use the embedded runner")),
+        _ => diagnostic.help(help()),
+    }
+}
+
+/// The memory file of the embedded runner, made on first use.
+fn embedded() -> Result<&'static OwnedFd, Diagnostic> {
+    static FILE: OnceLock<Result<OwnedFd, String>> = OnceLock::new();
+    FILE.get_or_init(|| write_embedded().map_err(|error| error.to_string())).as_ref().map_err(
+        |error| {
+            Diagnostic::new(CODE_RUNNER_EMBEDDED, "the embedded runner has no file")
+                .found(error.clone())
+                .expected("a Linux system with memfd_create")
+                .help(help())
+        },
+    )
+}
+
+fn write_embedded() -> io::Result<OwnedFd> {
+    let mut file = memory::memory_file()?;
+    file.write_all(EMBEDDED)?;
+    memory::seal(&file)?;
+    Ok(file.into())
+}
+
+fn command(program: &Path, fds: [RawFd; 4], plan_bytes: usize) -> Command {
+    let mut command = Command::new(program);
+    command.args(fds.map(|fd| fd.to_string()));
+    command.args([plan_bytes.to_string(), std::process::id().to_string()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.current_dir("/").env_clear();
+    if let Some(path) = std::env::var_os("LD_LIBRARY_PATH") {
+        command.env("LD_LIBRARY_PATH", path);
+    }
+    let inherit = move || {
+        for fd in fds {
+            // SAFETY: clears the close-on-exec flag of a descriptor of the new process; async-signal-safe.
+            if unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes only async-signal-safe calls and allocates nothing.
+    unsafe { command.pre_exec(inherit) };
+    command
+}
+
+struct Request {
+    command: Command,
+    reply: Sender<io::Result<i32>>,
+}
+
+/// Runs the command on the thread that starts all children.
+fn spawn(command: Command) -> io::Result<i32> {
+    static STARTER: OnceLock<Sender<Request>> = OnceLock::new();
+    let starter = STARTER.get_or_init(|| {
+        let (sender, requests) = channel::<Request>();
+        let work = move || {
+            for mut request in requests {
+                let child = request.command.spawn().map(|child| child.id().cast_signed());
+                // A caller that has gone away gets no child: the reply fails only if it panicked.
+                let _ = request.reply.send(child);
+            }
+        };
+        // Without the thread the sender has no receiver, and every request says so.
+        let _ = std::thread::Builder::new().name("tilewright-starter".to_string()).spawn(work);
+        sender
+    });
+    let (reply, answer) = channel();
+    let gone = |_| io::Error::other("the thread that starts children could not be made");
+    starter.send(Request { command, reply }).map_err(|_| io::ErrorKind::BrokenPipe)?;
+    answer.recv().map_err(gone)?
+}

@@ -1,0 +1,1 @@
+//! Ceilings measured by hand-made probes.

@@ -1,0 +1,10 @@
+//! Sessions with a candidate child: honest code computes, hostile code is a failure and hurts nobody, nothing leaks.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod ceilings;
+mod clock;
+mod code;
+mod honest;
+mod hostile;
+mod leaks;
+mod runner_file;

@@ -1,0 +1,54 @@
+//! The environment variable that names another runner: what is said when there is none.
+//!
+//! Each case runs in a process of its own, since the environment belongs to the whole process.
+
+use crate::code::{self, artifact};
+use std::process::Command;
+use tilewright_autotune::launch::{Failure, RUNNER_VARIABLE, Session, SessionOptions};
+
+const PROBE: &str = "runner_file::probe";
+
+/// Starts a session and prints what became of it; the other tests run it with a variable.
+#[test]
+fn probe() {
+    match Session::start(&artifact(code::RETURN, 1, 1), &SessionOptions::default()) {
+        Ok(mut session) => {
+            session.run(1).unwrap();
+            println!("answer: ready");
+        }
+        Err(failure @ Failure::Start(_)) => println!("answer: {} {failure}", failure.reason()),
+        Err(failure) => panic!("{failure}"),
+    }
+}
+
+fn with_runner(path: &str) -> String {
+    let program = std::env::current_exe().unwrap();
+    let arguments = ["--exact", PROBE, "--nocapture"];
+    let output = Command::new(program).args(arguments).env(RUNNER_VARIABLE, path).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find_map(|line| line.split("answer: ").nth(1));
+    line.unwrap_or_else(|| panic!("{text}")).to_string()
+}
+
+#[track_caller]
+fn says(path: &str, code: &str) {
+    let answer = with_runner(path);
+    assert!(answer.starts_with(&format!("start {code}: ")), "{answer}");
+    assert!(answer.contains(RUNNER_VARIABLE) && answer.contains(path), "{answer}");
+}
+
+#[test]
+fn an_empty_variable_means_the_embedded_runner() {
+    assert_eq!(with_runner(""), "ready");
+}
+
+#[test]
+fn a_file_that_is_no_program_is_an_error() {
+    says("/nowhere/runner", "TW0701");
+    says("/proc/self/status", "TW0701");
+}
+
+#[test]
+fn a_program_that_is_no_runner_is_an_error() {
+    says("/bin/true", "TW0703");
+}
