@@ -1,0 +1,248 @@
+//! What one expression needs where it stands: names with values, memory that is written, blocks that fit, reductions
+//! that are short and not nested.
+//!
+//! A `let` is evaluated where it is used. That is only the same as where it is defined if nothing it depends on
+//! changes in between, so a use after such a change is refused. Invariant: the facts of a `let` include those of the
+//! lets in it.
+
+use super::super::{Micro, Scope, Span, Stmt};
+use super::walk::{Known, Walker};
+use super::{code, types};
+use crate::base::{AxisId, AxisSet, BufferId, DType, Expr, LocalId, ReduceOp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Additions in a row that the error bound allows (for equal terms).
+const CHAIN_MAX: u64 = 1024;
+
+/// What the value of an expression depends on.
+#[derive(Clone, Default)]
+pub(super) struct Facts {
+    /// The axes of all reductions in it.
+    pub(super) reduced: AxisSet,
+    /// The sums in it: axes and type of the terms.
+    sums: BTreeSet<(AxisSet, DType)>,
+    /// The buffers it loads, and how often they had been written when the name was defined.
+    loads: BTreeMap<BufferId, u32>,
+    /// The axes that loops had bound where the name was defined.
+    pub(super) bound: AxisSet,
+}
+
+impl Facts {
+    fn join(&mut self, other: &Self) {
+        self.reduced = self.reduced | other.reduced;
+        self.sums.extend(&other.sums);
+        self.loads.extend(&other.loads);
+    }
+}
+
+impl Walker<'_> {
+    /// Checks a value that is computed here over `axes` by the inner loops `micro` (an epilogue has none of its own);
+    /// the axes that it reduces.
+    pub(super) fn stored_value(
+        &mut self,
+        expr: &Expr,
+        axes: AxisSet,
+        dtype: DType,
+        micro: Option<&Micro>,
+    ) -> AxisSet {
+        let facts = self.value(expr, axes, dtype);
+        if let Some(micro) = micro {
+            self.micro(micro, axes, facts.reduced);
+        }
+        for (reduced, terms) in facts.sums {
+            self.chain(reduced, terms, micro.and_then(|micro| micro.vector));
+        }
+        facts.reduced
+    }
+
+    /// Checks type, axes and parts of a value; what it depends on.
+    pub(super) fn value(&mut self, expr: &Expr, axes: AxisSet, dtype: DType) -> Facts {
+        types::check(self.program, expr, self.report);
+        let found = expr.dtype(self.program);
+        if found != dtype {
+            let what = format!("the value is {found}, its place {dtype}");
+            self.fault(code::TYPES, &what, &format!("convert it: {dtype}(..)"));
+        }
+        let extra = expr.axes(self.program) - axes;
+        if !extra.is_empty() {
+            let names = self.program.axes.names(extra.iter());
+            let what = format!("the value varies over {names}, its place does not");
+            self.fault(code::AXES, &what, "reduce the axis, or give the place that axis");
+        }
+        self.facts(expr)
+    }
+
+    /// Checks the names and reductions of an expression; what it depends on.
+    fn facts(&mut self, expr: &Expr) -> Facts {
+        match expr {
+            Expr::Local(local) => return self.local(*local),
+            Expr::Load(buffer) => {
+                self.load(*buffer);
+                let version = self.buffers[buffer.index()].version;
+                return Facts { loads: BTreeMap::from([(*buffer, version)]), ..Facts::default() };
+            }
+            _ => {}
+        }
+        let mut facts = Facts::default();
+        let mut summed = AxisSet::EMPTY;
+        for (position, child) in expr.children().into_iter().enumerate() {
+            let child = self.facts(child);
+            // The accumulator of an `mma` stands outside its reduction.
+            if !(matches!(expr, Expr::Mma(..)) && position == 2) {
+                summed = summed | child.reduced;
+            }
+            facts.join(&child);
+        }
+        if let Expr::Reduce(_, axes, _) | Expr::Mma(axes, ..) = expr {
+            self.reduction(expr, *axes, summed);
+            facts.reduced = facts.reduced | *axes;
+        }
+        if let Expr::Reduce(ReduceOp::Sum, axes, x) | Expr::Mma(axes, x, ..) = expr {
+            facts.sums.insert((*axes, x.dtype(self.program)));
+        }
+        facts
+    }
+
+    fn reduction(&mut self, expr: &Expr, axes: AxisSet, inner: AxisSet) {
+        if axes.is_empty() {
+            self.fault(code::NESTED, "a reduction over no axis", "name an axis or leave it out");
+        }
+        if matches!(expr, Expr::Reduce(ReduceOp::Argmax | ReduceOp::Argmin, _, _)) && axes.len() > 1
+        {
+            let what = "a position among several axes is no index";
+            self.fault(code::NESTED, what, "reduce one axis");
+        }
+        let both = axes & inner;
+        if !both.is_empty() {
+            let names = self.program.axes.names(both.iter());
+            let what = format!("a reduction over {names} inside a reduction over {names}");
+            self.fault(code::NESTED, &what, "stage the inner one, or carry it in a loop before");
+        }
+    }
+
+    fn local(&mut self, local: LocalId) -> Facts {
+        let name = &self.program.locals[local.index()].name;
+        let facts = match &self.locals[local.index()] {
+            Known::Let(facts) => facts.clone(),
+            Known::Carry => return Facts::default(),
+            Known::Nothing => {
+                let what = format!("`{name}` has no value here");
+                self.fault(code::LOCALS, &what, "define it before, in this block or around it");
+                return Facts::default();
+            }
+        };
+        let stale = facts
+            .loads
+            .iter()
+            .find(|(buffer, version)| self.buffers[buffer.index()].version != **version);
+        if let Some((buffer, _)) = stale {
+            let buffer = &self.program.buffers[buffer.index()].name;
+            let what = format!("`{name}` loads `{buffer}`, which is written after its definition");
+            self.fault(code::LOCALS, &what, "define it after the write, or stage its value");
+        }
+        let narrowed = facts.reduced & (self.bound() - facts.bound);
+        if !narrowed.is_empty() {
+            let names = self.program.axes.names(narrowed.iter());
+            let what = format!("`{name}` reduces {names}, over which a loop between has begun");
+            self.fault(code::LOCALS, &what, "define it inside the loop, or stage its value");
+        }
+        facts
+    }
+
+    fn load(&mut self, buffer: BufferId) {
+        let declared = &self.program.buffers[buffer.index()];
+        let state = &self.buffers[buffer.index()];
+        let readable = match declared.scope {
+            Scope::Input => true,
+            Scope::Output | Scope::Device => state.phase.is_some_and(|phase| phase < self.phase),
+            Scope::Group => state.visible && state.written,
+        };
+        if !readable {
+            let what = format!("`{}` is loaded before it is written", declared.name);
+            let help = match declared.scope {
+                Scope::Group => "stage or store it before, in this block or around it",
+                _ => "write it in an earlier phase",
+            };
+            self.fault(code::UNWRITTEN, &what, help);
+        }
+        self.spans(buffer);
+    }
+
+    /// A buffer that holds a block is used inside a loop with blocks of that size.
+    pub(super) fn spans(&mut self, buffer: BufferId) {
+        let buffer = &self.program.buffers[buffer.index()];
+        for (axis, span) in buffer.axes.iter().zip(&buffer.spans) {
+            let Span::Block(block) = span else { continue };
+            if self.step(*axis) != Some(*block) {
+                let axis = self.program.axes.name(*axis);
+                let what =
+                    format!("`{}` holds {block} of `{axis}`, no loop here does", buffer.name);
+                self.fault(code::SPANS, &what, "use the step of a loop around it, or hold it all");
+            }
+        }
+    }
+
+    /// Elements of the current block of an axis.
+    pub(super) fn block(&self, axis: AxisId) -> u64 {
+        let extent = self.program.axes.extent(axis);
+        self.step(axis).map_or(extent, |step| step.min(extent))
+    }
+
+    fn chain(&mut self, axes: AxisSet, terms: DType, vector: Option<AxisId>) {
+        if !terms.is_float() {
+            return;
+        }
+        let length =
+            axes.iter().fold(1, |product: u64, axis| product.saturating_mul(self.block(axis)));
+        let lanes = match vector {
+            Some(axis) if axes.contains(axis) => self.target.lanes(terms.bytes()),
+            _ => 1,
+        };
+        if length > CHAIN_MAX * lanes {
+            let names = self.program.axes.names(axes.iter());
+            let what =
+                format!("a sum of {length} terms over {names} in one block, {lanes} at a time");
+            let help =
+                format!("loop over {names} in blocks of at most {} terms", CHAIN_MAX * lanes);
+            self.fault(code::CHAINS, &what, &help);
+        }
+    }
+
+    fn micro(&mut self, micro: &Micro, axes: AxisSet, reduced: AxisSet) {
+        let known = axes | reduced;
+        let mut tiled = AxisSet::EMPTY;
+        for &(axis, count) in &micro.tile {
+            if count == 0 || tiled.contains(axis) || !known.contains(axis) {
+                let what = format!("micro({}:{count})", self.program.axes.name(axis));
+                self.fault(code::MICRO, &what, "tile each axis of the value once, by at least 1");
+            }
+            tiled = tiled.with(axis);
+        }
+        if let Some(axis) = micro.vector.filter(|axis| !known.contains(*axis)) {
+            let what = format!("vector({}) is no axis of the value", self.program.axes.name(axis));
+            self.fault(code::MICRO, &what, "name an axis of the value or of a reduction in it");
+        }
+        let order: AxisSet = micro.order.iter().copied().collect();
+        if !known.contains_all(order) || order.len() != micro.order.len() {
+            let names = self.program.axes.names(micro.order.iter().copied());
+            let what = format!("order({names}) is no order of the value's axes");
+            self.fault(code::MICRO, &what, "name axes of the value, each at most once");
+        }
+        if micro.unroll == 0 {
+            self.fault(code::MICRO, "unroll(0)", "unroll by at least 1");
+        }
+    }
+}
+
+/// The buffers that a body writes, loops in it included.
+pub(super) fn written_in(body: &[Stmt], found: &mut BTreeSet<BufferId>) {
+    for stmt in body {
+        match stmt {
+            Stmt::Let { .. } => {}
+            Stmt::Stage { buffer, .. } | Stmt::Store { buffer, .. } => {
+                found.insert(*buffer);
+            }
+            Stmt::For(inner) => written_in(&inner.body, found),
+        }
+    }
+}
