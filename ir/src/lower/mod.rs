@@ -1,12 +1,29 @@
 //! From a pass program and a schedule to a tile program.
+//!
+//! The steps, each in its own file: decide the choices (`schedule`), inline the maps that are not stored (`inline`),
+//! place the buffers (`place`), write each pass as a loop nest (`nest`) with packed operands (`stream`).
+//! Invariant: the schedule changes the order and the place of the work, never what is computed.
+
+mod contraction;
+mod inline;
+mod micro;
+mod nest;
+mod place;
+mod stream;
+
+pub(crate) use contraction::{Contraction, contraction, is_costly};
+pub(crate) use inline::inline;
+pub(crate) use stream::panel;
 
 use crate::diag::Diagnostic;
 use crate::plan::PassProgram;
-use crate::schedule::Schedule;
+use crate::schedule::{Config, Schedule, Space};
 use crate::target::Target;
-use crate::tile::TileProgram;
+use crate::tile::{Phase, TileProgram};
+use nest::Nest;
+use place::Placer;
 
-/// Applies a schedule.
+/// Applies a schedule. A caller with many schedules for one plan keeps the `Space` and uses `lower_in`.
 ///
 /// # Errors
 /// The schedule's faults: unknown names, illegal values, broken constraints.
@@ -15,6 +32,39 @@ pub fn lower(
     schedule: &Schedule,
     target: &Target,
 ) -> Result<TileProgram, Vec<Diagnostic>> {
-    let _ = (plan, schedule, target);
-    todo!()
+    lower_in(&Space::new(plan, target), schedule)
+}
+
+/// Applies a schedule of a space.
+///
+/// # Errors
+/// As `lower`.
+pub fn lower_in(space: &Space, schedule: &Schedule) -> Result<TileProgram, Vec<Diagnostic>> {
+    let mut program = space.realise(schedule)?;
+    let settings = space.canonical(schedule).settings.into_iter();
+    program.choices = settings.map(|setting| (setting.name, setting.value.to_string())).collect();
+    Ok(program)
+}
+
+/// The whole lowering on one page: writes the tile program of a decided, legal configuration. The choices are not
+/// recorded in it.
+pub(crate) fn write(plan: &PassProgram, config: &Config, target: &Target) -> TileProgram {
+    let stored: Vec<bool> = config.passes.iter().map(|pass| pass.stored).collect();
+    let (plan, kept) = inline(plan, &stored);
+    let passes = kept.iter().map(|&pass| config.passes[pass].clone()).collect();
+    let config = Config { threads: config.threads, passes };
+    let phases = config.phases(&plan);
+    let mut placer = Placer::new(&plan, &phases);
+    for phase in &phases {
+        let group = placer.open(phase);
+        let mut body = vec![];
+        for &position in &phase.passes {
+            let nest = Nest::new(&plan, position, &config.passes[position], phase, target);
+            nest.write(&mut placer, &mut body);
+        }
+        let name = plan.passes[phase.passes[0]].name.clone();
+        let grid = crate::tile::Grid { axes: phase.grid.clone(), threads: config.threads };
+        placer.program.phases.push(Phase { name, grid, group, body });
+    }
+    placer.finish()
 }

@@ -11,10 +11,13 @@ mod text;
 mod verify;
 
 pub use build::build;
+pub(crate) use build::is_expensive;
 pub use interp::interpret;
 pub use verify::verify;
 
-use crate::base::{AxisId, AxisSet, AxisTable, BufferId, DType, Expr, ExprRef, LocalId, ReduceOp};
+use crate::base::{
+    AxisId, AxisSet, AxisTable, BufferId, DType, Expr, ExprRef, Literal, LocalId, ReduceOp,
+};
 
 /// What a buffer of a pass program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +129,26 @@ impl ExprRef for PassProgram {
         let local = &self.locals[local.index()];
         (local.dtype, local.axes)
     }
+}
+
+impl Pass {
+    /// Every expression of the pass.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        let lets = self.body_lets.iter().chain(&self.result_lets).map(|item| &item.expr);
+        let bodies = self.states.iter().map(|state| &state.body);
+        lets.chain(bodies).chain(self.results.iter().map(|result| &result.value))
+    }
+}
+
+/// The value of a reduction over nothing in its accumulator's type: integers have no infinities.
+pub fn start_value(op: ReduceOp, dtype: DType) -> Literal {
+    let lowest = match dtype {
+        DType::U8 | DType::Bool => 0.0,
+        _ => -dtype.max_finite() - 1.0,
+    };
+    let value = op.identity();
+    let value = if dtype.is_float() { value } else { value.clamp(lowest, dtype.max_finite()) };
+    Literal { value, dtype }
 }
 
 impl PassProgram {

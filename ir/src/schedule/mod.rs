@@ -9,13 +9,41 @@
 //! values; what it does not say takes the default. Invariant: printing is canonical (sorted by the space's order),
 //! so equal schedules have equal hashes; the space is sampled and counted, never enumerated.
 
+mod config;
+mod constraint;
+mod defaults;
+mod domain;
+mod key;
+mod limits;
+mod sample;
+mod shape;
 mod space;
 mod text;
 
+pub(crate) use config::grid_axes;
+pub use config::{Config, Pack, PassConfig, PhaseConfig};
 pub use space::{Choice, Domain, Space};
 pub use text::{Schedule, Setting};
 
 use std::fmt;
+
+/// The codes of the faults of a schedule.
+pub mod code {
+    /// The schedule names another kernel.
+    pub const KERNEL: &str = "TW0401";
+    /// No choice has this name.
+    pub const UNKNOWN: &str = "TW0402";
+    /// A choice is set twice.
+    pub const TWICE: &str = "TW0403";
+    /// The value is not in the choice's domain.
+    pub const VALUE: &str = "TW0404";
+    /// The value is illegal next to the other choices.
+    pub const CONSTRAINT: &str = "TW0405";
+    /// The program would need more memory than it may.
+    pub const MEMORY: &str = "TW0406";
+    /// The plan holds an operation that has no lowering to tiles.
+    pub const UNSUPPORTED: &str = "TW0407";
+}
 
 /// The value of a choice.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,9 +1,18 @@
 //! The legal choices of a pass program on a target.
+//!
+//! A point of the space is one value for each choice. Invariant: a schedule is legal exactly if `check` passes, and then
+//! it lowers.
 
-use super::{ChoiceValue, Schedule};
+use super::constraint::{Site, sites};
+use super::domain::choices;
+use super::key::{Field, Key};
+use super::shape::Shape;
+use super::{ChoiceValue, Config, PhaseConfig, Schedule, Setting, code, defaults, limits};
 use crate::diag::Diagnostic;
 use crate::plan::PassProgram;
 use crate::target::Target;
+use crate::tile::TileProgram;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The legal values of a choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,23 +43,79 @@ pub struct Space {
     pub kernel: String,
     /// The choices in canonical order.
     pub choices: Vec<Choice>,
+    pub(super) keys: Vec<Key>,
+    pub(super) plan: PassProgram,
+    pub(super) shapes: Vec<Shape>,
+    pub(super) target: Target,
+    /// The naive configuration, which also fills what no choice decides.
+    naive: Config,
+}
+
+/// One value for each choice, in canonical order.
+pub(super) type Point = Vec<ChoiceValue>;
+
+impl Domain {
+    /// Whether the value is legal.
+    pub fn contains(&self, value: &ChoiceValue) -> bool {
+        match (self, value) {
+            (Self::OneOf(values), value) => values.contains(value),
+            (Self::OrderOf(axes), ChoiceValue::Words(words)) => {
+                let mut sorted = [axes.clone(), words.clone()];
+                sorted.iter_mut().for_each(|names| names.sort_unstable());
+                sorted[0] == sorted[1]
+            }
+            (Self::OrderOf(_), _) => false,
+        }
+    }
+
+    /// The legal values for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::OneOf(values) => {
+                let mut values = values.clone();
+                values.sort_unstable();
+                values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            }
+            Self::OrderOf(axes) => format!("any order of ({})", axes.join(", ")),
+        }
+    }
+
+    /// How many values it has.
+    pub fn size(&self) -> f64 {
+        match self {
+            Self::OneOf(values) => values.len() as f64,
+            Self::OrderOf(axes) => (1..=axes.len()).map(|count| count as f64).product(),
+        }
+    }
 }
 
 impl Space {
     /// Derives the space.
     pub fn new(plan: &PassProgram, target: &Target) -> Self {
-        let _ = (plan, target);
-        todo!()
+        let shapes: Vec<Shape> =
+            (0..plan.passes.len()).map(|pass| Shape::new(plan, pass, target)).collect();
+        let naive = defaults::naive(plan, &shapes, target);
+        let default = defaults::default(plan, &shapes, target, &naive);
+        let (keys, choices) = choices(plan, &shapes, target, &default).into_iter().unzip();
+        let (kernel, plan, target) = (plan.name.clone(), plan.clone(), target.clone());
+        Self { kernel, choices, keys, plan, shapes, target, naive }
     }
 
     /// The default schedule: a good guess for every choice.
     pub fn default_schedule(&self) -> Schedule {
-        todo!()
+        self.schedule(&self.default_point())
     }
 
     /// The naive loop nest: scalar, untiled, one thread; the baseline of the closing table.
     pub fn naive_schedule(&self) -> Schedule {
-        todo!()
+        let value = |key: &Key| key.read(&self.naive, &self.plan.axes);
+        self.schedule(&self.keys.iter().map(value).collect::<Point>())
+    }
+
+    /// The same choices with defaults written out, and without those that have no effect next to the others. Unknown
+    /// names are dropped.
+    pub fn canonical(&self, schedule: &Schedule) -> Schedule {
+        self.schedule(&self.point(schedule))
     }
 
     /// Refuses an illegal schedule.
@@ -58,24 +123,190 @@ impl Space {
     /// # Errors
     /// One diagnostic for each unknown name, illegal value or broken constraint, with the legal values.
     pub fn check(&self, schedule: &Schedule) -> Result<(), Vec<Diagnostic>> {
-        let _ = schedule;
-        todo!()
-    }
-
-    /// A legal schedule drawn at random.
-    pub fn sample(&self, rng: &mut impl rand::Rng) -> Schedule {
-        let _ = rng;
-        todo!()
-    }
-
-    /// A legal schedule that differs from `schedule` in one to three choices.
-    pub fn neighbour(&self, schedule: &Schedule, rng: &mut impl rand::Rng) -> Schedule {
-        let _ = (schedule, rng);
-        todo!()
+        self.realise(schedule).map(drop)
     }
 
     /// How many combinations the domains span, before constraints.
     pub fn combinations(&self) -> f64 {
-        todo!()
+        self.choices.iter().map(|choice| choice.domain.size()).product()
+    }
+
+    /// The tile program of a schedule, without its record of choices.
+    pub(crate) fn realise(&self, schedule: &Schedule) -> Result<TileProgram, Vec<Diagnostic>> {
+        let faults = self.setting_faults(schedule);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        self.realise_point(&self.point(schedule))
+    }
+
+    pub(super) fn realise_point(
+        &self,
+        point: &[ChoiceValue],
+    ) -> Result<TileProgram, Vec<Diagnostic>> {
+        let config = self.config(point);
+        let phases = config.phases(&self.plan);
+        let faults = self.with_sites(&config, &phases, |site| {
+            let fault = |fault: super::constraint::Fault| {
+                let name = Key::Pass(site.position, fault.field).name(&self.plan);
+                let value = Key::Pass(site.position, fault.field).read(&config, &self.plan.axes);
+                Diagnostic::new(code::CONSTRAINT, fault.message)
+                    .found(format!("{name} = {value}"))
+                    .expected(fault.legal)
+            };
+            site.faults().into_iter().map(fault).collect::<Vec<_>>()
+        });
+        let faults: Vec<_> = faults.into_iter().flatten().chain(self.unsupported()).collect();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let program = crate::lower::write(&self.plan, &config, &self.target);
+        match limits::exceeded(&program, &self.target) {
+            None => Ok(program),
+            Some(message) => Err(vec![
+                Diagnostic::new(code::MEMORY, message)
+                    .help("smaller steps of the grid, or other fused passes, need less"),
+            ]),
+        }
+    }
+
+    /// Reductions that have no lowering.
+    fn unsupported(&self) -> Vec<Diagnostic> {
+        let states = self
+            .plan
+            .passes
+            .iter()
+            .flat_map(|pass| pass.states.iter().map(move |state| (pass, state.op)));
+        let bare = states.filter(|(_, op)| op.fold().is_none());
+        let fault = |(pass, op): (&crate::plan::Pass, crate::base::ReduceOp)| {
+            let message = format!("{op} in the pass {} has no lowering to tiles", pass.name);
+            Diagnostic::new(code::UNSUPPORTED, message)
+                .help("a max or min and a comparison with the index give the same")
+        };
+        bare.map(fault).collect()
+    }
+
+    /// Unknown names, names set twice and values outside of their domains.
+    fn setting_faults(&self, schedule: &Schedule) -> Vec<Diagnostic> {
+        let mut faults = vec![];
+        if schedule.kernel != self.kernel {
+            let message = format!("the schedule is for another kernel than {}", self.kernel);
+            faults.push(Diagnostic::new(code::KERNEL, message).found(&schedule.kernel));
+        }
+        let mut seen = BTreeSet::new();
+        for Setting { name, value } in &schedule.settings {
+            if !seen.insert(name) {
+                faults.push(Diagnostic::new(code::TWICE, format!("{name} is chosen twice")));
+            }
+            match self.choices.iter().find(|choice| choice.name == *name) {
+                None => {
+                    let names: Vec<_> = self.choices.iter().map(|c| c.name.as_str()).collect();
+                    let fault =
+                        Diagnostic::new(code::UNKNOWN, format!("no choice is named {name}"));
+                    faults.push(fault.found(name).expected(names.join(", ")));
+                }
+                Some(choice) if !choice.domain.contains(value) => {
+                    let fault = Diagnostic::new(code::VALUE, format!("illegal value of {name}"));
+                    let fault = fault.found(value.to_string());
+                    faults.push(fault.expected(choice.domain.describe()));
+                }
+                Some(_) => {}
+            }
+        }
+        faults
+    }
+
+    pub(super) fn default_point(&self) -> Point {
+        self.choices.iter().map(|choice| choice.default.clone()).collect()
+    }
+
+    pub(super) fn point(&self, schedule: &Schedule) -> Point {
+        let set: BTreeMap<&str, &ChoiceValue> = schedule
+            .settings
+            .iter()
+            .map(|setting| (setting.name.as_str(), &setting.value))
+            .collect();
+        let value = |choice: &Choice| match set.get(choice.name.as_str()) {
+            Some(&value) => value.clone(),
+            None => choice.default.clone(),
+        };
+        self.choices.iter().map(value).collect()
+    }
+
+    /// The canonical schedule of a point.
+    pub(super) fn schedule(&self, point: &[ChoiceValue]) -> Schedule {
+        let active = self.active(&self.config(point));
+        let chosen = self.choices.iter().zip(point).zip(active).filter(|(_, active)| *active);
+        let setting = |((choice, value), _): ((&Choice, &ChoiceValue), bool)| Setting {
+            name: choice.name.clone(),
+            value: value.clone(),
+        };
+        Schedule { kernel: self.kernel.clone(), settings: chosen.map(setting).collect() }
+    }
+
+    pub(super) fn config(&self, point: &[ChoiceValue]) -> Config {
+        let mut config = self.naive.clone();
+        for (key, value) in self.keys.iter().zip(point) {
+            key.write(&mut config, value, &self.plan.axes);
+        }
+        if let Some(first) = config.passes.iter().position(|pass| pass.stored) {
+            config.passes[first].fused = false;
+        }
+        config
+    }
+
+    pub(super) fn with_sites<T>(
+        &self,
+        config: &Config,
+        phases: &[PhaseConfig],
+        read: impl FnMut(&Site<'_>) -> T,
+    ) -> Vec<T> {
+        let sites = sites(&self.plan, &self.shapes, &self.target, config, phases);
+        sites.iter().map(read).collect()
+    }
+
+    /// Which choices have an effect, given the others.
+    pub(super) fn active(&self, config: &Config) -> Vec<bool> {
+        let phases = config.phases(&self.plan);
+        let first = config.passes.iter().position(|pass| pass.stored);
+        let mut of_pass: BTreeMap<usize, (bool, &PhaseConfig, bool)> = BTreeMap::new();
+        let facts = self.with_sites(config, &phases, |site| (site.position, site.is_contraction()));
+        let contracts: BTreeMap<usize, bool> = facts.into_iter().collect();
+        for phase in &phases {
+            for &pass in &phase.passes {
+                of_pass.insert(pass, (phase.passes[0] == pass, phase, contracts[&pass]));
+            }
+        }
+        let active = |key: &Key| match *key {
+            Key::Threads | Key::Pass(_, Field::Store) => true,
+            Key::Pass(pass, Field::Fuse) => of_pass.contains_key(&pass) && first != Some(pass),
+            Key::Pass(pass, field) => {
+                of_pass.get(&pass).is_some_and(|&(head, phase, contracts)| {
+                    self.is_active(pass, field, config, (head, phase, contracts))
+                })
+            }
+        };
+        self.keys.iter().map(active).collect()
+    }
+
+    fn is_active(
+        &self,
+        pass: usize,
+        field: Field,
+        config: &Config,
+        (head, phase, contracts): (bool, &PhaseConfig, bool),
+    ) -> bool {
+        let shape = &self.shapes[pass];
+        let in_grid = |axis| phase.grid.iter().any(|(of, _)| *of == axis);
+        match field {
+            Field::Store | Field::Fuse | Field::Vector | Field::Unroll | Field::Order => true,
+            Field::Grid(axis) => head && in_grid(axis),
+            Field::GridOrder => head && phase.grid.len() > 1,
+            Field::Block(axis) => !in_grid(axis),
+            Field::Micro(axis) => {
+                shape.axes.contains(&axis) || config.passes[pass].vector == Some(axis)
+            }
+            Field::PackA | Field::PackB => contracts,
+        }
     }
 }

@@ -1,8 +1,14 @@
 //! Schedules and their text.
+//!
+//!     schedule NAME { choose p.grid.m = 64  choose p.vector = n  choose p.order = (m, n) }
+//!
+//! Line ends mean nothing and `#` begins a comment. Invariant: `parse(print(s)) == s`.
 
 use super::ChoiceValue;
 use crate::base::StableHash;
 use crate::diag::Diagnostic;
+use crate::text::{Parsed, Parser, TokenKind, quote_name};
+use std::fmt::Write;
 
 /// One line of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +36,22 @@ impl Schedule {
 
     /// The canonical text.
     pub fn print(&self) -> String {
-        todo!()
+        let mut out = format!("schedule {} {{\n", quote_name(&self.kernel));
+        for Setting { name, value } in &self.settings {
+            let name: Vec<_> = name.split('.').map(quote_name).collect();
+            let value = match value {
+                ChoiceValue::Count(count) => count.to_string(),
+                ChoiceValue::Word(word) => quote_name(word),
+                ChoiceValue::Words(words) => {
+                    let words: Vec<_> = words.iter().map(|word| quote_name(word)).collect();
+                    format!("({})", words.join(", "))
+                }
+            };
+            writeln!(out, "  choose {} = {value}", name.join("."))
+                .expect("writing to a string does not fail");
+        }
+        out.push_str("}\n");
+        out
     }
 
     /// Parses a schedule text.
@@ -38,8 +59,9 @@ impl Schedule {
     /// # Errors
     /// Every fault that can be seen, with its place.
     pub fn parse(source: &str) -> Result<Self, Vec<Diagnostic>> {
-        let _ = source;
-        todo!()
+        let mut parser = Parser::new(source);
+        let schedule = schedule(&mut parser).ok();
+        parser.finish(schedule)
     }
 
     /// The hash of the canonical text.
@@ -52,7 +74,49 @@ impl Schedule {
         &'a self,
         other: &'a Self,
     ) -> Vec<(&'a str, Option<&'a ChoiceValue>, Option<&'a ChoiceValue>)> {
-        let _ = other;
-        todo!()
+        let here = self
+            .settings
+            .iter()
+            .map(|setting| (setting.name.as_str(), Some(&setting.value), other.get(&setting.name)));
+        let only_there = other.settings.iter().filter(|setting| self.get(&setting.name).is_none());
+        let only_there =
+            only_there.map(|setting| (setting.name.as_str(), None, Some(&setting.value)));
+        here.filter(|(_, here, there)| here != there).chain(only_there).collect()
     }
+}
+
+fn schedule(parser: &mut Parser) -> Parsed<Schedule> {
+    parser.expect_word("schedule")?;
+    let kernel = parser.name()?.0;
+    parser.expect("{")?;
+    let mut settings = vec![];
+    while !parser.at("}") && !parser.at_end() {
+        match setting(parser) {
+            Ok(setting) => settings.push(setting),
+            Err(_) => parser.recover(|parser| parser.at_word("choose")),
+        }
+    }
+    parser.expect("}")?;
+    if !parser.at_end() {
+        return Err(parser.unexpected("the end of the text"));
+    }
+    Ok(Schedule { kernel, settings })
+}
+
+fn setting(parser: &mut Parser) -> Parsed<Setting> {
+    parser.expect_word("choose")?;
+    let mut name = parser.name()?.0;
+    while parser.accept(".") {
+        name.push('.');
+        name.push_str(&parser.name()?.0);
+    }
+    parser.expect("=")?;
+    let value = if parser.accept("(") {
+        ChoiceValue::Words(parser.list(")", |parser| Ok(parser.name()?.0))?)
+    } else if matches!(parser.peek().kind, TokenKind::Number(_)) {
+        ChoiceValue::Count(parser.count()?)
+    } else {
+        ChoiceValue::Word(parser.name()?.0)
+    };
+    Ok(Setting { name, value })
 }

@@ -171,8 +171,10 @@ fn store_shared(graph: &Graph, facts: &Facts, drafts: &mut Vec<Draft>) {
     let mut home: BTreeMap<NodeId, usize> = BTreeMap::new();
     let mut writer: BTreeMap<usize, usize> = BTreeMap::new();
     for (index, draft) in drafts.iter().enumerate() {
-        draft.stored.iter().for_each(|&node| drop(home.entry(node).or_insert(index)));
-        draft.outputs.iter().for_each(|&output| drop(writer.insert(output, index)));
+        for &node in &draft.stored {
+            home.entry(node).or_insert(index);
+        }
+        writer.extend(draft.outputs.iter().map(|&output| (output, index)));
     }
     let mut uses = vec![Uses::None; graph.nodes.len()];
     for node in graph.ids().rev() {

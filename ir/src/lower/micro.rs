@@ -1,0 +1,49 @@
+//! The inner-loop attributes of the statements of a pass.
+//!
+//! Invariant: attributes only name axes of the value they stand at, or the vector axis of a reduction.
+
+use crate::base::{AxisId, AxisSet};
+use crate::schedule::PassConfig;
+use crate::target::Target;
+use crate::tile::{Buffer, Layout, Micro};
+
+/// For a carry of a pass: the register tile over the result's axes and, in a reduction, the vector axis.
+pub(super) fn of_carry(axes: &[AxisId], config: &PassConfig) -> Micro {
+    let tile = config.micro.iter().map(|(&axis, &count)| (axis, count));
+    let tile = tile.filter(|&(axis, count)| {
+        config.vector == Some(axis) || (count > 1 && axes.contains(&axis))
+    });
+    Micro {
+        tile: tile.collect(),
+        vector: config.vector,
+        order: order(axes, config),
+        unroll: config.unroll,
+    }
+}
+
+/// For a store of a pass: as its carries, without the streamed axes.
+pub(super) fn of_store(axes: &[AxisId], config: &PassConfig) -> Micro {
+    let micro = of_carry(axes, config);
+    let tile = micro.tile.into_iter().filter(|(axis, _)| axes.contains(axis)).collect();
+    let vector = micro.vector.filter(|axis| axes.contains(axis));
+    Micro { tile, vector, ..micro }
+}
+
+/// For a copy: along the innermost axis of the buffer, if the pass is vectorised and a panel is whole vectors.
+pub(super) fn of_copy(buffer: &Buffer, config: &PassConfig, target: &Target) -> Micro {
+    let lanes = target.lanes(buffer.dtype.bytes());
+    let (axis, whole) = match buffer.layout {
+        Layout::Panel { axis, width } => (Some(axis), width % lanes == 0),
+        Layout::Rows => (buffer.axes.last().copied(), true),
+    };
+    let vector = axis.filter(|_| whole && config.vector.is_some());
+    let tile = vector.map(|axis| (axis, lanes)).into_iter().collect();
+    Micro { tile, vector, order: vec![], unroll: 1 }
+}
+
+fn order(axes: &[AxisId], config: &PassConfig) -> Vec<AxisId> {
+    let present: AxisSet = axes.iter().copied().collect();
+    let order: Vec<AxisId> =
+        config.order.iter().copied().filter(|&axis| present.contains(axis)).collect();
+    if order == axes { vec![] } else { order }
+}

@@ -1,0 +1,235 @@
+//! Writes one pass as a loop nest inside the grid of its phase.
+//!
+//!     for n by 256 {                       one loop for each blocked axis of the result outside of the grid
+//!       for k by 256 carry c .. {          the stream
+//!         b = stage ..
+//!         yield c = mma[k](a, b, c)
+//!       }
+//!       store ..
+//!     }
+//!
+//! A `let` is written once for each place that needs it, right before its use.
+//! Invariant: each result is stored once for each element, after the stream or by the carry itself.
+
+use super::micro;
+use super::place::Placer;
+use super::stream::Stream;
+use crate::base::{AxisId, BufferId, Expr, LocalId};
+use crate::plan::{Let, Pass, PassProgram, State, start_value};
+use crate::schedule::{PassConfig, PhaseConfig};
+use crate::target::Target;
+use crate::tile::{Carry, For, Place, Stmt};
+use std::collections::BTreeMap;
+
+/// An epilogue with more parts than this is not repeated inside a carry's `last`.
+const LAST_PARTS_MAX: usize = 200;
+
+/// A pass, its choices and its loops.
+pub(super) struct Nest<'a> {
+    pub(super) plan: &'a PassProgram,
+    pub(super) pass: &'a Pass,
+    pub(super) config: &'a PassConfig,
+    pub(super) phase: &'a PhaseConfig,
+    pub(super) target: &'a Target,
+    /// The loops over the result's axes, outermost first.
+    pub(super) loops: Vec<(AxisId, u64)>,
+    /// The loop over the stream; empty for a map.
+    pub(super) stream: Vec<(AxisId, u64)>,
+}
+
+impl<'a> Nest<'a> {
+    pub(super) fn new(
+        plan: &'a PassProgram,
+        position: usize,
+        config: &'a PassConfig,
+        phase: &'a PhaseConfig,
+        target: &'a Target,
+    ) -> Self {
+        let pass = &plan.passes[position];
+        let in_grid = |axis: AxisId| phase.grid.iter().any(|(of, _)| *of == axis);
+        let step = |axis: AxisId| (axis, config.block[&axis].max(1));
+        let outside = config.order.iter().copied().filter(|&axis| !in_grid(axis)).map(step);
+        let loops = outside.filter(|&(axis, step)| step < plan.axes.extent(axis)).collect();
+        let stream = pass.stream.iter().copied().map(step).collect();
+        Self { plan, pass, config, phase, target, loops, stream }
+    }
+
+    pub(super) fn write(&self, placer: &mut Placer<'_>, body: &mut Vec<Stmt>) {
+        let mut levels = if self.pass.stream.is_empty() {
+            let mut levels = vec![vec![]; self.loops.len() + 1];
+            self.store_results(placer, &mut BTreeMap::new(), &mut levels[self.loops.len()]);
+            levels
+        } else {
+            self.write_stream(placer)
+        };
+        let mut inner = levels.pop().expect("there is a level outside of all loops");
+        for (&(axis, step), mut level) in self.loops.iter().zip(levels).rev() {
+            level.push(Stmt::For(For { axes: vec![(axis, step)], carries: vec![], body: inner }));
+            inner = level;
+        }
+        body.extend(inner);
+        self.copy_results(placer, body);
+    }
+
+    /// The loop over the stream, its stages at their levels, and the stores after it.
+    fn write_stream(&self, placer: &mut Placer<'_>) -> Vec<Vec<Stmt>> {
+        let mut names = BTreeMap::new();
+        for state in &self.pass.states {
+            let like = &self.plan.locals[state.local.index()];
+            names.insert(state.local, placer.local(&like.name, like.dtype, like.axes));
+        }
+        let mut stream = Stream::new(self, placer, names.clone());
+        let next: Vec<Expr> = self.pass.states.iter().map(|state| stream.next(state)).collect();
+        let mut levels = stream.levels;
+        let direct = self.direct_result(placer, &names);
+        let carries = self.pass.states.iter().zip(next);
+        let carries =
+            carries.map(|(state, next)| self.carry(state, names[&state.local], next, &direct));
+        let (axes, carries) = (self.stream.clone(), carries.collect());
+        let body = levels.pop().expect("the last level is inside of the stream");
+        let outer = levels.last_mut().expect("the stream is inside of the grid");
+        outer.push(Stmt::For(For { axes, carries, body }));
+        if direct.is_none() {
+            self.store_results(placer, &mut names, outer);
+        }
+        levels
+    }
+
+    fn carry(
+        &self,
+        state: &State,
+        local: LocalId,
+        next: Expr,
+        direct: &Option<(BufferId, Option<Expr>)>,
+    ) -> Carry {
+        let (place, last) = match direct {
+            Some((buffer, last)) => (Place::Out(*buffer), last.clone()),
+            None => (Place::Group, None),
+        };
+        Carry {
+            local,
+            axes: self.pass.axes.clone(),
+            start: start_value(state.op, self.plan.locals[state.local.index()].dtype),
+            place,
+            next,
+            micro: micro::of_carry(&self.pass.axes, self.config),
+            last,
+        }
+    }
+
+    /// The buffer and epilogue of a carry that lives in the result itself, where that is possible.
+    fn direct_result(
+        &self,
+        placer: &Placer<'_>,
+        names: &BTreeMap<LocalId, LocalId>,
+    ) -> Option<(BufferId, Option<Expr>)> {
+        let ([state], [result]) = (&self.pass.states[..], &self.pass.results[..]) else {
+            return None;
+        };
+        let value = &self.plan.values[result.buffer.index()];
+        let local = &self.plan.locals[state.local.index()];
+        if value.dtype != local.dtype || value.axes != self.pass.axes {
+            return None;
+        }
+        let mut parts = LAST_PARTS_MAX;
+        let last = expand(&result.value, &self.pass.result_lets, &mut parts)?;
+        let buffer = placer.at(result.buffer);
+        let keeps = last == Expr::Local(state.local);
+        Some((buffer, (!keeps).then(|| placer.translate(&last, names))))
+    }
+
+    fn store_results(
+        &self,
+        placer: &mut Placer<'_>,
+        names: &mut BTreeMap<LocalId, LocalId>,
+        out: &mut Vec<Stmt>,
+    ) {
+        for result in &self.pass.results {
+            let value = std::slice::from_ref(&result.value);
+            let exprs = self.instantiate(placer, &self.pass.result_lets, names, value, out);
+            let micro = micro::of_store(&self.plan.values[result.buffer.index()].axes, self.config);
+            let buffer = placer.at(result.buffer);
+            out.extend(exprs.into_iter().map(|expr| Stmt::Store {
+                buffer,
+                expr,
+                micro: micro.clone(),
+            }));
+        }
+    }
+
+    /// Copies results that are read both here and in later phases to their device buffers.
+    fn copy_results(&self, placer: &Placer<'_>, body: &mut Vec<Stmt>) {
+        for result in &self.pass.results {
+            if let Some(buffer) = placer.copy_of(result.buffer) {
+                let expr = Expr::Load(placer.at(result.buffer));
+                let whole = &placer.program.buffers[buffer.index()];
+                let micro = micro::of_copy(whole, self.config, self.target);
+                body.push(Stmt::Store { buffer, expr, micro });
+            }
+        }
+    }
+
+    /// Writes the lets that `exprs` need and gives the expressions in names of the tile program. `names` holds the
+    /// locals that are defined already and takes the new ones.
+    pub(super) fn instantiate(
+        &self,
+        placer: &mut Placer<'_>,
+        lets: &[Let],
+        names: &mut BTreeMap<LocalId, LocalId>,
+        exprs: &[Expr],
+        out: &mut Vec<Stmt>,
+    ) -> Vec<Expr> {
+        for item in needed(lets, exprs) {
+            if names.contains_key(&item.local) {
+                continue;
+            }
+            let expr = placer.translate(&item.expr, names);
+            let like = &self.plan.locals[item.local.index()];
+            let local = placer.local(&like.name, like.dtype, like.axes);
+            names.insert(item.local, local);
+            out.push(Stmt::Let { local, expr });
+        }
+        exprs.iter().map(|expr| placer.translate(expr, names)).collect()
+    }
+}
+
+/// The lets that some expressions read, directly or through each other, in order.
+fn needed<'a>(lets: &'a [Let], exprs: &[Expr]) -> Vec<&'a Let> {
+    let mut wanted = std::collections::BTreeSet::new();
+    let note = |expr: &Expr, wanted: &mut std::collections::BTreeSet<LocalId>| {
+        expr.walk(&mut |part: &Expr| {
+            if let Expr::Local(local) = part {
+                wanted.insert(*local);
+            }
+        });
+    };
+    exprs.iter().for_each(|expr| note(expr, &mut wanted));
+    let mut needed = vec![];
+    for item in lets.iter().rev() {
+        if wanted.contains(&item.local) {
+            note(&item.expr, &mut wanted);
+            needed.push(item);
+        }
+    }
+    needed.reverse();
+    needed
+}
+
+/// The expression with every let written out, unless that takes more than `parts` parts.
+fn expand(expr: &Expr, lets: &[Let], parts: &mut usize) -> Option<Expr> {
+    *parts = parts.checked_sub(1)?;
+    if let Expr::Local(local) = expr {
+        if let Some(item) = lets.iter().find(|item| item.local == *local) {
+            return expand(&item.expr, lets, parts);
+        }
+    }
+    let mut fits = true;
+    let expanded = expr.map_children(|child| match expand(child, lets, parts) {
+        Some(child) => child,
+        None => {
+            fits = false;
+            child.clone()
+        }
+    });
+    fits.then_some(expanded)
+}

@@ -1,0 +1,149 @@
+//! Writes the loop over a pass's stream: the carried reductions and the operands packed for them.
+//!
+//! A stage stands at the outermost level at which the blocks of all its axes are fixed; an axis whose step covers
+//! the extent is fixed everywhere. Invariant: equal operands packed alike are staged once.
+
+use super::nest::Nest;
+use super::place::{Placer, grid_span};
+use super::{contraction, micro};
+use crate::base::{AxisId, AxisSet, BufferId, Expr, LocalId};
+use crate::plan::State;
+use crate::schedule::{Pack, PassConfig};
+use crate::tile::{Layout, Scope, Span, Stmt};
+use std::collections::BTreeMap;
+
+/// The stream of one pass while it is written.
+pub(super) struct Stream<'s, 'a, 'p> {
+    pub(super) nest: &'s Nest<'a>,
+    pub(super) placer: &'s mut Placer<'p>,
+    /// Statements by level: inside the grid, then inside each loop; the last is inside the stream.
+    pub(super) levels: Vec<Vec<Stmt>>,
+    /// Locals that are defined at the innermost level.
+    pub(super) names: BTreeMap<LocalId, LocalId>,
+    staged: Vec<(Expr, Pack, BufferId)>,
+}
+
+impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
+    pub(super) fn new(
+        nest: &'s Nest<'a>,
+        placer: &'s mut Placer<'p>,
+        names: BTreeMap<LocalId, LocalId>,
+    ) -> Self {
+        let levels = vec![vec![]; nest.loops.len() + 2];
+        Self { nest, placer, levels, names, staged: vec![] }
+    }
+
+    /// The next value of a state after a block.
+    pub(super) fn next(&mut self, state: &State) -> Expr {
+        let stream: AxisSet = self.nest.pass.stream.iter().copied().collect();
+        let so_far = Expr::Local(self.names[&state.local]);
+        let config = self.nest.config;
+        match contraction(self.nest.plan, self.nest.pass, state, config.vector) {
+            Some(found) => {
+                let a = self.operand(&found.a, config.pack_a, "a");
+                let b = self.operand(&found.b, config.pack_b, "b");
+                Expr::mma(stream, a, b, so_far)
+            }
+            None => {
+                let fold = state.op.fold().expect("a plan with argmax or argmin is not lowered");
+                let body = self.plain(&state.body);
+                Expr::binary(fold, so_far, Expr::reduce(state.op, stream, body))
+            }
+        }
+    }
+
+    fn operand(&mut self, expr: &Expr, pack: Pack, suffix: &str) -> Expr {
+        if pack == Pack::No {
+            return self.plain(expr);
+        }
+        let known = self.staged.iter().find(|(of, how, _)| of == expr && *how == pack);
+        let known = known.map(|(.., buffer)| *buffer);
+        Expr::Load(known.unwrap_or_else(|| self.stage(expr, pack, suffix)))
+    }
+
+    fn plain(&mut self, expr: &Expr) -> Expr {
+        let inner = self.levels.last_mut().expect("there is a level inside of the stream");
+        let lets = &self.nest.pass.body_lets;
+        let exprs = std::slice::from_ref(expr);
+        let mut exprs = self.nest.instantiate(self.placer, lets, &mut self.names, exprs, inner);
+        exprs.pop().expect("one expression in, one out")
+    }
+
+    fn stage(&mut self, expr: &Expr, pack: Pack, suffix: &str) -> BufferId {
+        let axes = expr.axes(self.nest.plan);
+        let dtype = expr.dtype(self.nest.plan);
+        let level = self.level(axes);
+        let order = stage_order(self.nest, axes);
+        let spans = order.iter().map(|&axis| self.span(axis, level)).collect();
+        let base = match expr {
+            Expr::Load(buffer) => self.nest.plan.values[buffer.index()].name.clone(),
+            Expr::Local(local) => self.nest.plan.locals[local.index()].name.clone(),
+            _ => self.nest.pass.name.clone(),
+        };
+        let name = self.placer.fresh_name(&format!("{base}_{suffix}"));
+        let buffer = self.placer.buffer(name, Scope::Group, dtype, &order, spans);
+        if pack == Pack::Panel {
+            let (axis, width) = panel(&self.nest.pass.axes, axes, self.nest.config)
+                .expect("a panel is only offered for an operand with a register tile");
+            let slot = &mut self.placer.program.buffers[buffer.index()];
+            slot.layout = Layout::Panel { axis, width };
+        }
+        let whole = &self.placer.program.buffers[buffer.index()];
+        let micro = micro::of_copy(whole, self.nest.config, self.nest.target);
+        let (exprs, out) = (std::slice::from_ref(expr), &mut self.levels[level]);
+        let lets = &self.nest.pass.body_lets;
+        let mut names = BTreeMap::new();
+        let exprs = self.nest.instantiate(self.placer, lets, &mut names, exprs, out);
+        out.extend(exprs.into_iter().map(|expr| Stmt::Stage {
+            buffer,
+            expr,
+            micro: micro.clone(),
+        }));
+        self.staged.push((expr.clone(), pack, buffer));
+        buffer
+    }
+
+    /// The outermost level at which the blocks of all these axes are fixed.
+    fn level(&self, axes: AxisSet) -> usize {
+        let extent = |axis: AxisId| self.nest.plan.axes.extent(axis);
+        let moving = |&(axis, step): &(AxisId, u64)| axes.contains(axis) && step < extent(axis);
+        if self.nest.stream.iter().any(moving) {
+            return self.nest.loops.len() + 1;
+        }
+        self.nest.loops.iter().rposition(moving).map_or(0, |position| position + 1)
+    }
+
+    fn span(&self, axis: AxisId, level: usize) -> Span {
+        let outside = self.nest.loops.iter().take(level);
+        let stream = self.nest.stream.iter().filter(|_| level > self.nest.loops.len());
+        match outside.chain(stream).find(|(of, _)| *of == axis) {
+            Some(&(_, step)) => Span::Block(step),
+            None => grid_span(axis, self.nest.phase),
+        }
+    }
+}
+
+/// Result axes, then streamed axes, the vector axis innermost.
+fn stage_order(nest: &Nest<'_>, axes: AxisSet) -> Vec<AxisId> {
+    let all = nest.pass.axes.iter().chain(&nest.pass.stream).copied();
+    let (mut order, vector): (Vec<AxisId>, Vec<AxisId>) =
+        all.filter(|&axis| axes.contains(axis)).partition(|&axis| nest.config.vector != Some(axis));
+    order.extend(vector);
+    order
+}
+
+/// The axis along which an operand is cut into panels, and their width: the vector axis if the operand has it, else
+/// the axis of the result with the widest register tile.
+pub(crate) fn panel(
+    result: &[AxisId],
+    operand: AxisSet,
+    config: &PassConfig,
+) -> Option<(AxisId, u64)> {
+    let width = |axis: AxisId| config.micro.get(&axis).copied().unwrap_or(1);
+    let of_operand = || result.iter().copied().filter(|&axis| operand.contains(axis));
+    if let Some(vector) = of_operand().find(|&axis| config.vector == Some(axis)) {
+        return Some((vector, width(vector)));
+    }
+    let widest = of_operand().filter(|&axis| width(axis) > 1).max_by_key(|&axis| width(axis));
+    widest.map(|axis| (axis, width(axis)))
+}

@@ -1,0 +1,193 @@
+//! Which combinations of choices are legal for one pass.
+//!
+//! Invariant: for each pass the smallest register tile with scalar code and steps of one is always legal, so a repair
+//! that only makes things smaller ends.
+
+use super::key::Field;
+use super::shape::{Shape, contractions};
+use super::{Config, Pack, PassConfig, PhaseConfig};
+use crate::base::AxisId;
+use crate::lower::panel;
+use crate::plan::PassProgram;
+use crate::target::Target;
+
+/// Additions in a row before a partial sum is closed (shared semantics, "Chains").
+pub(super) const CHAIN_MAX: u64 = 1024;
+/// Axes of a register tile with more than one element.
+const TILE_AXES_MAX: usize = 3;
+
+/// A broken rule: the choice to change, why, and what would be legal.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) field: Field,
+    pub(super) message: String,
+    pub(super) legal: String,
+}
+
+/// A pass with its choices inside of its phase.
+pub(super) struct Site<'a> {
+    pub(super) plan: &'a PassProgram,
+    pub(super) position: usize,
+    pub(super) shape: &'a Shape,
+    pub(super) config: &'a PassConfig,
+    pub(super) phase: &'a PhaseConfig,
+    pub(super) target: &'a Target,
+}
+
+impl Site<'_> {
+    /// The legal values of the register tile along an axis are multiples of this.
+    pub(super) fn tile_unit(&self, axis: AxisId) -> u64 {
+        if self.config.vector == Some(axis) { self.shape.lanes } else { 1 }
+    }
+
+    /// The step of the loop around the inner loops of an axis: that of the grid or of the pass's own loop.
+    pub(super) fn step(&self, axis: AxisId) -> u64 {
+        let grid = self.phase.grid.iter().find(|(of, _)| *of == axis).map(|&(_, step)| step);
+        let step = grid.unwrap_or_else(|| self.config.block.get(&axis).copied().unwrap_or(1));
+        step.min(self.plan.axes.extent(axis)).max(1)
+    }
+
+    /// The largest register tile along an axis.
+    pub(super) fn tile_max(&self, axis: AxisId) -> u64 {
+        let unit = self.tile_unit(axis);
+        self.step(axis).div_ceil(unit) * unit
+    }
+
+    /// The register tile along an axis; 1 where the axis has none.
+    pub(super) fn tile(&self, axis: AxisId) -> u64 {
+        let tiled = self.shape.axes.contains(&axis) || self.config.vector == Some(axis);
+        if tiled { self.config.micro.get(&axis).copied().unwrap_or(1) } else { 1 }
+    }
+
+    /// Registers that the tile needs: accumulators, vectors of the second operand, one broadcast.
+    pub(super) fn registers(&self) -> u64 {
+        let volume: u64 =
+            self.shape.all_axes().fold(1, |all: u64, axis| all.saturating_mul(self.tile(axis)));
+        let vector = self.config.vector.map_or(1, |axis| self.tile(axis));
+        let lanes = if self.config.vector.is_some() { self.shape.lanes } else { 1 };
+        let accumulators = volume.div_ceil(lanes).saturating_mul(self.shape.states);
+        accumulators.saturating_add(vector.div_ceil(lanes)).saturating_add(1)
+    }
+
+    /// Whether the tile is as small as it can be.
+    pub(super) fn is_smallest(&self) -> bool {
+        self.shape.all_axes().all(|axis| self.tile(axis) <= self.tile_unit(axis))
+    }
+
+    /// The longest chain of additions in one block of the stream, and the longest that is allowed.
+    pub(super) fn chain(&self) -> (u64, u64) {
+        let steps = self.shape.stream.iter();
+        let chain = steps.fold(1, |all: u64, &axis| all.saturating_mul(self.step(axis)));
+        let wide = self.config.vector.is_some_and(|axis| self.shape.stream.contains(&axis));
+        (chain, CHAIN_MAX * if wide { self.shape.lanes } else { 1 })
+    }
+
+    /// Whether the vector axis can be cut by its loop's step: whole vectors, or the whole axis.
+    pub(super) fn is_whole(&self, axis: AxisId, step: u64) -> bool {
+        step % self.shape.lanes == 0 || step >= self.plan.axes.extent(axis)
+    }
+
+    /// Whether an operand packed in panels has an axis to cut.
+    pub(super) fn has_panel(&self, field: Field) -> bool {
+        let pass = &self.plan.passes[self.position];
+        let found = contractions(self.plan, pass, self.config.vector);
+        found.iter().all(|found| {
+            let operand = if field == Field::PackA { &found.a } else { &found.b };
+            panel(&self.shape.axes, operand.axes(self.plan), self.config).is_some()
+        })
+    }
+
+    pub(super) fn is_contraction(&self) -> bool {
+        let pass = &self.plan.passes[self.position];
+        !contractions(self.plan, pass, self.config.vector).is_empty()
+    }
+
+    /// Every broken rule.
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        let mut faults = vec![];
+        self.tile_faults(&mut faults);
+        self.vector_faults(&mut faults);
+        let tiled: Vec<AxisId> =
+            self.shape.all_axes().filter(|&axis| self.tile(axis) > 1).collect();
+        if let Some(&axis) = tiled.get(TILE_AXES_MAX) {
+            let message = format!("a register tile has at most {TILE_AXES_MAX} axes");
+            faults.push(Fault { field: Field::Micro(axis), message, legal: "1".to_string() });
+        }
+        let (needed, most) = (self.registers(), self.target.vector_registers);
+        if needed > most && !self.is_smallest() {
+            let widest = self.shape.all_axes().max_by_key(|&axis| self.tile(axis));
+            let field = Field::Micro(widest.expect("a tile above the smallest has an axis"));
+            let message = format!("the register tile needs {needed} registers of {most}");
+            faults.push(Fault { field, message, legal: "a smaller tile".to_string() });
+        }
+        let (chain, most) = self.chain();
+        if self.shape.rounds && chain > most {
+            let field = Field::Block(self.shape.stream[0]);
+            let message = format!("{chain} terms are added in a row");
+            faults.push(Fault {
+                field,
+                message,
+                legal: format!("steps whose product is at most {most}"),
+            });
+        }
+        for (field, pack) in
+            [(Field::PackA, self.config.pack_a), (Field::PackB, self.config.pack_b)]
+        {
+            if pack == Pack::Panel && !self.has_panel(field) {
+                let message = "the operand has no axis with a register tile".to_string();
+                faults.push(Fault { field, message, legal: "no, rows".to_string() });
+            }
+        }
+        faults
+    }
+
+    fn tile_faults(&self, faults: &mut Vec<Fault>) {
+        for axis in self.shape.all_axes() {
+            let (tile, unit, most) = (self.tile(axis), self.tile_unit(axis), self.tile_max(axis));
+            if tile % unit != 0 || tile > most {
+                let of = self.plan.axes.name(axis);
+                let message = format!("a register tile of {tile} along {of} does not fit its step");
+                let legal = format!("multiples of {unit} up to {most}");
+                faults.push(Fault { field: Field::Micro(axis), message, legal });
+            }
+        }
+    }
+
+    fn vector_faults(&self, faults: &mut Vec<Fault>) {
+        let Some(axis) = self.config.vector else {
+            return;
+        };
+        let grid = self.phase.grid.iter().find(|(of, _)| *of == axis);
+        let (field, step) = match grid {
+            Some(&(_, step)) => (Field::Grid(axis), step),
+            None => (Field::Block(axis), self.config.block[&axis]),
+        };
+        if !self.is_whole(axis, step) {
+            let lanes = self.shape.lanes;
+            let of = self.plan.axes.name(axis);
+            let message = format!("a step of {step} cuts the vectors along {of}");
+            let legal = format!("multiples of {lanes}, or the whole extent");
+            faults.push(Fault { field, message, legal });
+        }
+    }
+}
+
+/// The site of each stored pass.
+pub(super) fn sites<'a>(
+    plan: &'a PassProgram,
+    shapes: &'a [Shape],
+    target: &'a Target,
+    config: &'a Config,
+    phases: &'a [PhaseConfig],
+) -> Vec<Site<'a>> {
+    let site = |phase: &'a PhaseConfig, position: usize| Site {
+        plan,
+        position,
+        shape: &shapes[position],
+        config: &config.passes[position],
+        phase,
+        target,
+    };
+    let sites = phases.iter().flat_map(|phase| phase.passes.iter().map(move |&pass| (phase, pass)));
+    sites.map(|(phase, pass)| site(phase, pass)).collect()
+}

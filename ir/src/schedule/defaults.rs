@@ -1,0 +1,415 @@
+//! The two schedules that need no search: the naive loop nest and a good guess.
+//!
+//! The guess is what a careful author writes first: whole vectors along a contiguous axis, a register tile that fills
+//! the registers, blocks that fit the caches, fused passes while what lies between them does.
+//! Invariant: both are legal wherever any schedule is; a guess that breaks a rule falls back to smaller choices.
+
+use super::constraint::{CHAIN_MAX, Site, sites};
+use super::domain::{steps, tiles};
+use super::shape::{Shape, contractions, set};
+use super::{Config, Pack, PassConfig, grid_axes, limits};
+use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef};
+use crate::lower::is_costly;
+use crate::plan::{Pass, PassProgram};
+use crate::target::Target;
+use std::collections::BTreeMap;
+
+/// Terms of a contraction in one block.
+const CONTRACTION_BLOCK: u64 = 256;
+/// Elements of a result outside of the grid that one loop iteration computes.
+const INNER_BLOCK: u64 = 512;
+/// Elements that one grid iteration of a map or a plain reduction touches, at least.
+const GRID_WORK: u64 = 8192;
+/// Rows and columns of a contraction in one grid iteration.
+const GRID_ROWS: u64 = 96;
+const GRID_COLUMNS: u64 = 256;
+/// Plans with more passes are not searched for fusible ones.
+const FUSED_PASSES_MAX: usize = 64;
+
+/// The scalar loop nest that a C programmer writes: one thread, no tiles, fused while the scratch allows.
+pub(super) fn naive(plan: &PassProgram, shapes: &[Shape], target: &Target) -> Config {
+    let passes = shapes.iter().map(|shape| naive_pass(plan, shape)).collect();
+    let mut config = Config { threads: 1, passes };
+    fuse(plan, shapes, target, &mut config, |_, _| true);
+    config
+}
+
+fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
+    let one = |axis: AxisId| (axis, 1);
+    let whole = |axis: AxisId| (axis, plan.axes.extent(axis).max(1));
+    let mut block: BTreeMap<AxisId, u64> = shape.all_axes().map(whole).collect();
+    shorten_chain(plan, shape, &mut block, CHAIN_MAX);
+    PassConfig {
+        stored: true,
+        fused: false,
+        grid: shape.axes.iter().copied().map(one).collect(),
+        grid_order: shape.axes.clone(),
+        block,
+        order: shape.axes.clone(),
+        vector: None,
+        micro: shape.all_axes().map(one).collect(),
+        unroll: 1,
+        pack_a: Pack::No,
+        pack_b: Pack::No,
+    }
+}
+
+/// Reduces the steps of the stream until their product is at most `most`, the outermost first.
+fn shorten_chain(plan: &PassProgram, shape: &Shape, block: &mut BTreeMap<AxisId, u64>, most: u64) {
+    if !shape.rounds {
+        return;
+    }
+    for &axis in &shape.stream {
+        let rest: u64 = shape
+            .stream
+            .iter()
+            .filter(|&&other| other != axis)
+            .fold(1, |all: u64, other| all.saturating_mul(block[other]));
+        if rest.saturating_mul(block[&axis]) > most {
+            let allowed = steps(plan.axes.extent(axis)).into_iter().rev();
+            let step = allowed.into_iter().find(|&step| rest.saturating_mul(step) <= most);
+            block.insert(axis, step.unwrap_or(1));
+        }
+    }
+}
+
+/// A good guess.
+pub(super) fn default(
+    plan: &PassProgram,
+    shapes: &[Shape],
+    target: &Target,
+    naive: &Config,
+) -> Config {
+    let mut config = Config { threads: target.threads.max(1), passes: vec![] };
+    for (position, shape) in shapes.iter().enumerate() {
+        config.passes.push(guess_pass(plan, position, shape, target));
+    }
+    let half = target.memory_bytes("L2").max(1 << 18) / 2;
+    fuse(plan, shapes, target, &mut config, |plan_bytes, parallel| plan_bytes <= half && parallel);
+    guess_grids(plan, shapes, target, &mut config);
+    if fits(plan, shapes, target, &config) { config } else { fallback(plan, shapes, target, naive) }
+}
+
+/// Unfused scalar loops where the guess does not fit; the naive nest where those do not fit either.
+fn fallback(plan: &PassProgram, shapes: &[Shape], target: &Target, naive: &Config) -> Config {
+    let mut config = naive.clone();
+    config.passes.iter_mut().for_each(|pass| pass.fused = false);
+    let config = Config { threads: target.threads.max(1), ..config };
+    if fits(plan, shapes, target, &config) { config } else { naive.clone() }
+}
+
+fn fits(plan: &PassProgram, shapes: &[Shape], target: &Target, config: &Config) -> bool {
+    let phases = config.phases(plan);
+    let sites = sites(plan, shapes, target, config, &phases);
+    let folds =
+        plan.passes.iter().flat_map(|pass| &pass.states).all(|state| state.op.fold().is_some());
+    folds
+        && sites.iter().all(|site| site.faults().is_empty())
+        && limits::exceeded(&crate::lower::write(plan, config, target), target).is_none()
+}
+
+/// Fuses passes with the phase before them where they read it and `accept` holds of the bytes between the passes (with
+/// the smallest grid steps) and of whether the common grid still has work for all threads.
+fn fuse(
+    plan: &PassProgram,
+    shapes: &[Shape],
+    target: &Target,
+    config: &mut Config,
+    accept: impl Fn(u64, bool) -> bool,
+) {
+    let limit = target.memory_bytes("L2").saturating_mul(4).max(8 << 20) / 2;
+    let mut run: Vec<usize> = vec![];
+    for (position, pass) in plan.passes.iter().enumerate().take(FUSED_PASSES_MAX) {
+        let mut longer = run.clone();
+        longer.push(position);
+        let reads = run.iter().any(|&earlier| reads(pass, &plan.passes[earlier]));
+        let grid = grid_axes(plan, &longer);
+        let bytes = between_bytes(plan, &longer, grid, config, shapes);
+        let alone = plan.axes.volume(set(&shapes[position].axes));
+        let parallel = plan.axes.volume(grid) >= alone.min(target.threads.saturating_mul(4));
+        if reads && bytes <= limit && accept(bytes, parallel) {
+            config.passes[position].fused = true;
+            run = longer;
+        } else {
+            run = vec![position];
+        }
+    }
+}
+
+fn reads(pass: &Pass, earlier: &Pass) -> bool {
+    let written: Vec<BufferId> = earlier.results.iter().map(|result| result.buffer).collect();
+    let mut found = false;
+    let mut note = |expr: &Expr| {
+        found |= matches!(expr, Expr::Load(buffer) if written.contains(buffer));
+    };
+    pass.exprs().for_each(|expr| expr.walk(&mut note));
+    found
+}
+
+/// Bytes of the results of a run of passes for one grid iteration of the smallest steps.
+fn between_bytes(
+    plan: &PassProgram,
+    run: &[usize],
+    grid: AxisSet,
+    config: &Config,
+    shapes: &[Shape],
+) -> u64 {
+    let mut bytes = 0_u64;
+    for &position in run {
+        let pass = &plan.passes[position];
+        let step = |axis: AxisId| {
+            let tile = run.iter().map(|&pass| config.passes[pass].micro.get(&axis).copied());
+            let tile = tile.flatten().max().unwrap_or(1);
+            let extent = plan.axes.extent(axis);
+            if grid.contains(axis) { tile.min(extent) } else { extent }
+        };
+        let volume =
+            shapes[position].axes.iter().fold(1_u64, |all, &axis| all.saturating_mul(step(axis)));
+        for result in &pass.results {
+            bytes = bytes.saturating_add(plan.buffer(result.buffer).0.bytes_of(volume));
+        }
+    }
+    bytes
+}
+
+fn guess_pass(plan: &PassProgram, position: usize, shape: &Shape, target: &Target) -> PassConfig {
+    let pass = &plan.passes[position];
+    let mut config = naive_pass(plan, shape);
+    config.vector = guess_vector(plan, pass, shape);
+    config.unroll = 4;
+    guess_tile(plan, pass, shape, target, &mut config);
+    guess_blocks(plan, pass, shape, &mut config);
+    guess_packs(plan, pass, &mut config);
+    config
+}
+
+/// For a contraction with rows to reuse, the contiguous axis of the result; else the axis along which most buffers are
+/// contiguous.
+fn guess_vector(plan: &PassProgram, pass: &Pass, shape: &Shape) -> Option<AxisId> {
+    let wide = |axis: &AxisId| plan.axes.extent(*axis) >= shape.lanes;
+    if let Some(&axis) = shape.axes.last().filter(|axis| wide(axis)) {
+        if rows(plan, pass, Some(axis)).is_some() {
+            return Some(axis);
+        }
+    }
+    let mut buffers: Vec<BufferId> = pass.results.iter().map(|result| result.buffer).collect();
+    let mut note = |expr: &Expr| {
+        if let Expr::Load(buffer) = expr {
+            buffers.push(*buffer);
+        }
+    };
+    pass.exprs().for_each(|expr| expr.walk(&mut note));
+    let score = |axis: AxisId| {
+        let of = |buffer: &BufferId| {
+            let axes = &plan.values[buffer.index()].axes;
+            match axes.iter().position(|&of| of == axis) {
+                Some(place) if place + 1 == axes.len() => 1_i64,
+                Some(_) => -1,
+                None => 0,
+            }
+        };
+        buffers.iter().map(of).sum::<i64>()
+    };
+    shape
+        .all_axes()
+        .filter(wide)
+        .max_by_key(|&axis| (score(axis), axis))
+        .filter(|&axis| score(axis) > 0)
+}
+
+/// The axis of the result with the largest extent along which the first operand of a contraction varies and the second
+/// does not: the rows that reuse a vector.
+fn rows(plan: &PassProgram, pass: &Pass, vector: Option<AxisId>) -> Option<AxisId> {
+    let vector = vector.filter(|axis| pass.axes.contains(axis))?;
+    let found = contractions(plan, pass, Some(vector));
+    let found = found.first()?;
+    let only_a = found.a.axes(plan) - found.b.axes(plan);
+    let rows = pass.axes.iter().copied().filter(|&axis| only_a.contains(axis));
+    rows.filter(|&axis| plan.axes.extent(axis) > 1).max_by_key(|&axis| plan.axes.extent(axis))
+}
+
+/// Two vectors by as many rows as the registers hold; without rows, up to four vectors.
+fn guess_tile(
+    plan: &PassProgram,
+    pass: &Pass,
+    shape: &Shape,
+    target: &Target,
+    config: &mut PassConfig,
+) {
+    let Some(vector) = config.vector else {
+        return;
+    };
+    let lanes = shape.lanes;
+    let rows = rows(plan, pass, config.vector);
+    let vectors = if rows.is_some() { 2 } else { 4 };
+    let count = (1..=vectors).rev().find(|&count| {
+        count == 1
+            || (count * lanes <= plan.axes.extent(vector)
+                && (count * (shape.states + 1)) < target.vector_registers)
+    });
+    let count = count.unwrap_or(1);
+    config.micro.insert(vector, count * lanes);
+    if let Some(rows) = rows {
+        let fits = |&tile: &u64| tile * count * shape.states + count < target.vector_registers;
+        let even = |&tile: &u64| tile < 5 || tile % 2 == 0;
+        let values = tiles(plan.axes.extent(rows), lanes, true);
+        let best = values.into_iter().filter(fits).filter(even).filter(|&tile| tile <= 16).max();
+        config.micro.insert(rows, best.unwrap_or(1));
+    }
+}
+
+fn guess_blocks(plan: &PassProgram, pass: &Pass, shape: &Shape, config: &mut PassConfig) {
+    let contracts = !contractions(plan, pass, config.vector).is_empty();
+    let wide = config.vector.is_some_and(|axis| shape.stream.contains(&axis));
+    let most = match (contracts, wide) {
+        (true, false) => CONTRACTION_BLOCK,
+        (_, true) => CHAIN_MAX * shape.lanes,
+        (false, false) => CHAIN_MAX,
+    };
+    shorten_chain(plan, shape, &mut config.block, most);
+    if let Some(vector) = config.vector.filter(|axis| shape.stream.contains(axis)) {
+        let (step, extent) = (config.block[&vector], plan.axes.extent(vector));
+        if step < extent && step % shape.lanes != 0 {
+            config.block.insert(vector, shape.lanes);
+        }
+    }
+    for &axis in &shape.axes {
+        if plan.axes.extent(axis) > INNER_BLOCK && contracts {
+            let tile = config.micro[&axis];
+            let step = if INNER_BLOCK % tile == 0 { INNER_BLOCK } else { 336 };
+            config.block.insert(axis, step);
+        }
+    }
+    for &axis in &shape.stream {
+        let fits = config.micro[&axis] <= config.block[&axis].div_ceil(shape.lanes) * shape.lanes;
+        if config.vector == Some(axis) && !fits {
+            config.micro.insert(axis, shape.lanes);
+        }
+    }
+}
+
+fn guess_packs(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
+    let found = contractions(plan, pass, config.vector);
+    let panel = |operand: &Expr, config: &PassConfig| {
+        crate::lower::panel(&pass.axes, operand.axes(plan), config).is_some()
+    };
+    for found in &found {
+        let rows = rows(plan, pass, config.vector).map_or(1, |axis| plan.axes.extent(axis));
+        let reused = rows >= 4 * config.micro.values().copied().max().unwrap_or(1);
+        if panel(&found.b, config) && (reused || is_costly(&found.b, &pass.body_lets)) {
+            config.pack_b = Pack::Panel;
+        } else if is_costly(&found.b, &pass.body_lets) {
+            config.pack_b = Pack::Rows;
+        }
+        if is_costly(&found.a, &pass.body_lets) {
+            config.pack_a = Pack::Rows;
+        }
+    }
+}
+
+/// Steps for the grids: blocks that fill the caches, halved while there are too few of them for the threads.
+fn guess_grids(plan: &PassProgram, shapes: &[Shape], target: &Target, config: &mut Config) {
+    for phase in config.phases(plan) {
+        let head = phase.passes[0];
+        let mut grid = config.passes[head].grid.clone();
+        for &(axis, _) in &phase.grid {
+            grid.insert(axis, 1);
+        }
+        let snapshot = config.clone();
+        let run = sites(plan, shapes, target, &snapshot, std::slice::from_ref(&phase));
+        let single: u64 = phase.grid.len() as u64;
+        let mut work = single.min(1).max(1);
+        for &(axis, _) in phase.grid.iter().rev() {
+            let step = grid_step(&run, axis, plan.axes.extent(axis), work);
+            work = work.saturating_mul(step);
+            grid.insert(axis, step);
+        }
+        share(plan, &run, target, &mut grid, &phase.grid);
+        config.passes[head].grid = grid;
+        clip_tiles(plan, shapes, config, &phase.passes, &phase.grid);
+    }
+}
+
+/// The step of one grid axis before the threads are counted. `work` elements are in the block already.
+fn grid_step(run: &[Site<'_>], axis: AxisId, extent: u64, work: u64) -> u64 {
+    let vector = run.iter().any(|site| site.config.vector == Some(axis));
+    let tile = run.iter().map(|site| site.config.micro.get(&axis).copied().unwrap_or(1)).max();
+    let tile = tile.unwrap_or(1);
+    let contracts = run.iter().any(Site::is_contraction);
+    let wanted = match (contracts, vector) {
+        (true, true) => GRID_COLUMNS,
+        (true, false) if tile > 1 => GRID_ROWS,
+        (true, false) => 1,
+        (false, _) => {
+            let inner = run.iter().map(|site| streamed(site)).max().unwrap_or(1);
+            GRID_WORK.div_ceil(work.saturating_mul(inner).max(1))
+        }
+    };
+    nearest(extent, wanted.max(tile), unit(run, axis))
+}
+
+/// Elements that a pass touches for each element of its grid block.
+fn streamed(site: &Site<'_>) -> u64 {
+    let grid: AxisSet = site.phase.grid.iter().map(|&(axis, _)| axis).collect();
+    site.plan.axes.volume((set(&site.shape.axes) | set(&site.shape.stream)) - grid).max(1)
+}
+
+/// What a step along the axis has to be a multiple of.
+fn unit(run: &[Site<'_>], axis: AxisId) -> u64 {
+    run.iter().map(|site| site.tile_unit(axis)).max().unwrap_or(1)
+}
+
+/// The largest legal step up to `wanted` that holds whole vectors, or the whole axis.
+fn nearest(extent: u64, wanted: u64, unit: u64) -> u64 {
+    let legal = |&step: &u64| step % unit == 0 || step >= extent;
+    let steps = steps(extent);
+    let below = steps.iter().copied().filter(legal).filter(|&step| step <= wanted).max();
+    below.or_else(|| steps.iter().copied().find(legal)).unwrap_or(1)
+}
+
+/// Makes blocks smaller until every thread has a few.
+fn share(
+    plan: &PassProgram,
+    run: &[Site<'_>],
+    target: &Target,
+    grid: &mut BTreeMap<AxisId, u64>,
+    axes: &[(AxisId, u64)],
+) {
+    let wanted = if target.threads > 1 { target.threads.saturating_mul(4) } else { 1 };
+    for &(axis, _) in axes {
+        let extent = plan.axes.extent(axis);
+        let tile = run.iter().map(|site| site.config.micro.get(&axis).copied().unwrap_or(1));
+        let floor = tile.max().unwrap_or(1).max(unit(run, axis));
+        loop {
+            let blocks = |(axis, _): &(AxisId, u64)| plan.axes.extent(*axis).div_ceil(grid[axis]);
+            let count = axes.iter().map(blocks).fold(1, u64::saturating_mul);
+            let step = grid[&axis];
+            let smaller = nearest(extent, step / 2, unit(run, axis));
+            if count >= wanted || smaller >= step || smaller < floor {
+                break;
+            }
+            grid.insert(axis, smaller);
+        }
+    }
+}
+
+/// Register tiles no larger than the grid steps of the phase.
+fn clip_tiles(
+    plan: &PassProgram,
+    shapes: &[Shape],
+    config: &mut Config,
+    passes: &[usize],
+    axes: &[(AxisId, u64)],
+) {
+    for &pass in passes {
+        for &(axis, _) in axes {
+            let step = config.passes[passes[0]].grid[&axis].min(plan.axes.extent(axis)).max(1);
+            let choice = &mut config.passes[pass];
+            let unit = if choice.vector == Some(axis) { shapes[pass].lanes } else { 1 };
+            let most = step.div_ceil(unit) * unit;
+            if choice.micro[&axis] > most {
+                choice.micro.insert(axis, most);
+            }
+        }
+    }
+}

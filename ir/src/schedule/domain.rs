@@ -1,0 +1,171 @@
+//! The choices of a plan and the values each may take.
+//!
+//! Invariant: a domain does not depend on the values of other choices; what combinations are legal is `constraint`'s.
+
+use super::key::{Field, Key, word, yes_no};
+use super::shape::{Shape, contractions};
+use super::{Choice, ChoiceValue, Config, Domain, Pack};
+use crate::base::AxisId;
+use crate::plan::PassProgram;
+use crate::target::Target;
+
+/// Steps that whole register tiles fill, besides the powers of two.
+const STEPS: [u64; 7] = [6, 12, 24, 48, 96, 192, 336];
+/// Rows of a register tile.
+const ROWS: [u64; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16];
+/// Vectors of a register tile.
+const VECTORS: [u64; 6] = [1, 2, 3, 4, 6, 8];
+
+/// The choices in canonical order, each with what it decides.
+pub(super) fn choices(
+    plan: &PassProgram,
+    shapes: &[Shape],
+    target: &Target,
+    default: &Config,
+) -> Vec<(Key, Choice)> {
+    let mut list = List { plan, default, choices: vec![] };
+    list.one_of(Key::Threads, counts(powers(target.threads.max(1))), "Threads of each phase.");
+    for (position, shape) in shapes.iter().enumerate() {
+        list.pass(position, shape);
+    }
+    list.choices
+}
+
+struct List<'a> {
+    plan: &'a PassProgram,
+    default: &'a Config,
+    choices: Vec<(Key, Choice)>,
+}
+
+impl List<'_> {
+    fn pass(&mut self, position: usize, shape: &Shape) {
+        let pass = &self.plan.passes[position];
+        let name = pass.name.clone();
+        let key = |field| Key::Pass(position, field);
+        let words = || vec![yes_no(true), yes_no(false)];
+        if pass.optional {
+            let meaning = format!("Whether {name} is stored or evaluated by its readers.");
+            self.one_of(key(Field::Store), words(), &meaning);
+        }
+        if position > 0 {
+            let meaning = format!("Whether {name} joins the phase of the pass before it.");
+            self.one_of(key(Field::Fuse), words(), &meaning);
+        }
+        self.grid(position, shape);
+        for axis in shape.all_axes() {
+            let steps = counts(steps(self.plan.axes.extent(axis)));
+            let meaning = format!("Step of {name}'s loop over {}.", self.plan.axes.name(axis));
+            self.one_of(key(Field::Block(axis)), steps, &meaning);
+        }
+        self.inner(position, shape);
+        self.packs(position, shape);
+    }
+
+    fn grid(&mut self, position: usize, shape: &Shape) {
+        let name = &self.plan.passes[position].name;
+        for &axis in &shape.axes {
+            let of = self.plan.axes.name(axis);
+            let meaning = format!("Elements of {of} in one grid iteration of {name}'s phase.");
+            let steps = counts(steps(self.plan.axes.extent(axis)));
+            self.one_of(Key::Pass(position, Field::Grid(axis)), steps, &meaning);
+        }
+        let clash = shape.axes.iter().any(|&axis| self.plan.axes.name(axis) == "order");
+        if shape.axes.len() > 1 && !clash {
+            let meaning = format!("Order of the grid axes of {name}'s phase, outermost first.");
+            self.order_of(Key::Pass(position, Field::GridOrder), &shape.axes, &meaning);
+        }
+    }
+
+    fn inner(&mut self, position: usize, shape: &Shape) {
+        let name = self.plan.passes[position].name.clone();
+        let key = |field| Key::Pass(position, field);
+        let axis_word = |axis| word(self.plan.axes.name(axis));
+        let axes: Vec<ChoiceValue> = shape
+            .all_axes()
+            .filter(|&axis| self.plan.axes.name(axis) != "none")
+            .map(axis_word)
+            .collect();
+        let vectors = axes.into_iter().chain([word("none")]).collect();
+        let meaning = format!("The axis that runs along the vector lanes of {name}.");
+        self.one_of(key(Field::Vector), vectors, &meaning);
+        for axis in shape.all_axes() {
+            let rows = shape.axes.contains(&axis);
+            let tiles = counts(tiles(self.plan.axes.extent(axis), shape.lanes, rows));
+            let of = self.plan.axes.name(axis);
+            let meaning = format!("Elements of {of} in the register tile of {name}.");
+            self.one_of(key(Field::Micro(axis)), tiles, &meaning);
+        }
+        let meaning = format!("Copies of the innermost step of {name} in one iteration.");
+        self.one_of(key(Field::Unroll), counts(vec![1, 2, 4, 8]), &meaning);
+        if shape.axes.len() > 1 {
+            let meaning = format!("Order of the loops of {name}, outermost first.");
+            self.order_of(key(Field::Order), &shape.axes, &meaning);
+        }
+    }
+
+    fn packs(&mut self, position: usize, shape: &Shape) {
+        let pass = &self.plan.passes[position];
+        let vectors = shape.all_axes().map(Some).chain([None]);
+        let is_contraction =
+            vectors.into_iter().any(|vector| !contractions(self.plan, pass, vector).is_empty());
+        if !is_contraction {
+            return;
+        }
+        let name = pass.name.clone();
+        for (field, operand) in [(Field::PackA, "first"), (Field::PackB, "second")] {
+            let packs = [Pack::No, Pack::Rows, Pack::Panel].map(|pack| word(pack.name()));
+            let meaning =
+                format!("How the {operand} operand of the contraction of {name} is packed.");
+            self.one_of(Key::Pass(position, field), packs.to_vec(), &meaning);
+        }
+    }
+
+    /// Adds a choice of values. The default is moved to the front and added if it is missing.
+    fn one_of(&mut self, key: Key, mut values: Vec<ChoiceValue>, meaning: &str) {
+        let default = key.read(self.default, &self.plan.axes);
+        values.retain(|value| *value != default);
+        values.insert(0, default.clone());
+        self.add(key, Domain::OneOf(values), default, meaning);
+    }
+
+    fn order_of(&mut self, key: Key, axes: &[AxisId], meaning: &str) {
+        let names = axes.iter().map(|&axis| self.plan.axes.name(axis).to_string()).collect();
+        let default = key.read(self.default, &self.plan.axes);
+        self.add(key, Domain::OrderOf(names), default, meaning);
+    }
+
+    fn add(&mut self, key: Key, domain: Domain, default: ChoiceValue, meaning: &str) {
+        let (name, meaning) = (key.name(self.plan), meaning.to_string());
+        self.choices.push((key, Choice { name, meaning, domain, default }));
+    }
+}
+
+fn counts(values: Vec<u64>) -> Vec<ChoiceValue> {
+    values.into_iter().map(ChoiceValue::Count).collect()
+}
+
+fn powers(most: u64) -> Vec<u64> {
+    let powers = (0..63).map(|power| 1 << power).take_while(|&power| power < most);
+    powers.chain([most]).collect()
+}
+
+/// Loop steps for an extent, ascending.
+pub(super) fn steps(extent: u64) -> Vec<u64> {
+    let extent = extent.max(1);
+    let mut steps = powers(extent);
+    steps.extend(STEPS.into_iter().filter(|&step| step < extent));
+    steps.sort_unstable();
+    steps
+}
+
+/// Register tiles along an axis: rows where the axis is of the result, and whole vectors.
+pub(super) fn tiles(extent: u64, lanes: u64, rows: bool) -> Vec<u64> {
+    let extent = extent.max(1);
+    let rows = ROWS.into_iter().filter(|&count| count == 1 || (rows && count <= extent));
+    let most = extent.div_ceil(lanes).saturating_mul(lanes);
+    let vectors = VECTORS.map(|count| count * lanes).into_iter().filter(|&count| count <= most);
+    let mut tiles: Vec<u64> = rows.chain(vectors).collect();
+    tiles.sort_unstable();
+    tiles.dedup();
+    tiles
+}

@@ -1,0 +1,143 @@
+//! What each choice decides: the link between the names in a schedule and the fields of a `Config`.
+//!
+//! Invariant: `write(key, read(key))` changes nothing, for every key of a plan.
+
+use super::{ChoiceValue, Config, Pack};
+use crate::base::{AxisId, AxisTable};
+use crate::plan::PassProgram;
+
+/// What a choice decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Threads,
+    Pass(usize, Field),
+}
+
+/// A choice of one pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Store,
+    Fuse,
+    Grid(AxisId),
+    GridOrder,
+    Block(AxisId),
+    Vector,
+    Micro(AxisId),
+    Unroll,
+    Order,
+    PackA,
+    PackB,
+}
+
+impl Key {
+    /// The name in a schedule.
+    pub(super) fn name(self, plan: &PassProgram) -> String {
+        let Self::Pass(pass, field) = self else {
+            return "threads".to_string();
+        };
+        let axis = |axis: AxisId| plan.axes.name(axis).to_string();
+        let field = match field {
+            Field::Store => "store".to_string(),
+            Field::Fuse => "fuse".to_string(),
+            Field::Grid(of) => format!("grid.{}", axis(of)),
+            Field::GridOrder => "grid.order".to_string(),
+            Field::Block(of) => format!("block.{}", axis(of)),
+            Field::Vector => "vector".to_string(),
+            Field::Micro(of) => format!("micro.{}", axis(of)),
+            Field::Unroll => "unroll".to_string(),
+            Field::Order => "order".to_string(),
+            Field::PackA => "pack_a".to_string(),
+            Field::PackB => "pack_b".to_string(),
+        };
+        format!("{}.{field}", plan.passes[pass].name)
+    }
+
+    /// The value that a configuration has.
+    pub(super) fn read(self, config: &Config, axes: &AxisTable) -> ChoiceValue {
+        let Self::Pass(pass, field) = self else {
+            return ChoiceValue::Count(config.threads);
+        };
+        let pass = &config.passes[pass];
+        let count = ChoiceValue::Count;
+        let order = |list: &[AxisId]| {
+            ChoiceValue::Words(list.iter().map(|&axis| axes.name(axis).to_string()).collect())
+        };
+        match field {
+            Field::Store => yes_no(pass.stored),
+            Field::Fuse => yes_no(pass.fused),
+            Field::Grid(axis) => count(pass.grid[&axis]),
+            Field::GridOrder => order(&pass.grid_order),
+            Field::Block(axis) => count(pass.block[&axis]),
+            Field::Vector => word(pass.vector.map_or("none", |axis| axes.name(axis))),
+            Field::Micro(axis) => count(pass.micro[&axis]),
+            Field::Unroll => count(pass.unroll),
+            Field::Order => order(&pass.order),
+            Field::PackA => word(pass.pack_a.name()),
+            Field::PackB => word(pass.pack_b.name()),
+        }
+    }
+
+    /// Sets the value in a configuration. Values outside of the domain are ignored; they are refused elsewhere.
+    pub(super) fn write(self, config: &mut Config, value: &ChoiceValue, axes: &AxisTable) {
+        let Self::Pass(pass, field) = self else {
+            if let ChoiceValue::Count(threads) = value {
+                config.threads = *threads;
+            }
+            return;
+        };
+        let pass = &mut config.passes[pass];
+        match (field, value) {
+            (Field::Store, ChoiceValue::Word(word)) => pass.stored = word == "yes",
+            (Field::Fuse, ChoiceValue::Word(word)) => pass.fused = word == "yes",
+            (Field::Vector, ChoiceValue::Word(word)) => {
+                pass.vector = axes.find(word).filter(|_| word != "none");
+            }
+            (Field::PackA, ChoiceValue::Word(word)) => pass.pack_a = Pack::parse(word),
+            (Field::PackB, ChoiceValue::Word(word)) => pass.pack_b = Pack::parse(word),
+            (Field::GridOrder, ChoiceValue::Words(words)) => {
+                pass.grid_order = words.iter().filter_map(|word| axes.find(word)).collect();
+            }
+            (Field::Order, ChoiceValue::Words(words)) => {
+                pass.order = words.iter().filter_map(|word| axes.find(word)).collect();
+            }
+            (Field::Grid(axis), ChoiceValue::Count(count)) => {
+                pass.grid.insert(axis, *count);
+            }
+            (Field::Block(axis), ChoiceValue::Count(count)) => {
+                pass.block.insert(axis, *count);
+            }
+            (Field::Micro(axis), ChoiceValue::Count(count)) => {
+                pass.micro.insert(axis, *count);
+            }
+            (Field::Unroll, ChoiceValue::Count(count)) => pass.unroll = *count,
+            _ => {}
+        }
+    }
+}
+
+impl Pack {
+    /// The word in a schedule.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Rows => "rows",
+            Self::Panel => "panel",
+        }
+    }
+
+    fn parse(word: &str) -> Self {
+        match word {
+            "rows" => Self::Rows,
+            "panel" => Self::Panel,
+            _ => Self::No,
+        }
+    }
+}
+
+pub(super) fn word(text: &str) -> ChoiceValue {
+    ChoiceValue::Word(text.to_string())
+}
+
+pub(super) fn yes_no(yes: bool) -> ChoiceValue {
+    word(if yes { "yes" } else { "no" })
+}

@@ -1,0 +1,308 @@
+//! Draws schedules: uniformly over the domains, then repaired where the constraints are broken.
+//!
+//! Invariant: what is drawn is legal, the number of steps is bounded, and the same generator gives the same schedule.
+
+use super::constraint::Site;
+use super::domain::{steps, tiles};
+use super::key::{Field, Key};
+use super::space::Point;
+use super::{ChoiceValue, Config, Domain, Pack, Schedule, Space};
+use crate::base::AxisId;
+use rand::Rng;
+use rand::seq::{IndexedRandom, SliceRandom};
+
+/// Draws before the default schedule is given.
+const DRAWS_MAX: usize = 8;
+/// Neighbours that are tried.
+const NEIGHBOURS_MAX: usize = 48;
+/// Times that blocks are made smaller until the scratch fits.
+const SHRINKS_MAX: usize = 64;
+
+impl Space {
+    /// A legal schedule drawn at random.
+    pub fn sample(&self, rng: &mut impl Rng) -> Schedule {
+        for _ in 0..DRAWS_MAX {
+            let drawn = |choice: &super::Choice| draw(&choice.domain, rng);
+            let point: Point = self.choices.iter().map(drawn).collect();
+            if let Some(point) = self.repaired(&point, rng) {
+                return self.schedule(&point);
+            }
+        }
+        self.default_schedule()
+    }
+
+    /// A legal schedule that differs from `schedule` in one to three choices. Where none is found, one that differs in
+    /// more, or the schedule itself.
+    pub fn neighbour(&self, schedule: &Schedule, rng: &mut impl Rng) -> Schedule {
+        let point = self.point(schedule);
+        let here = self.schedule(&point);
+        let mut distant = None;
+        for _ in 0..NEIGHBOURS_MAX {
+            let mut moved = point.clone();
+            let active = self.active(&self.config(&point));
+            let indices: Vec<usize> = (0..moved.len()).filter(|&index| active[index]).collect();
+            for _ in 0..rng.random_range(1..=2) {
+                if let Some(&index) = indices.choose(rng) {
+                    moved[index] = step(&self.choices[index].domain, &moved[index], rng);
+                }
+            }
+            let Some(legal) = self.repaired(&moved, rng) else {
+                continue;
+            };
+            let found = self.schedule(&legal);
+            match here.diff(&found).len() {
+                0 => {}
+                1..=3 => return found,
+                _ => distant = distant.or(Some(found)),
+            }
+        }
+        distant.unwrap_or(here)
+    }
+
+    /// The nearest legal point that the repairs lead to.
+    fn repaired(&self, point: &[ChoiceValue], rng: &mut impl Rng) -> Option<Point> {
+        let mut config = self.config(point);
+        for _ in 0..SHRINKS_MAX {
+            self.repair_passes(&mut config, rng);
+            let values = self.keys.iter().zip(point).map(|(key, value)| match key {
+                // A configuration always has the first stored pass unfused; the point keeps what was drawn.
+                Key::Pass(_, Field::Fuse) if !self.fuse_matters(*key, &config) => value.clone(),
+                _ => key.read(&config, &self.plan.axes),
+            });
+            let values: Point = values.collect();
+            match self.realise_point(&values) {
+                Ok(_) => return Some(values),
+                Err(_) if self.shrink(&mut config, rng) => {}
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    fn fuse_matters(&self, key: Key, config: &Config) -> bool {
+        let first = config.passes.iter().position(|pass| pass.stored);
+        !matches!(key, Key::Pass(pass, _) if Some(pass) == first)
+    }
+
+    /// Makes every pass obey its own rules, whatever the others choose.
+    fn repair_passes(&self, config: &mut Config, rng: &mut impl Rng) {
+        for position in 0..config.passes.len() {
+            self.repair_steps(position, config);
+            self.repair_tiles(position, config, rng);
+            self.repair_chain(position, config);
+            self.repair_packs(position, config);
+        }
+    }
+
+    fn site<T>(
+        &self,
+        position: usize,
+        config: &Config,
+        read: impl Fn(&Site<'_>) -> T,
+    ) -> Option<T> {
+        let phases = config.phases(&self.plan);
+        let phase = phases.iter().find(|phase| phase.passes.contains(&position))?;
+        Some(read(&Site {
+            plan: &self.plan,
+            position,
+            shape: &self.shapes[position],
+            config: &config.passes[position],
+            phase,
+            target: &self.target,
+        }))
+    }
+
+    /// The pass that heads the phase, if the axis is one of its grid.
+    fn grid_head(&self, position: usize, axis: AxisId, config: &Config) -> Option<usize> {
+        let phases = config.phases(&self.plan);
+        let phase = phases.into_iter().find(|phase| phase.passes.contains(&position))?;
+        phase.grid.iter().any(|(of, _)| *of == axis).then_some(phase.passes[0])
+    }
+
+    fn step_mut<'c>(
+        &self,
+        position: usize,
+        axis: AxisId,
+        config: &'c mut Config,
+    ) -> Option<&'c mut u64> {
+        match self.grid_head(position, axis, config) {
+            Some(head) => config.passes[head].grid.get_mut(&axis),
+            None => config.passes[position].block.get_mut(&axis),
+        }
+    }
+
+    /// Whole vectors in the step of the vector axis.
+    fn repair_steps(&self, position: usize, config: &mut Config) {
+        let Some(axis) = config.passes[position].vector else {
+            return;
+        };
+        let (extent, lanes) = (self.plan.axes.extent(axis), self.shapes[position].lanes);
+        if let Some(step) = self.step_mut(position, axis, config) {
+            let whole = |&next: &u64| next >= *step && (next % lanes == 0 || next >= extent);
+            if let Some(next) = steps(extent).into_iter().find(whole) {
+                *step = next;
+            }
+        }
+    }
+
+    /// A register tile that fits the steps and the registers.
+    fn repair_tiles(&self, position: usize, config: &mut Config, rng: &mut impl Rng) {
+        let axes: Vec<AxisId> = self.shapes[position].all_axes().collect();
+        let mut tiled = vec![];
+        for &axis in &axes {
+            let facts = self.site(position, config, |site| {
+                (site.tile(axis), site.tile_unit(axis), site.tile_max(axis))
+            });
+            let Some((tile, unit, most)) = facts else {
+                return;
+            };
+            if tile % unit != 0 || tile > most {
+                let legal = self.legal_tiles(position, axis, unit, most);
+                let tile = legal.choose(rng).copied().unwrap_or(unit);
+                config.passes[position].micro.insert(axis, tile);
+            }
+            if self.site(position, config, |site| site.tile(axis)).is_some_and(|tile| tile > 1) {
+                tiled.push(axis);
+            }
+        }
+        let vector = config.passes[position].vector;
+        tiled.sort_by_key(|&axis| vector != Some(axis));
+        for &axis in tiled.iter().skip(3) {
+            config.passes[position].micro.insert(axis, 1);
+        }
+        self.fit_registers(position, config, &axes);
+    }
+
+    fn legal_tiles(&self, position: usize, axis: AxisId, unit: u64, most: u64) -> Vec<u64> {
+        let shape = &self.shapes[position];
+        let rows = shape.axes.contains(&axis);
+        let tiles = tiles(self.plan.axes.extent(axis), shape.lanes, rows);
+        tiles.into_iter().filter(|tile| tile % unit == 0 && *tile <= most).collect()
+    }
+
+    fn fit_registers(&self, position: usize, config: &mut Config, axes: &[AxisId]) {
+        loop {
+            let full = self.site(position, config, |site| {
+                let wide = site.registers() > site.target.vector_registers && !site.is_smallest();
+                let excess = |axis: &&AxisId| site.tile(**axis) / site.tile_unit(**axis);
+                let axis = axes.iter().max_by_key(excess).copied();
+                axis.filter(|_| wide).map(|axis| (axis, site.tile(axis), site.tile_unit(axis)))
+            });
+            let Some(Some((axis, tile, unit))) = full else {
+                return;
+            };
+            let smaller = self.legal_tiles(position, axis, unit, tile - 1);
+            let smaller = smaller.last().copied().unwrap_or(unit);
+            config.passes[position].micro.insert(axis, smaller.min(tile - 1).max(1));
+        }
+    }
+
+    /// Steps of the stream short enough for the rounding.
+    fn repair_chain(&self, position: usize, config: &mut Config) {
+        let shape = &self.shapes[position];
+        while self.is_chain_long(position, config) {
+            let block = &config.passes[position].block;
+            let longest = shape.stream.iter().copied().max_by_key(|axis| block[axis]);
+            let Some(axis) = longest.filter(|_| shape.rounds) else {
+                return;
+            };
+            let vector = config.passes[position].vector == Some(axis);
+            let whole = |step: &u64| !vector || step % shape.lanes == 0;
+            let step = config.passes[position].block[&axis];
+            let smaller =
+                steps(self.plan.axes.extent(axis)).into_iter().filter(|&next| next < step);
+            let Some(smaller) = smaller.filter(whole).next_back() else {
+                return;
+            };
+            config.passes[position].block.insert(axis, smaller);
+        }
+        if let Some(axis) = config.passes[position].vector {
+            let most = self.site(position, config, |site| site.tile_max(axis)).unwrap_or(1);
+            let tile = config.passes[position].micro[&axis];
+            config.passes[position].micro.insert(axis, tile.min(most));
+        }
+    }
+
+    fn is_chain_long(&self, position: usize, config: &Config) -> bool {
+        let chain = self.site(position, config, |site| site.chain());
+        chain.is_some_and(|(chain, most)| chain > most)
+    }
+
+    fn repair_packs(&self, position: usize, config: &mut Config) {
+        let fits = self.site(position, config, |site| {
+            (site.has_panel(Field::PackA), site.has_panel(Field::PackB))
+        });
+        let (fits_a, fits_b) = fits.unwrap_or((true, true));
+        let pass = &mut config.passes[position];
+        for (pack, fits) in [(&mut pass.pack_a, fits_a), (&mut pass.pack_b, fits_b)] {
+            if *pack == Pack::Panel && !fits {
+                *pack = Pack::Rows;
+            }
+        }
+    }
+
+    /// Makes a program that takes too much memory smaller: halves the largest step of a grid, else fuses or unfuses.
+    fn shrink(&self, config: &mut Config, rng: &mut impl Rng) -> bool {
+        let phases = config.phases(&self.plan);
+        let mut larger: Vec<(usize, AxisId)> = vec![];
+        for phase in &phases {
+            let head = phase.passes[0];
+            let grid = phase.grid.iter().filter(|&&(_, step)| step > 1);
+            larger.extend(grid.map(|&(axis, _)| (head, axis)));
+        }
+        let volume = |&(head, axis): &(usize, AxisId)| config.passes[head].grid[&axis];
+        if let Some((head, axis)) = larger.iter().copied().max_by_key(volume) {
+            let step = config.passes[head].grid[&axis];
+            let smaller = steps(self.plan.axes.extent(axis)).into_iter();
+            let smaller = smaller.filter(|&next| next <= step / 2).next_back().unwrap_or(1);
+            let vectors = phases.iter().filter(|phase| phase.passes[0] == head);
+            let vectors = vectors.flat_map(|phase| &phase.passes);
+            for &pass in vectors {
+                if config.passes[pass].vector == Some(axis) && smaller < self.shapes[pass].lanes {
+                    config.passes[pass].vector = None;
+                }
+            }
+            config.passes[head].grid.insert(axis, smaller);
+            return true;
+        }
+        let movable: Vec<usize> = (0..config.passes.len()).collect();
+        match movable.choose(rng) {
+            Some(&pass) => {
+                config.passes[pass].fused = !config.passes[pass].fused && pass > 0;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+fn draw(domain: &Domain, rng: &mut impl Rng) -> ChoiceValue {
+    match domain {
+        Domain::OneOf(values) => values.choose(rng).expect("a domain has its default").clone(),
+        Domain::OrderOf(axes) => {
+            let mut axes = axes.clone();
+            axes.shuffle(rng);
+            ChoiceValue::Words(axes)
+        }
+    }
+}
+
+/// Another value: mostly the next larger or smaller.
+fn step(domain: &Domain, value: &ChoiceValue, rng: &mut impl Rng) -> ChoiceValue {
+    match (domain, value) {
+        (Domain::OneOf(values), ChoiceValue::Count(_)) if rng.random_bool(0.7) => {
+            let mut values = values.clone();
+            values.sort_unstable();
+            let here = values.iter().position(|other| other == value).unwrap_or(0);
+            let next = if rng.random_bool(0.5) { here + 1 } else { here.saturating_sub(1) };
+            values.get(next).unwrap_or(value).clone()
+        }
+        (Domain::OrderOf(_), ChoiceValue::Words(words)) if words.len() > 1 => {
+            let mut words = words.clone();
+            let here = rng.random_range(0..words.len() - 1);
+            words.swap(here, here + 1);
+            ChoiceValue::Words(words)
+        }
+        _ => draw(domain, rng),
+    }
+}
