@@ -2,9 +2,10 @@
 
 use crate::protocol::{TargetName, TaskRow};
 use std::collections::BTreeMap;
-use tilewright_ir::base::{Sizes, StableHash, hash_text};
+use tilewright_ir::backend::Backend;
+use tilewright_ir::base::{Sizes, hash_text};
 use tilewright_ir::graph::{Graph, Tensor};
-use tilewright_ir::target::Target;
+use tilewright_ir::plan::PassProgram;
 
 /// A kernel at fixed sizes, in one algebraic form, on one machine, by one code generator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,28 +14,22 @@ pub struct Task {
 }
 
 impl Task {
-    /// The task of a bound graph. `kernel` is the hash of the graph's canonical text, `form` that of the pass
-    /// program's, `compiler` what `Backend::version` says.
-    pub fn new(
-        graph: &Graph,
-        kernel: StableHash,
-        form: StableHash,
-        target: &Target,
-        compiler: &str,
-    ) -> Self {
+    /// The task of a bound graph in the form of a plan, for the machine and the code generator of a back end.
+    pub fn of(graph: &Graph, plan: &PassProgram, backend: &dyn Backend) -> Self {
+        let target = backend.target();
         let outputs = graph.outputs.iter().map(|output| &output.tensor);
         let arguments =
             graph.inputs.iter().chain(outputs).map(|tensor| argument(graph, tensor)).collect();
         Self {
             row: TaskRow {
                 kernel: graph.name.clone(),
-                kernel_hash: kernel.to_string(),
-                form_hash: form.to_string(),
+                kernel_hash: hash_text("graph", &graph_text(graph)).to_string(),
+                form_hash: hash_text("plan", &plan_text(plan)).to_string(),
                 sizes: sizes_of(graph),
                 arguments,
                 target: serde_json::to_string(target).expect("a target is plain data"),
                 target_hash: TargetName::new(target).hash,
-                compiler: compiler.to_string(),
+                compiler: format!("{} {}", backend.name(), backend.version()),
             },
         }
     }
@@ -79,4 +74,12 @@ pub(crate) fn sizes_of(graph: &Graph) -> Sizes {
 fn argument(graph: &Graph, tensor: &Tensor) -> String {
     let axes = graph.axes.names(tensor.axes.iter().copied());
     format!("{}: {}[{axes}] row-major", tensor.name, tensor.dtype)
+}
+
+fn graph_text(graph: &Graph) -> String {
+    format!("{graph:?}")
+}
+
+fn plan_text(plan: &PassProgram) -> String {
+    format!("{plan:?}")
 }

@@ -1,0 +1,60 @@
+//! Why a candidate does not count: a stable word and the evidence.
+
+use crate::launch::Failure;
+use std::fmt;
+use tilewright_ir::backend::Unsupported;
+use tilewright_ir::diag::Diagnostic;
+use tilewright_ir::reference::Verdict;
+
+/// A rejection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The stable word: `illegal` (the schedule), `compile` (the back end), `wrong`, `nondeterministic`, `crash`,
+    /// `timeout`, `stray_write`, `refused` (the launcher), `slow`, `impossible` (faster than the machine),
+    /// `duplicate` (the code of an earlier candidate), `panic` (a fault of ours).
+    pub reason: &'static str,
+    /// What was found, and where.
+    pub evidence: String,
+}
+
+impl Rejection {
+    /// A rejection with its evidence.
+    pub fn new(reason: &'static str, evidence: impl Into<String>) -> Self {
+        Self { reason, evidence: evidence.into() }
+    }
+
+    pub(super) fn wrong(output: &str, case: &str, verdict: &Verdict) -> Self {
+        let first = verdict.first_wrong.as_ref().map_or(String::new(), |wrong| {
+            format!(
+                ", the first at {:?}: {} where {} is expected within {}",
+                wrong.index, wrong.got, wrong.expected, wrong.allowance
+            )
+        });
+        let (wrong, elements) = (verdict.wrong, verdict.elements);
+        Self::new("wrong", format!("{case}: {wrong} of {elements} elements of {output}{first}"))
+    }
+
+    /// The faults of a schedule or of the program made of it.
+    pub(crate) fn illegal(faults: &[Diagnostic]) -> Self {
+        let list: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Self::new("illegal", list.join("; "))
+    }
+}
+
+impl From<Failure> for Rejection {
+    fn from(failure: Failure) -> Self {
+        Self::new(failure.reason(), failure.to_string())
+    }
+}
+
+impl From<Unsupported> for Rejection {
+    fn from(unsupported: Unsupported) -> Self {
+        Self::new("compile", unsupported.to_string())
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason, self.evidence)
+    }
+}
