@@ -2,6 +2,7 @@
 
 pub mod ceiling;
 pub mod clock;
+pub mod judge;
 pub mod launch;
 pub mod protocol;
 pub mod search;

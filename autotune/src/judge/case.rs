@@ -1,7 +1,7 @@
 //! Cases: inputs of a family with the reference of their outputs.
 
 use crate::clock::Stopwatch;
-use rand::{Rng, RngCore};
+use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use std::time::Duration;
@@ -23,6 +23,8 @@ const OTHERS: [Family; 3] = [Family::Uniform, Family::Integers, Family::Equal];
 pub(super) struct Case {
     family: Family,
     seed: u64,
+    /// The seed of the permutation that made this case of a drawn one.
+    permutation: Option<u64>,
     /// Whether the reference is exact, so that every element must be equal.
     exact: bool,
     pub(super) inputs: Vec<HostTensor>,
@@ -47,7 +49,7 @@ impl Case {
         let inputs = draw(graph, family, seed);
         let expected = evaluate(graph, &inputs);
         let exact = family == Family::Integers && integers_are_exact(graph);
-        Self { family, seed, exact, inputs, expected }
+        Self { family, seed, permutation: None, exact, inputs, expected }
     }
 
     fn is_undecided(&self) -> bool {
@@ -60,7 +62,7 @@ impl Case {
     /// The case under a permutation of the axes whose order does not matter.
     fn shuffled(&self, graph: &Graph, seed: u64) -> Self {
         let (inputs, expected) = shuffle(graph, &self.inputs, &self.expected, seed);
-        Self { inputs, expected, ..*self }
+        Self { permutation: Some(seed), inputs, expected, ..*self }
     }
 
     pub(super) fn compare(&self, output: usize, got: &HostTensor) -> Verdict {
@@ -70,7 +72,12 @@ impl Case {
 
     /// For the evidence: how to draw it again.
     pub(super) fn describe(&self) -> String {
-        format!("case {:?} {}", self.family, self.seed)
+        match self.permutation {
+            Some(permutation) => {
+                format!("case {:?} {} permuted by {permutation}", self.family, self.seed)
+            }
+            None => format!("case {:?} {}", self.family, self.seed),
+        }
     }
 }
 
@@ -109,9 +116,7 @@ impl Pool {
             .into_iter()
             .map(|(case, seed)| {
                 if self.cheap {
-                    let mut rng = rand::SeedableRng::seed_from_u64(seed);
-                    let rng: &mut ChaCha8Rng = &mut rng;
-                    Case::draw(graph, case.family, rng)
+                    Case::draw(graph, case.family, &mut ChaCha8Rng::seed_from_u64(seed))
                 } else {
                     case.shuffled(graph, seed)
                 }
@@ -121,5 +126,5 @@ impl Pool {
 }
 
 fn fork(rng: &mut ChaCha8Rng) -> ChaCha8Rng {
-    rand::SeedableRng::seed_from_u64(rng.next_u64())
+    ChaCha8Rng::seed_from_u64(rng.next_u64())
 }

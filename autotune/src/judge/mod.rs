@@ -141,7 +141,10 @@ impl<'a> Judge<'a> {
                     let name = &output.tensor.name;
                     return Err(Rejection::new(
                         "nondeterministic",
-                        format!("element {} of {name} in slot {slot} changed when {when}", place / bytes),
+                        format!(
+                            "element {} of {name} in slot {slot} changed when {when}",
+                            place / bytes
+                        ),
                     ));
                 }
             }

@@ -3,8 +3,12 @@
 //! Nothing is timed while something compiles, and nothing compiles while something is timed. A rejected candidate
 //! costs one record, never the run. Invariant: every outcome is committed to the store before the search learns it.
 
+mod build;
+mod finals;
 mod options;
 mod report;
+mod run;
+mod trial;
 
 pub use options::TuneOptions;
 pub use report::{Timed, TuneReport};
@@ -16,16 +20,17 @@ use tilewright_ir::backend::Backend;
 use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
 
-/// The runner could not be started, or died outside a candidate.
-pub const NO_RUNNER: &str = "TW0811";
+/// The threads that compile could not be started.
+pub const NO_THREADS: &str = "TW0812";
 
 /// Tunes a bound graph for the machine of a back end.
 ///
 /// `observer` sees every event in order, the last one being `Event::Result`. Setting `stop` (a signal handler may)
-/// ends the run at the next candidate with what it has.
+/// ends the search at the next candidate; what was found is still confirmed and reported.
 ///
 /// # Errors
-/// `TW08xx` of the store, and `TW0811` if no child process can be started. Candidates that fail are no errors.
+/// The store's (`TW0801` to `TW0805`), the launcher's if no child process can be started, and `TW0812` if there are
+/// no threads to compile with. Candidates that fail are no errors.
 pub fn tune(
     backend: &dyn Backend,
     graph: &Graph,
@@ -34,6 +39,5 @@ pub fn tune(
     observer: &mut dyn FnMut(&Event),
     stop: &AtomicBool,
 ) -> Result<TuneReport, Diagnostic> {
-    let _ = (backend, graph, options, store, observer, stop);
-    Err(Diagnostic::new(NO_RUNNER, "no runner"))
+    run::Run::start(backend, graph, options, store, observer, stop)?.finish()
 }

@@ -1,5 +1,7 @@
 //! What the caller of a tuning run may choose.
 
+use std::time::Duration;
+
 /// The options of a tuning run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TuneOptions {
@@ -7,16 +9,34 @@ pub struct TuneOptions {
     pub budget_seconds: f64,
     /// The largest number of candidates, rejected ones included.
     pub budget_evaluations: Option<u64>,
-    /// The seed of the search; the same seed and outcomes give the same decisions.
+    /// The seed of the search and of the judge; the same seed and outcomes give the same decisions.
     pub seed: u64,
     /// Threads that compile; 0: as many as the machine has.
     pub threads: usize,
     /// Candidates that are compiled together; 0: chosen by the run.
     pub batch: usize,
+    /// The caller's calendar: seconds since the Unix epoch at the start of the run. Dates the records, and tells the
+    /// age of stored ceilings.
+    pub started_unix: u64,
+}
+
+impl TuneOptions {
+    /// The wall-clock budget.
+    pub(super) fn budget(&self) -> Duration {
+        // NaN and negative numbers are no time, what does not fit is any time.
+        Duration::try_from_secs_f64(self.budget_seconds.max(0.0)).unwrap_or(Duration::MAX)
+    }
 }
 
 impl Default for TuneOptions {
     fn default() -> Self {
-        Self { budget_seconds: 90.0, budget_evaluations: None, seed: 0, threads: 0, batch: 0 }
+        Self {
+            budget_seconds: 90.0,
+            budget_evaluations: None,
+            seed: 0,
+            threads: 0,
+            batch: 0,
+            started_unix: 0,
+        }
     }
 }

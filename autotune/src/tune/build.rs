@@ -1,0 +1,76 @@
+//! From schedules to artifacts, many at once, while nothing is timed.
+
+use crate::judge::Rejection;
+use rayon::prelude::*;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tilewright_ir::backend::{Artifact, Backend};
+use tilewright_ir::base::StableHash;
+use tilewright_ir::lower::lower;
+use tilewright_ir::plan::PassProgram;
+use tilewright_ir::schedule::Schedule;
+use tilewright_ir::tile;
+
+/// A compiled candidate.
+#[derive(Clone, Debug)]
+pub(super) struct Built {
+    pub(super) tile_hash: StableHash,
+    /// The hash of everything that runs: equal images are one candidate.
+    pub(super) image_hash: [u8; 32],
+    pub(super) artifact: Artifact,
+}
+
+/// Builds a batch in parallel; one result for each schedule, in order.
+pub(super) fn build_all(
+    pool: &rayon::ThreadPool,
+    backend: &dyn Backend,
+    plan: &PassProgram,
+    schedules: &[Schedule],
+) -> Vec<Result<Built, Rejection>> {
+    pool.install(|| schedules.par_iter().map(|schedule| build(backend, plan, schedule)).collect())
+}
+
+/// Lowers, verifies and compiles one schedule. A panic below is a fault of ours and costs this candidate alone.
+fn build(
+    backend: &dyn Backend,
+    plan: &PassProgram,
+    schedule: &Schedule,
+) -> Result<Built, Rejection> {
+    catch_unwind(AssertUnwindSafe(|| compile(backend, plan, schedule)))
+        .unwrap_or_else(|panic| Err(Rejection::new("panic", message(panic.as_ref()))))
+}
+
+fn compile(
+    backend: &dyn Backend,
+    plan: &PassProgram,
+    schedule: &Schedule,
+) -> Result<Built, Rejection> {
+    let target = backend.target();
+    let program = lower(plan, schedule, target).map_err(|faults| Rejection::illegal(&faults))?;
+    tile::verify(&program, target).map_err(|faults| Rejection::illegal(&faults))?;
+    let artifact = backend.compile(&program)?;
+    Ok(Built { tile_hash: program.hash(), image_hash: image_hash(&artifact), artifact })
+}
+
+fn image_hash(artifact: &Artifact) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(artifact.image.len() as u64).to_le_bytes());
+    hasher.update(&artifact.image);
+    for launch in &artifact.launches {
+        for word in [launch.entry, launch.iterations, launch.scratch_bytes, launch.threads] {
+            hasher.update(&word.to_le_bytes());
+        }
+    }
+    for bytes in artifact.argument_bytes.iter().chain(&artifact.device_bytes) {
+        hasher.update(&bytes.to_le_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+        .unwrap_or_else(|| "a panic without a message".to_string())
+}

@@ -1,0 +1,398 @@
+//! The state of a tuning run and its phases.
+
+use super::build::{Built, build_all};
+use super::report::{Timed, TuneReport};
+use super::trial::{Pace, Trial, try_artifact};
+use super::{NO_THREADS, TuneOptions};
+use crate::ceiling::{Bound, Ceilings, bound};
+use crate::clock::Stopwatch;
+use crate::judge::{Judge, Rejection};
+use crate::protocol::{
+    Budget, Candidate, Event, Phase, Progress, Role, ScheduleChange, Start, Status, TargetName,
+};
+use crate::search::{Outcome, Search};
+use crate::stats::{Work, work};
+use crate::store::{NewRecord, Store, Task};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tilewright_ir::backend::Backend;
+use tilewright_ir::diag::Diagnostic;
+use tilewright_ir::graph::Graph;
+use tilewright_ir::plan::{self, PassProgram};
+use tilewright_ir::schedule::{Schedule, Space};
+
+/// Accepted candidates that are kept compiled for the finals.
+pub(super) const FINALISTS: usize = 4;
+/// Ceilings older than this are measured again.
+const CEILINGS_AGE_SECONDS_MAX: u64 = 7 * 24 * 3600;
+/// Schedules of earlier runs that a search begins with.
+const KNOWN: usize = 3;
+
+/// An accepted candidate with its code.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) schedule: Schedule,
+    pub(super) built: Built,
+    pub(super) timed: Timed,
+}
+
+/// A tuning run.
+pub(super) struct Run<'a> {
+    pub(super) backend: &'a dyn Backend,
+    pub(super) options: &'a TuneOptions,
+    plan: PassProgram,
+    space: Space,
+    task: Task,
+    sizes: BTreeMap<String, u64>,
+    kernel: String,
+    work: Work,
+    store: &'a mut Store,
+    observer: &'a mut dyn FnMut(&Event),
+    stop: &'a AtomicBool,
+    pub(super) watch: Stopwatch,
+    pool: rayon::ThreadPool,
+    pub(super) judge: Judge<'a>,
+    ceilings: Option<Ceilings>,
+    naive: Option<Timed>,
+    evaluated: u64,
+    rejected: BTreeMap<String, u64>,
+    /// The fastest accepted candidates, fastest first.
+    pub(super) kept: Vec<Kept>,
+    /// The schedule that first gave an image.
+    images: BTreeMap<[u8; 32], String>,
+}
+
+impl<'a> Run<'a> {
+    /// Plans the kernel, draws the judge's first cases and says so.
+    pub(super) fn start(
+        backend: &'a dyn Backend,
+        graph: &'a Graph,
+        options: &'a TuneOptions,
+        store: &'a mut Store,
+        observer: &'a mut dyn FnMut(&Event),
+        stop: &'a AtomicBool,
+    ) -> Result<Self, Diagnostic> {
+        let watch = Stopwatch::start();
+        let plan = plan::build(graph);
+        let space = Space::new(&plan, backend.target());
+        let task = Task::of(graph, &plan, backend);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(options.threads)
+            .build()
+            .map_err(|error| Diagnostic::new(NO_THREADS, format!("no threads: {error}")))?;
+        let work = work(graph);
+        observer(&Event::Start(Start {
+            kernel: graph.name.clone(),
+            sizes: task.row().sizes.clone(),
+            target: TargetName::new(backend.target()),
+            space_combinations: space.combinations(),
+            budget: Budget {
+                seconds: options.budget_seconds,
+                evaluations: options.budget_evaluations,
+            },
+            seed: options.seed,
+            flops: work.flops,
+            bytes: work.bytes,
+            task: task.key(),
+        }));
+        let judge = pool.install(|| Judge::new(graph, options.seed));
+        Ok(Self {
+            backend,
+            options,
+            plan,
+            space,
+            sizes: task.row().sizes.clone(),
+            kernel: graph.name.clone(),
+            task,
+            work,
+            store,
+            observer,
+            stop,
+            watch,
+            pool,
+            judge,
+            ceilings: None,
+            naive: None,
+            evaluated: 0,
+            rejected: BTreeMap::new(),
+            kept: vec![],
+            images: BTreeMap::new(),
+        })
+    }
+
+    /// Runs all phases.
+    pub(super) fn finish(mut self) -> Result<TuneReport, Diagnostic> {
+        self.progress(Phase::Ceilings);
+        self.ceilings = self.find_ceilings()?;
+        self.progress(Phase::Naive);
+        self.naive = self.time_naive()?;
+        self.progress(Phase::Search);
+        self.search()?;
+        let winner = super::finals::decide(&mut self)?;
+        let report = self.report(winner);
+        (self.observer)(&Event::Result(report.result()));
+        Ok(report)
+    }
+
+    /// The ceilings of the store while they are fresh, else measured and stored.
+    fn find_ceilings(&mut self) -> Result<Option<Ceilings>, Diagnostic> {
+        let key = format!("{} {}", self.task.row().target_hash, self.task.row().compiler);
+        if let Some((text, created)) = self.store.ceilings(&key)? {
+            let age = self.options.started_unix.saturating_sub(created);
+            if let (true, Ok(ceilings)) =
+                (age <= CEILINGS_AGE_SECONDS_MAX, serde_json::from_str(&text))
+            {
+                return Ok(Some(ceilings));
+            }
+        }
+        // A back end without probes has no roofline; its candidates are judged and timed all the same.
+        let Ok(ceilings) = crate::ceiling::measure(self.backend) else { return Ok(None) };
+        let text = serde_json::to_string(&ceilings).expect("ceilings are plain data");
+        let created = self.now_unix();
+        self.store.put_ceilings(&key, &text, created)?;
+        Ok(Some(ceilings))
+    }
+
+    /// Judges and times the naive loop nest. It is the baseline, so it gets a large share of the time if it needs it.
+    fn time_naive(&mut self) -> Result<Option<Timed>, Diagnostic> {
+        if self.is_over() {
+            return Ok(None);
+        }
+        let schedule = self.space.naive_schedule();
+        let built = self.build(std::slice::from_ref(&schedule)).pop();
+        let (tile_hash, trial) = match built {
+            Some(Ok(built)) => {
+                let pace = Pace { first_call: self.options.budget() / 8, ..self.pace() };
+                let trial = try_artifact(&mut self.judge, &built.artifact, &pace)?;
+                (Some(built.tile_hash.to_string()), trial)
+            }
+            Some(Err(rejection)) => (None, Trial::rejected(rejection)),
+            None => return Ok(None),
+        };
+        self.tell(None, Role::Naive, &schedule, tile_hash, &trial)?;
+        Ok(timed(&schedule, &trial))
+    }
+
+    fn search(&mut self) -> Result<(), Diagnostic> {
+        let known = self.store.fastest(&self.task, KNOWN)?;
+        let seeds = known.iter().filter_map(|row| Schedule::parse(&row.schedule).ok());
+        let seeds = seeds.filter(|seed| self.space.check(seed).is_ok()).collect();
+        let mut search = Search::new(self.space.clone(), self.options.seed, seeds);
+        while !self.is_over() {
+            let proposals = search.propose(self.batch());
+            if proposals.is_empty() {
+                break;
+            }
+            let built = self.build(&proposals);
+            for (schedule, built) in proposals.iter().zip(built) {
+                // The default schedule is tried whatever the budget, so that there is an answer.
+                if self.is_over() && self.evaluated > 0 {
+                    break;
+                }
+                let outcome = self.evaluate(schedule, built)?;
+                search.report(schedule, outcome);
+            }
+            self.progress(Phase::Search);
+        }
+        Ok(())
+    }
+
+    /// How many proposals to build next.
+    fn batch(&self) -> usize {
+        let wanted = match self.options.batch {
+            // Enough to keep the compiling threads busy, few enough to learn from soon.
+            0 => (2 * self.pool.current_num_threads()).clamp(8, 32),
+            batch => batch,
+        };
+        let left = self.options.budget_evaluations.map(|most| most.saturating_sub(self.evaluated));
+        left.map_or(wanted, |left| wanted.min(usize::try_from(left).unwrap_or(usize::MAX)))
+    }
+
+    fn build(&self, schedules: &[Schedule]) -> Vec<Result<Built, Rejection>> {
+        build_all(&self.pool, self.backend, &self.plan, schedules)
+    }
+
+    /// Tries one proposal and records it.
+    fn evaluate(
+        &mut self,
+        schedule: &Schedule,
+        built: Result<Built, Rejection>,
+    ) -> Result<Outcome, Diagnostic> {
+        let index = self.evaluated;
+        self.evaluated += 1;
+        let tile_hash = built.as_ref().ok().map(|built| built.tile_hash.to_string());
+        let built = built.and_then(|built| self.refuse_duplicate(schedule, built));
+        let trial = match &built {
+            Ok(built) => try_artifact(&mut self.judge, &built.artifact, &self.pace())?,
+            Err(rejection) => Trial::rejected(rejection.clone()),
+        };
+        if let (Ok(built), Some(timed)) = (built, timed(schedule, &trial)) {
+            self.keep(Kept { schedule: schedule.clone(), built, timed });
+        }
+        self.tell(Some(index), Role::Search, schedule, tile_hash, &trial)?;
+        Ok(trial.time_ns().map_or(Outcome::Rejected, |time| Outcome::Time(time.median)))
+    }
+
+    fn refuse_duplicate(&mut self, schedule: &Schedule, built: Built) -> Result<Built, Rejection> {
+        let hash = schedule.hash().to_string();
+        match self.images.insert(built.image_hash, hash) {
+            None => Ok(built),
+            Some(first) => {
+                let evidence = format!("the same code as schedule {first}");
+                self.images.insert(built.image_hash, first);
+                Err(Rejection::new("duplicate", evidence))
+            }
+        }
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        let median = kept.timed.time_ns.median;
+        let place = self.kept.partition_point(|known| known.timed.time_ns.median <= median);
+        self.kept.insert(place, kept);
+        self.kept.truncate(FINALISTS);
+    }
+
+    /// Commits an outcome, counts it and tells the observer. Returns the record.
+    pub(super) fn tell(
+        &mut self,
+        index: Option<u64>,
+        role: Role,
+        schedule: &Schedule,
+        tile_hash: Option<String>,
+        trial: &Trial,
+    ) -> Result<String, Diagnostic> {
+        let samples_ns = trial.measurement.as_ref().map_or(vec![], |m| m.samples_ns.clone());
+        let record = NewRecord {
+            tile_hash,
+            reason: trial.rejection.as_ref().map(|rejection| rejection.reason.to_string()),
+            evidence: trial.rejection.as_ref().map(|rejection| rejection.evidence.clone()),
+            time_ns: trial.time_ns(),
+            samples_ns,
+            worst_ratio: trial.worst_ratio,
+            seed: trial.seed,
+            ..NewRecord::new(role, schedule, self.now_unix())
+        };
+        let hash = self.store.record(&self.task, &record)?;
+        if let (Some(reason), Role::Search) = (&record.reason, role) {
+            *self.rejected.entry(reason.clone()).or_default() += 1;
+        }
+        let rejected = record.reason.is_some();
+        (self.observer)(&Event::Candidate(Candidate {
+            index,
+            role,
+            schedule: record.schedule_hash,
+            status: if rejected { Status::Rejected } else { Status::Accepted },
+            reason: record.reason,
+            evidence: record.evidence,
+            time_ns: record.time_ns,
+            worst_ratio: record.worst_ratio,
+            best_so_far_ns: self.best_ns(),
+            elapsed_seconds: self.watch.elapsed().as_secs_f64(),
+        }));
+        Ok(hash)
+    }
+
+    pub(super) fn progress(&mut self, phase: Phase) {
+        let progress = Progress {
+            phase,
+            evaluated: self.evaluated,
+            rejected: self.rejected.values().sum(),
+            best_so_far_ns: self.best_ns(),
+            elapsed_seconds: self.watch.elapsed().as_secs_f64(),
+        };
+        (self.observer)(&Event::Progress(progress));
+    }
+
+    pub(super) fn best_ns(&self) -> Option<f64> {
+        self.kept.first().map(|kept| kept.timed.time_ns.median)
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// What is left of the wall-clock budget.
+    pub(super) fn left(&self) -> Duration {
+        self.options.budget().saturating_sub(self.watch.elapsed())
+    }
+
+    /// Whether the search has to end: stopped, or what is left is needed for the finals.
+    fn is_over(&self) -> bool {
+        let enough = self.options.budget_evaluations.is_some_and(|most| self.evaluated >= most);
+        self.is_stopped() || enough || self.left() <= super::finals::reserve(self)
+    }
+
+    pub(super) fn pace(&self) -> Pace {
+        let naive_ns = self.naive.as_ref().map(|naive| naive.time_ns.median);
+        let first_call = match naive_ns {
+            Some(naive_ns) => {
+                Duration::from_secs_f64(2.0 * naive_ns / 1e9) + Duration::from_millis(250)
+            }
+            None => self.options.budget() / 8,
+        };
+        let floor_ns = self.roofline().map_or(0.0, |bound| bound.floor_ns);
+        Pace { best_ns: self.best_ns(), floor_ns, first_call, careful: false }
+    }
+
+    /// The shortest time that the measured ceilings allow on all threads.
+    fn roofline(&self) -> Option<Bound> {
+        let ceilings = self.ceilings.as_ref()?;
+        let threads = self.backend.target().threads;
+        let working_set = self.work.bytes as u64;
+        Some(bound(self.work.flops, self.work.bytes, working_set, threads, ceilings))
+    }
+
+    fn now_unix(&self) -> u64 {
+        self.options.started_unix + self.watch.elapsed().as_secs()
+    }
+
+    fn report(&self, winner: Option<(Timed, String)>) -> TuneReport {
+        let roofline = self.roofline().filter(|bound| bound.floor_ns > 0.0);
+        let (best, record) = winner.unzip();
+        let default = self.space.default_schedule();
+        let changes =
+            best.as_ref().map_or(vec![], |best: &Timed| changes(&default, &best.schedule));
+        let fraction = |best: &Timed| Some(roofline.as_ref()?.floor_ns / best.time_ns.median);
+        TuneReport {
+            kernel: self.kernel.clone(),
+            sizes: self.sizes.clone(),
+            target: TargetName::new(self.backend.target()),
+            naive: self.naive.clone(),
+            changes,
+            flops: self.work.flops,
+            bytes: self.work.bytes,
+            fraction_of_peak: best.as_ref().and_then(fraction),
+            bound: roofline.map(|bound| bound.limited_by),
+            best,
+            evaluated: self.evaluated,
+            rejected: self.rejected.clone(),
+            record,
+            elapsed_seconds: self.watch.elapsed().as_secs_f64(),
+            stopped: self.is_stopped(),
+        }
+    }
+}
+
+/// The accepted outcome of a trial.
+pub(super) fn timed(schedule: &Schedule, trial: &Trial) -> Option<Timed> {
+    Some(Timed {
+        schedule: schedule.clone(),
+        time_ns: trial.time_ns()?,
+        worst_ratio: trial.worst_ratio?,
+    })
+}
+
+fn changes(default: &Schedule, best: &Schedule) -> Vec<ScheduleChange> {
+    let text =
+        |value: Option<&tilewright_ir::schedule::ChoiceValue>| value.map(ToString::to_string);
+    default
+        .diff(best)
+        .into_iter()
+        .map(|(name, default, best)| ScheduleChange {
+            name: name.to_string(),
+            default: text(default),
+            best: text(best),
+        })
+        .collect()
+}

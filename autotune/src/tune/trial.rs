@@ -1,0 +1,181 @@
+//! One candidate at a time: start, judge, time, judge again. Nothing compiles meanwhile.
+
+use crate::clock::{MeasureOptions, Measurement, measure};
+use crate::judge::{Judge, Passed, Rejection};
+use crate::launch::{Failure, Session, SessionOptions};
+use crate::protocol::TimeNs;
+use std::time::Duration;
+use tilewright_ir::backend::Artifact;
+use tilewright_ir::diag::Diagnostic;
+
+/// Most bytes of buffers that are mapped at once.
+const MAPPED_BYTES_MAX: u64 = 256 << 20;
+/// Distinct copies of the arguments in a session, where they fit.
+const SLOTS: u64 = 2;
+/// A call that takes longer is timed one by one: the doorbell no longer matters.
+const LONG_CALL_NS: f64 = 50e6;
+/// A first sample this many times slower than the best ends a candidate.
+const SLOW: f64 = 3.0;
+/// The length of the first sample.
+const SAMPLE_NS: f64 = 200e3;
+/// A time this many times below the roofline is no time. The ceilings drift with the load of a shared machine, so
+/// the limit is wider than their own error.
+const IMPOSSIBLE: f64 = 1.5;
+
+/// What is known when a candidate is tried.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// The best accepted median so far.
+    pub(super) best_ns: Option<f64>,
+    /// The shortest time that the ceilings allow; 0 without ceilings.
+    pub(super) floor_ns: f64,
+    /// The longest that one call may take while nothing is known.
+    pub(super) first_call: Duration,
+    /// Whether to take more samples than a search needs.
+    pub(super) careful: bool,
+}
+
+/// What became of a candidate.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trial {
+    pub(super) measurement: Option<Measurement>,
+    pub(super) worst_ratio: Option<f64>,
+    pub(super) seed: Option<u64>,
+    pub(super) rejection: Option<Rejection>,
+}
+
+impl Trial {
+    pub(super) fn rejected(rejection: Rejection) -> Self {
+        Self { rejection: Some(rejection), ..Self::default() }
+    }
+
+    /// The time, if it counts.
+    pub(super) fn time_ns(&self) -> Option<TimeNs> {
+        let measurement = self.measurement.as_ref().filter(|_| self.rejection.is_none())?;
+        let Measurement { median, lo, hi, .. } = *measurement;
+        Some(TimeNs { median, lo, hi })
+    }
+}
+
+/// How many copies of an artifact's arguments each of `sessions` sessions may map.
+pub(super) fn slots(artifact: &Artifact, sessions: usize) -> usize {
+    let bytes: u64 = artifact.argument_bytes.iter().sum();
+    let fitting = MAPPED_BYTES_MAX / (bytes.max(1) * sessions.max(1) as u64);
+    usize::try_from(fitting.clamp(1, SLOTS)).unwrap_or(1)
+}
+
+/// The options of a session that tries an artifact.
+pub(super) fn session_options(artifact: &Artifact, slots: usize, pace: &Pace) -> SessionOptions {
+    let threads = artifact.launches.iter().map(|launch| launch.threads).max().unwrap_or(1);
+    let call = match pace.best_ns {
+        // A candidate this much slower than the best has lost; the constant covers a busy machine.
+        Some(best_ns) => Duration::from_secs_f64(20.0 * best_ns / 1e9) + Duration::from_millis(100),
+        None => pace.first_call,
+    };
+    SessionOptions {
+        slots,
+        threads: usize::try_from(threads.max(1)).unwrap_or(1),
+        deadline: call * u32::try_from(slots).unwrap_or(1),
+        ..SessionOptions::default()
+    }
+}
+
+/// Tries an artifact in a fresh process.
+///
+/// # Errors
+/// Only if the machine lets no process start; what the candidate does wrong is in the trial.
+pub(super) fn try_artifact(
+    judge: &mut Judge<'_>,
+    artifact: &Artifact,
+    pace: &Pace,
+) -> Result<Trial, Diagnostic> {
+    let options = session_options(artifact, slots(artifact, 1), pace);
+    let mut session = match Session::start(artifact, &options) {
+        Ok(session) => session,
+        Err(Failure::Start(diagnostic)) => return Err(diagnostic),
+        Err(failure) => return Ok(Trial::rejected(failure.into())),
+    };
+    let mut trial = Trial::default();
+    trial.rejection = judge_and_time(judge, &mut session, pace, &mut trial).err();
+    Ok(trial)
+}
+
+fn judge_and_time(
+    judge: &mut Judge<'_>,
+    session: &mut Session,
+    pace: &Pace,
+    trial: &mut Trial,
+) -> Result<(), Rejection> {
+    let passed = judge.check(session)?;
+    trial.worst_ratio = Some(passed.worst_ratio);
+    trial.seed = Some(passed.seed);
+    judge.poison(session)?;
+    let measurement = time(session, &passed, pace)?;
+    judge.unchanged(session, &passed)?;
+    let floor_ns = pace.floor_ns;
+    if measurement.median * IMPOSSIBLE < floor_ns {
+        let evidence = format!("{} ns, where the machine needs {floor_ns} ns", measurement.median);
+        return Err(Rejection::new("impossible", evidence));
+    }
+    trial.measurement = Some(measurement);
+    Ok(())
+}
+
+fn time(session: &mut Session, passed: &Passed, pace: &Pace) -> Result<Measurement, Rejection> {
+    let call_ns = passed.call_ns_min();
+    session.set_deadline(Duration::from_secs_f64(40.0 * call_ns / 1e9) + Duration::from_secs(1));
+    if call_ns > LONG_CALL_NS {
+        return time_long(session, passed, pace);
+    }
+    // The doorbell is in the calls seen so far, so the first sample is long enough to hide it.
+    let calls = (SAMPLE_NS / call_ns).clamp(1.0, 1000.0) as u64;
+    let sample_ns = session.run(calls)? as f64 / calls as f64;
+    refuse_slow(sample_ns.min(call_ns), pace)?;
+    let measurement = measure(session, &measure_options(passed.seed, pace.careful))?;
+    let is_record = pace.best_ns.is_some_and(|best_ns| measurement.median < best_ns);
+    if !is_record || pace.careful {
+        return Ok(measurement);
+    }
+    // A record is measured once more before it steers the search: noise likes to win.
+    let again = measure(session, &measure_options(passed.seed, true))?;
+    let samples = measurement.samples_ns.into_iter().chain(again.samples_ns).collect();
+    Ok(Measurement::of(samples, passed.seed))
+}
+
+/// A call of this length is its own sample.
+fn time_long(
+    session: &mut Session,
+    passed: &Passed,
+    pace: &Pace,
+) -> Result<Measurement, Rejection> {
+    refuse_slow(passed.call_ns_min(), pace)?;
+    let mut samples = passed.calls_ns.clone();
+    let slots = session.slots() as u64;
+    let wanted = if pace.careful { 5 } else { 3 };
+    // The slots have been filled with garbage again, so each runs once at least.
+    loop {
+        samples.push(session.run(slots)? as f64 / slots as f64);
+        if samples.len() >= wanted {
+            return Ok(Measurement::of(samples, passed.seed));
+        }
+    }
+}
+
+fn refuse_slow(sample_ns: f64, pace: &Pace) -> Result<(), Rejection> {
+    match pace.best_ns {
+        Some(best_ns) if sample_ns > SLOW * best_ns => Err(Rejection::new(
+            "slow",
+            format!("a first sample of {sample_ns:.0} ns, the best has {best_ns:.0} ns"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn measure_options(seed: u64, careful: bool) -> MeasureOptions {
+    let (samples, warm_up, budget) = if careful {
+        (15, Duration::from_millis(5), Duration::from_millis(500))
+    } else {
+        (5, Duration::from_micros(500), Duration::from_millis(15))
+    };
+    MeasureOptions { samples, warm_up, budget, seed, ..MeasureOptions::default() }
+}
