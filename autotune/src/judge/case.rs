@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use std::time::Duration;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::reference::{
-    Expected, Family, HostTensor, Verdict, compare, compare_exact, draw, evaluate,
+    Expected, Family, HostTensor, UNDECIDED_MAX, Verdict, compare, compare_exact, draw, evaluate,
     integers_are_exact, shuffle,
 };
 
@@ -48,14 +48,13 @@ impl Case {
     fn of(graph: &Graph, family: Family, seed: u64) -> Self {
         let inputs = draw(graph, family, seed);
         let expected = evaluate(graph, &inputs);
-        let exact = family == Family::Integers && integers_are_exact(graph);
+        let exact = family == Family::Integers && integers_are_exact(graph, seed);
         Self { family, seed, permutation: None, exact, inputs, expected }
     }
 
     fn is_undecided(&self) -> bool {
         self.expected.iter().any(|expected| {
-            expected.undecided as f64
-                > expected.values.len() as f64 * tilewright_ir::reference::UNDECIDED_MAX
+            expected.undecided as f64 > expected.values.len() as f64 * UNDECIDED_MAX
         })
     }
 
@@ -74,9 +73,9 @@ impl Case {
     pub(super) fn describe(&self) -> String {
         match self.permutation {
             Some(permutation) => {
-                format!("case {:?} {} permuted by {permutation}", self.family, self.seed)
+                format!("case {} {} permuted by {permutation}", self.family.name(), self.seed)
             }
-            None => format!("case {:?} {}", self.family, self.seed),
+            None => format!("case {} {}", self.family.name(), self.seed),
         }
     }
 }

@@ -223,8 +223,9 @@ impl<'a> Run<'a> {
         self.evaluated += 1;
         let tile_hash = built.as_ref().ok().map(|built| built.tile_hash.to_string());
         let built = built.and_then(|built| self.refuse_duplicate(schedule, built));
+        let pace = self.pace();
         let trial = match &built {
-            Ok(built) => try_artifact(&mut self.judge, &built.artifact, &self.pace())?,
+            Ok(built) => try_artifact(&mut self.judge, &built.artifact, &pace)?,
             Err(rejection) => Trial::rejected(rejection.clone()),
         };
         if let (Ok(built), Some(timed)) = (built, timed(schedule, &trial)) {
@@ -278,7 +279,7 @@ impl<'a> Run<'a> {
             *self.rejected.entry(reason.clone()).or_default() += 1;
         }
         let rejected = record.reason.is_some();
-        (self.observer)(&Event::Candidate(Candidate {
+        let candidate = Candidate {
             index,
             role,
             schedule: record.schedule_hash,
@@ -289,7 +290,8 @@ impl<'a> Run<'a> {
             worst_ratio: record.worst_ratio,
             best_so_far_ns: self.best_ns(),
             elapsed_seconds: self.watch.elapsed().as_secs_f64(),
-        }));
+        };
+        (self.observer)(&Event::Candidate(candidate));
         Ok(hash)
     }
 

@@ -1,7 +1,8 @@
 //! The table of diagnostic codes.
 //!
 //! Invariant: a code is never reused or renumbered; each has a row here and a test that shows it. The hundreds tell the
-//! level: 01 syntax, 02 names, axes and types, 03 sizes, 04 schedules, 05 plan and tile texts, 06 calls and run time.
+//! level: 01 syntax, 02 names, axes and types, 03 sizes, 04 schedules, 05 plan and tile texts, 06 calls and run time,
+//! 08 store and tuning.
 
 /// Every code with its meaning in one line, in order.
 pub const ALL: &[(&str, &str)] = &[
@@ -36,6 +37,12 @@ pub const ALL: &[(&str, &str)] = &[
     ("TW0305", "an extent outside of what the kernel allows"),
     ("TW0306", "a size set without its kernel"),
     ("TW0307", "a size set or extent that is given twice"),
+    ("TW0801", "the store cannot be opened or written"),
+    ("TW0802", "the store is damaged, or the file is no store"),
+    ("TW0803", "the store was written by a newer version"),
+    ("TW0804", "the store is held by another process"),
+    ("TW0805", "a read or write of the store failed"),
+    ("TW0812", "the threads that compile could not be started"),
 ];
 
 /// The meaning of a code.
