@@ -1,0 +1,90 @@
+//! The work of a graph: contractions count twice their volume, masks by position are not forced.
+
+use tilewright_autotune::stats::{Work, work};
+use tilewright_ir::base::{AxisId, AxisSet, BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
+use tilewright_ir::graph::{Graph, GraphBuilder, NodeId, Output, Tensor};
+
+fn finish(
+    builder: GraphBuilder,
+    node: NodeId,
+    dtype: DType,
+    axes: &[AxisId],
+    sizes: &[(&str, u64)],
+) -> Graph {
+    let tensor = Tensor { name: "out".to_string(), dtype, axes: axes.to_vec() };
+    let sizes = sizes.iter().map(|(name, extent)| (name.to_string(), *extent)).collect();
+    builder.finish(vec![Output { tensor, node }]).bind(&sizes).unwrap()
+}
+
+#[test]
+fn a_matmul_is_two_mnk() {
+    let mut b = GraphBuilder::new("matmul");
+    let (m, n, k) = (b.axis("m"), b.axis("n"), b.axis("k"));
+    let left = b.input("A", DType::F32, &[m, k]);
+    let right = b.input("B", DType::F32, &[k, n]);
+    let product = b.binary(BinaryOp::Mul, left, right);
+    let sum = b.reduce(ReduceOp::Sum, AxisSet::one(k), product);
+    let graph = finish(b, sum, DType::F32, &[m, n], &[("m", 6), ("n", 10), ("k", 7)]);
+    let expected =
+        Work { flops: 2.0 * 6.0 * 10.0 * 7.0, bytes: 4.0 * (6.0 * 7.0 + 7.0 * 10.0 + 6.0 * 10.0) };
+    assert_eq!(work(&graph), expected);
+}
+
+#[test]
+fn casts_signs_and_selects_are_free_and_bytes_follow_the_type() {
+    let mut b = GraphBuilder::new("relu");
+    let i = b.axis("i");
+    let x = b.input("x", DType::Bf16, &[i]);
+    let wide = b.cast(DType::F32, x);
+    let negative = b.unary(UnaryOp::Neg, wide);
+    let zero = b.literal(0.0, DType::F32);
+    let is_negative = b.compare(CompareOp::Lt, wide, zero);
+    let chosen = b.select(is_negative, negative, wide);
+    let scaled = b.binary(BinaryOp::Mul, chosen, chosen);
+    let graph = finish(b, scaled, DType::F32, &[i], &[("i", 100)]);
+    assert_eq!(work(&graph), Work { flops: 100.0, bytes: 600.0 });
+}
+
+/// Attention over `i` and `j`, with or without the causal mask: its matrix products alone dominate.
+fn attention(causal: bool, extent: u64) -> f64 {
+    let mut b = GraphBuilder::new("attention");
+    let (i, j, d, e) = (b.axis("i"), b.axis("j"), b.axis("d"), b.axis("e"));
+    let q = b.input("Q", DType::F32, &[i, d]);
+    let k = b.input("K", DType::F32, &[j, d]);
+    let v = b.input("V", DType::F32, &[j, e]);
+    let qk = b.binary(BinaryOp::Mul, q, k);
+    let mut scores = b.reduce(ReduceOp::Sum, AxisSet::one(d), qk);
+    if causal {
+        let (row, column) = (b.index(i), b.index(j));
+        let visible = b.compare(CompareOp::Le, column, row);
+        let hidden = b.literal(f64::NEG_INFINITY, DType::F32);
+        scores = b.select(visible, scores, hidden);
+    }
+    let top = b.reduce(ReduceOp::Max, AxisSet::one(j), scores);
+    let shifted = b.binary(BinaryOp::Sub, scores, top);
+    let weights = b.unary(UnaryOp::Exp, shifted);
+    let total = b.reduce(ReduceOp::Sum, AxisSet::one(j), weights);
+    let share = b.binary(BinaryOp::Div, weights, total);
+    let weighted = b.binary(BinaryOp::Mul, share, v);
+    let out = b.reduce(ReduceOp::Sum, AxisSet::one(j), weighted);
+    let sizes = [("i", extent), ("j", extent), ("d", 64), ("e", 64)];
+    let graph = finish(b, out, DType::F32, &[i, e], &sizes);
+    work(&graph).flops
+}
+
+#[test]
+fn a_causal_mask_halves_the_work_and_no_more() {
+    let full = attention(false, 512);
+    let pairs = 512.0 * 512.0;
+    // Two products of 64 and per pair: maximum, difference, exponential, sum, quotient.
+    assert_eq!(full, pairs * (2.0 * 64.0 + 2.0 * 64.0 + 5.0));
+    let share = attention(true, 512) / full;
+    assert!((0.498..0.506).contains(&share), "{share}");
+    // Of one position nothing is hidden.
+    assert_eq!(attention(true, 1), attention(false, 1));
+}
+
+#[test]
+fn an_empty_axis_forces_nothing() {
+    assert_eq!(attention(true, 0), 0.0);
+}
