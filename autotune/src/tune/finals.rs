@@ -95,7 +95,7 @@ fn prepare(
     options.deadline += Duration::from_secs(1);
     let mut session = match Session::start(artifact, &options) {
         Ok(session) => session,
-        Err(Failure::Start(diagnostic)) => return Err(diagnostic),
+        Err(Failure::Start(diagnostic)) => return Err(*diagnostic),
         Err(failure) => return Ok(Err(failure.into())),
     };
     let passed = match run.judge.check(&mut session) {

@@ -92,7 +92,7 @@ pub(super) fn try_artifact(
     let options = session_options(artifact, slots(artifact, 1), pace);
     let mut session = match Session::start(artifact, &options) {
         Ok(session) => session,
-        Err(Failure::Start(diagnostic)) => return Err(diagnostic),
+        Err(Failure::Start(diagnostic)) => return Err(*diagnostic),
         Err(failure) => return Ok(Trial::rejected(failure.into())),
     };
     let mut trial = Trial::default();
