@@ -155,6 +155,8 @@ pub struct Progress {
     pub rejected: u64,
     /// The best accepted median so far, in nanoseconds.
     pub best_so_far_ns: Option<f64>,
+    /// The time that the measured ceilings allow, divided by that median: 1 is the best possible.
+    pub best_fraction_of_peak: Option<f64>,
     /// Wall-clock seconds since the start of the run.
     pub elapsed_seconds: f64,
 }

@@ -296,11 +296,13 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn progress(&mut self, phase: Phase) {
+        let floor_ns = self.roofline().map(|bound| bound.floor_ns).filter(|&floor| floor > 0.0);
         let progress = Progress {
             phase,
             evaluated: self.evaluated,
             rejected: self.rejected.values().sum(),
             best_so_far_ns: self.best_ns(),
+            best_fraction_of_peak: floor_ns.zip(self.best_ns()).map(|(floor, best)| floor / best),
             elapsed_seconds: self.watch.elapsed().as_secs_f64(),
         };
         (self.observer)(&Event::Progress(progress));
