@@ -1,1 +1,46 @@
-//! The kernel catalogue.
+//! The kernel catalogue: kernel texts with example sizes, for tests, benches, examples and first steps.
+//!
+//! A kernel is one `.tw` file beside this crate's manifest and one line here. The first size set of a file is the one
+//! that is tuned by default: a real shape of moderate cost; the sets named `small*` are for tests.
+
+/// A kernel of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The kernel's name, which is the file's name without `.tw`.
+    pub name: &'static str,
+    /// The text.
+    pub source: &'static str,
+    /// The file, relative to the crate.
+    pub file: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($name:literal),* $(,)?) => {
+        &[$(Entry {
+            name: $name,
+            source: include_str!(concat!("../", $name, ".tw")),
+            file: concat!($name, ".tw"),
+        }),*]
+    };
+}
+
+/// Every kernel of the catalogue, in alphabetical order.
+pub fn all() -> &'static [Entry] {
+    catalogue![
+        "attention",
+        "attention_causal",
+        "attention_gqa",
+        "batched_matmul",
+        "layernorm",
+        "linear_gelu",
+        "matmul",
+        "rmsnorm",
+        "softmax",
+        "swiglu",
+    ]
+}
+
+/// The kernel of a name.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    all().iter().find(|entry| entry.name == name)
+}

@@ -179,6 +179,20 @@ impl CompareOp {
     }
 }
 
+impl CompareOp {
+    /// The meaning over whole numbers.
+    pub fn apply_whole(self, x: u64, y: u64) -> bool {
+        match self {
+            Self::Lt => x < y,
+            Self::Le => x <= y,
+            Self::Gt => x > y,
+            Self::Ge => x >= y,
+            Self::Eq => x == y,
+            Self::Ne => x != y,
+        }
+    }
+}
+
 impl ReduceOp {
     /// The value of a reduction over nothing (for `argmax`/`argmin`: -1, no element).
     pub fn identity(self) -> f64 {

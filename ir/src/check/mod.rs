@@ -1,8 +1,26 @@
 //! From a syntax tree to a tensor graph: names, axes, types, library functions.
+//!
+//! Functions are inlined, so a graph has none. A kernel with a fault gives no graph, yet every other kernel is still
+//! checked, and a fault never gives rise to a second one.
+//! Invariant: a graph that comes out obeys `graph::verify`; time is linear in the text and the operations inlined.
 
-use crate::base::Sizes;
+mod call;
+mod context;
+mod expr;
+mod kernel;
+mod library;
+mod names;
+mod sizes;
+pub(crate) mod types;
+mod value;
+
+use crate::base::{CompareOp, Sizes};
 use crate::diag::Diagnostic;
 use crate::graph::Graph;
+use crate::syntax::ast::{File, Item, SizeSet};
+use crate::syntax::{self, Parsed};
+use library::{Functions, is_operation};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A checked file: its kernels in text order, each with its named size sets.
 #[derive(Clone, Debug)]
@@ -18,6 +36,47 @@ pub struct CheckedKernel {
     pub graph: Graph,
     /// The `sizes` sets that follow the kernel, in text order: name and extents.
     pub size_sets: Vec<(String, Sizes)>,
+    /// Which rewrites the kernel allows.
+    pub attributes: Attributes,
+    /// What the `where` clause demands of extents.
+    pub limits: Vec<Limit>,
+}
+
+/// The attributes of a kernel. Without any, exact, reassociating and gated range-changing rewrites are allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Attributes {
+    /// `@exact`: only rewrites that change no bit.
+    pub exact: bool,
+    /// `@reassoc`: exact and reassociating rewrites.
+    pub reassoc: bool,
+    /// `@approx(eps=..)`: also approximate rewrites, up to this relative deviation.
+    pub approx: Option<f64>,
+}
+
+/// `extent(axis) op bound` holds for every call of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The axis.
+    pub axis: String,
+    /// The comparison.
+    pub op: CompareOp,
+    /// The right side.
+    pub bound: u64,
+}
+
+impl CheckedKernel {
+    /// Binds every axis to an extent that the kernel allows.
+    ///
+    /// # Errors
+    /// As `Graph::bind`, and one diagnostic for each limit of the `where` clause that does not hold.
+    pub fn bind(&self, sizes: &Sizes) -> Result<Graph, Vec<Diagnostic>> {
+        let broken = sizes::broken(self, sizes);
+        match self.graph.bind(sizes) {
+            Ok(graph) if broken.is_empty() => Ok(graph),
+            Ok(_) => Err(broken),
+            Err(faults) => Err(faults.into_iter().chain(broken).collect()),
+        }
+    }
 }
 
 /// Parses and checks a kernel file.
@@ -25,6 +84,138 @@ pub struct CheckedKernel {
 /// # Errors
 /// Every fault of the file that can be seen, in text order.
 pub fn check(source: &str) -> Result<CheckedFile, Vec<Diagnostic>> {
-    let _ = source;
-    todo!()
+    let Parsed { file, mut faults } = syntax::parse(source);
+    let functions = functions(&file, &mut faults);
+    let mut checker = Checker {
+        functions: &functions,
+        kernels: vec![],
+        by_name: BTreeMap::new(),
+        faults,
+        called: BTreeSet::new(),
+    };
+    checker.items(&file);
+    let Checker { kernels, mut faults, called, .. } = checker;
+    names::check_uncalled(&functions, &called, &mut faults);
+    if faults.is_empty() {
+        return Ok(CheckedFile {
+            kernels: kernels.into_iter().filter_map(|slot| slot.checked).collect(),
+        });
+    }
+    faults.sort_by_key(|fault| fault.span);
+    faults.truncate(syntax::FAULTS_MAX);
+    Err(faults)
+}
+
+/// As `check`, for the bytes of a file.
+///
+/// # Errors
+/// As `check`; bytes that are no UTF-8 give one diagnostic.
+pub fn check_bytes(bytes: &[u8]) -> Result<CheckedFile, Vec<Diagnostic>> {
+    check(syntax::text_of(bytes)?)
+}
+
+/// A kernel of the file by name; without its graph if it is faulty.
+struct Slot<'a> {
+    name: &'a str,
+    checked: Option<CheckedKernel>,
+}
+
+struct Checker<'a> {
+    functions: &'a Functions<'a>,
+    kernels: Vec<Slot<'a>>,
+    by_name: BTreeMap<&'a str, usize>,
+    faults: Vec<Diagnostic>,
+    called: BTreeSet<&'a str>,
+}
+
+/// The functions of a file beside those of the library.
+fn functions<'a>(file: &'a File, faults: &mut Vec<Diagnostic>) -> Functions<'a> {
+    let mut functions = Functions::library();
+    for item in &file.items {
+        match item {
+            Item::Function(function) => {
+                let name = function.name.text.as_str();
+                let operation = is_operation(name);
+                if operation || functions.user.insert(name, function).is_some() {
+                    let what =
+                        if operation { "an operation of the language" } else { "a function" };
+                    let message = format!("`{name}` is already {what}");
+                    faults.push(Diagnostic::new("TW0202", message).at(function.name.span));
+                }
+            }
+            Item::Faulty(Some(name), _) => {
+                functions.faulty.insert(&name.text);
+            }
+            Item::Kernel(_) | Item::Sizes(_) | Item::Faulty(None, _) => {}
+        }
+    }
+    functions
+}
+
+impl<'a> Checker<'a> {
+    fn items(&mut self, file: &'a File) {
+        for item in &file.items {
+            if self.faults.len() >= syntax::FAULTS_MAX {
+                return;
+            }
+            match item {
+                Item::Kernel(kernel) => self.kernel(kernel),
+                Item::Sizes(set) => self.size_set(set),
+                // It may have been a kernel: size sets that follow are not judged.
+                Item::Faulty(name, _) => {
+                    let name = name.as_ref().map_or("", |name| name.text.as_str());
+                    self.by_name.insert(name, self.kernels.len());
+                    self.kernels.push(Slot { name, checked: None });
+                }
+                Item::Function(_) => {}
+            }
+        }
+    }
+
+    fn kernel(&mut self, kernel: &'a syntax::ast::Kernel) {
+        let name = kernel.name.text.as_str();
+        if self.by_name.insert(name, self.kernels.len()).is_some() {
+            let fault = Diagnostic::new("TW0202", format!("there is already a kernel `{name}`"));
+            self.faults.push(fault.at(kernel.name.span));
+        }
+        let outcome = kernel::check(self.functions, kernel);
+        self.called.extend(outcome.called);
+        let attributes = sizes::attributes(kernel, &mut self.faults);
+        let limits = sizes::limits(kernel, outcome.graph.as_ref().ok(), &mut self.faults);
+        let checked = match outcome.graph {
+            Ok(graph) => Some(CheckedKernel { graph, size_sets: vec![], attributes, limits }),
+            Err(faults) => {
+                self.faults.extend(faults);
+                None
+            }
+        };
+        self.kernels.push(Slot { name, checked });
+    }
+
+    fn size_set(&mut self, set: &'a SizeSet) {
+        let slot = match &set.kernel {
+            Some(name) => {
+                let position = self.by_name.get(name.text.as_str());
+                position.and_then(|&position| self.kernels.get_mut(position))
+            }
+            None => self.kernels.last_mut(),
+        };
+        match (slot, &set.kernel) {
+            (Some(Slot { checked: Some(kernel), .. }), _) => {
+                sizes::add(set, kernel, &mut self.faults);
+            }
+            (Some(_), _) => {}
+            (None, Some(name)) => {
+                let known: Vec<_> = self.kernels.iter().map(|slot| slot.name).collect();
+                let message = format!("there is no kernel `{}` before this", name.text);
+                let fault = Diagnostic::new("TW0306", message).at(name.span);
+                self.faults.push(fault.expected(format!("one of {}", known.join(", "))));
+            }
+            (None, None) => self.faults.push(
+                Diagnostic::new("TW0306", "a size set stands before any kernel")
+                    .at(set.name.span)
+                    .help("put it after the kernel it belongs to"),
+            ),
+        }
+    }
 }

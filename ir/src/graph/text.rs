@@ -1,1 +1,287 @@
 //! The text of a tensor graph: the kernel language with every function inlined and every shared value named.
+//!
+//! Values keep their names; a shared one without a name is `v1`, `v2`, .. A number, an index or a `len` whose type does
+//! not follow from the other operand is written with its type, so that no operand is left to be weak.
+//! Invariant: for a graph that the checker or a rewrite of its graphs made, `check(print(g))` gives an equal graph.
+//! Extents are not part of the text.
+
+use super::{Graph, NodeId, Op, Tensor};
+use crate::base::{AxisSet, BinaryOp, CompareOp, DType, StableHash, UnaryOp, hash_text};
+use crate::check::types;
+use crate::syntax::ast::Infix;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// Above any infix operator: prefix operators, then `: type`, then what needs no parentheses anywhere.
+const PREFIX: u8 = 6;
+const POSTFIX: u8 = 7;
+const PRIMARY: u8 = 8;
+/// An expression that nests deeper than this is cut by a name.
+const DEPTH_MAX: u32 = 24;
+
+impl Graph {
+    /// The canonical text: a kernel without functions.
+    pub fn print(&self) -> String {
+        Printer::new(self).kernel()
+    }
+
+    /// The hash of the canonical text. Bound and unbound graphs have the same.
+    pub fn hash(&self) -> StableHash {
+        hash_text("graph", &self.print())
+    }
+}
+
+/// Text with how tightly its outermost operator binds.
+struct Text {
+    text: String,
+    tightness: u8,
+}
+
+struct Printer<'g> {
+    graph: &'g Graph,
+    /// The names of the nodes that have a line of their own.
+    lines: Vec<Option<String>>,
+}
+
+fn primary(text: impl Into<String>) -> Text {
+    Text { text: text.into(), tightness: PRIMARY }
+}
+
+impl Text {
+    fn within(self, tightness: u8) -> String {
+        if self.tightness < tightness { format!("({})", self.text) } else { self.text }
+    }
+
+    fn typed(self, dtype: DType) -> Self {
+        Self { text: format!("{} : {dtype}", self.within(POSTFIX)), tightness: POSTFIX }
+    }
+}
+
+fn is_leaf(op: Op) -> bool {
+    matches!(op, Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_))
+}
+
+/// Which nodes are named: by the text, because they are shared, or because they nest too deep.
+fn named_lines(graph: &Graph) -> Vec<Option<String>> {
+    let mut uses = vec![0_u32; graph.nodes.len()];
+    for output in &graph.outputs {
+        uses[output.node.index()] += 1;
+    }
+    for node in &graph.nodes {
+        node.op.operands().for_each(|operand| uses[operand.index()] += 1);
+    }
+    let tensors = graph.inputs.iter().chain(graph.outputs.iter().map(|output| &output.tensor));
+    let mut taken: BTreeSet<&str> = tensors.map(|tensor| tensor.name.as_str()).collect();
+    taken.extend(graph.names.iter().flatten().map(String::as_str));
+    taken.extend(graph.axes.ids().map(|axis| graph.axes.name(axis)));
+    let mut fresh =
+        (1..).map(|number| format!("v{number}")).filter(|name| !taken.contains(&**name));
+    let mut depth = vec![0_u32; graph.nodes.len()];
+    let mut lines = vec![None; graph.nodes.len()];
+    for id in graph.ids() {
+        let (op, index) = (graph.node(id).op, id.index());
+        depth[index] = 1 + op.operands().map(|operand| depth[operand.index()]).max().unwrap_or(0);
+        if is_leaf(op) {
+            continue;
+        }
+        lines[index] = graph.names[index].clone();
+        if lines[index].is_none() && (uses[index] > 1 || depth[index] > DEPTH_MAX) {
+            lines[index] = fresh.next();
+        }
+        if lines[index].is_some() {
+            depth[index] = 0;
+        }
+    }
+    lines
+}
+
+impl<'g> Printer<'g> {
+    fn new(graph: &'g Graph) -> Self {
+        Self { graph, lines: named_lines(graph) }
+    }
+
+    fn kernel(&self) -> String {
+        let graph = self.graph;
+        let list = |tensors: Vec<String>| tensors.join(", ");
+        let inputs = list(graph.inputs.iter().map(|tensor| self.tensor(tensor)).collect());
+        let outputs = graph.outputs.iter().map(|output| self.tensor(&output.tensor));
+        let outputs = parenthesised(&outputs.collect::<Vec<_>>());
+        let mut out = format!("kernel {}({inputs}) -> {outputs} {{\n", graph.name);
+        for id in graph.ids() {
+            if let Some(name) = &self.lines[id.index()] {
+                let weak = self.is_weak_operation(id);
+                let mut value = self.operation(id);
+                if weak {
+                    value = value.typed(graph.node(id).dtype);
+                }
+                let _ = writeln!(out, "  {name} = {}", value.text);
+            }
+        }
+        let results = graph.outputs.iter().map(|output| self.strong(output.node).text);
+        let _ = writeln!(out, "  {}\n}}", parenthesised(&results.collect::<Vec<_>>()));
+        out
+    }
+
+    fn tensor(&self, tensor: &Tensor) -> String {
+        let axes: Vec<_> = tensor.axes.iter().map(|&axis| self.graph.axes.name(axis)).collect();
+        let axes = if axes.is_empty() { String::new() } else { format!("[{}]", axes.join(",")) };
+        format!("{}: {}{axes}", tensor.name, tensor.dtype)
+    }
+
+    fn axes(&self, axes: AxisSet) -> String {
+        let names: Vec<_> = axes.iter().map(|axis| self.graph.axes.name(axis)).collect();
+        names.join(",")
+    }
+
+    /// Whether the text of a node, as an operand, would be weak.
+    fn is_weak(&self, id: NodeId) -> bool {
+        match self.graph.node(id).op {
+            Op::Literal(_) => self.graph.node(id).dtype != DType::Bool,
+            Op::Index(_) | Op::Len(_) => true,
+            _ => self.lines[id.index()].is_none() && self.is_weak_operation(id),
+        }
+    }
+
+    /// Whether an operation of whole numbers may be left weak: it will be computed in `i32` all the same.
+    fn is_weak_operation(&self, id: NodeId) -> bool {
+        let is_number = |id: NodeId| matches!(self.graph.node(id).op, Op::Literal(_));
+        let Op::Binary(op, x, y) = self.graph.node(id).op else { return false };
+        let whole = matches!(
+            op,
+            BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Min | BinaryOp::Max
+        );
+        whole
+            && self.graph.node(id).dtype == DType::I32
+            && self.is_weak(x)
+            && self.is_weak(y)
+            && !(is_number(x) && is_number(y))
+    }
+
+    /// A node as an operand whose type follows from elsewhere.
+    fn operand(&self, id: NodeId) -> Text {
+        match &self.lines[id.index()] {
+            Some(name) => primary(name.as_str()),
+            None => self.operation(id),
+        }
+    }
+
+    /// A node as an operand whose type must follow from its text.
+    fn strong(&self, id: NodeId) -> Text {
+        let text = self.operand(id);
+        if self.is_weak(id) { text.typed(self.graph.node(id).dtype) } else { text }
+    }
+
+    /// Two operands of one type: at least one of the texts must say which.
+    fn pair(&self, x: NodeId, y: NodeId, both_may_be_weak: bool) -> (Text, Text) {
+        if self.is_weak(x) && self.is_weak(y) && !both_may_be_weak {
+            (self.strong(x), self.operand(y))
+        } else {
+            (self.operand(x), self.operand(y))
+        }
+    }
+
+    fn operation(&self, id: NodeId) -> Text {
+        let node = self.graph.node(id);
+        match node.op {
+            Op::Input(input) => primary(self.graph.inputs[input].name.as_str()),
+            Op::Literal(value) => number(value, node.dtype),
+            Op::Index(axis) => primary(self.graph.axes.name(axis)),
+            Op::Len(axis) => primary(format!("len({})", self.graph.axes.name(axis))),
+            Op::Unary(op, x) => self.unary(op, x),
+            Op::Binary(op, x, y) if op.is_infix() => {
+                let (x, y) = self.pair(x, y, self.is_weak_operation(id));
+                infix(Infix::Binary(op), x, y)
+            }
+            Op::Binary(op, x, y) => {
+                let (x, y) = self.pair(x, y, self.is_weak_operation(id));
+                primary(format!("{op}({}, {})", x.text, y.text))
+            }
+            Op::Compare(op, x, y) => self.compare(op, x, y),
+            Op::Select(c, x, y) => {
+                let (x, y) = self.pair(x, y, false);
+                primary(format!("where({}, {}, {})", self.strong(c).text, x.text, y.text))
+            }
+            Op::Cast(x) => self.cast(x, node.dtype),
+            Op::Reduce(op, axes, x) => {
+                let call = format!("{op}[{}]({})", self.axes(axes), self.strong(x).text);
+                let operand = self.graph.node(x).dtype;
+                if types::accumulator(op, operand) == operand {
+                    primary(call)
+                } else {
+                    primary(call).typed(operand)
+                }
+            }
+        }
+    }
+
+    fn unary(&self, op: UnaryOp, x: NodeId) -> Text {
+        let operand = self.strong(x);
+        let sign = match op {
+            UnaryOp::Neg => "-",
+            UnaryOp::Not => "!",
+            _ => return primary(format!("{op}({})", operand.text)),
+        };
+        Text { text: format!("{sign}{}", operand.within(PREFIX)), tightness: PREFIX }
+    }
+
+    fn compare(&self, op: CompareOp, x: NodeId, y: NodeId) -> Text {
+        let whole = self.graph.node(x).dtype == DType::I32;
+        let (x, y) = self.pair(x, y, whole);
+        infix(Infix::Compare(op), x, y)
+    }
+
+    /// A type right after a reduction would be its accumulator, right after a number the number's own.
+    fn cast(&self, x: NodeId, dtype: DType) -> Text {
+        let inline = self.lines[x.index()].is_none();
+        match self.graph.node(x).op {
+            Op::Literal(_) => self.strong(x).typed(dtype),
+            Op::Reduce(..) if inline => {
+                let call = self.operand(x);
+                let tightness = call.tightness.min(POSTFIX - u8::from(call.tightness == PRIMARY));
+                Text { text: call.text, tightness }.typed(dtype)
+            }
+            _ => self.operand(x).typed(dtype),
+        }
+    }
+}
+
+fn parenthesised(parts: &[String]) -> String {
+    match parts {
+        [only] => only.clone(),
+        _ => format!("({})", parts.join(", ")),
+    }
+}
+
+fn infix(op: Infix, x: Text, y: Text) -> Text {
+    let tightness = op.precedence();
+    // Comparisons do not chain, so neither side may be one.
+    let left = if matches!(op, Infix::Compare(_)) { tightness + 1 } else { tightness };
+    let text = format!("{} {} {}", x.within(left), op.symbol(), y.within(tightness + 1));
+    Text { text, tightness }
+}
+
+/// The shortest digits that give the number back in its type.
+fn number(value: f64, dtype: DType) -> Text {
+    if dtype == DType::Bool {
+        return primary(if value == 0.0 { "false" } else { "true" });
+    }
+    let magnitude = value.abs();
+    let digits = if value.is_nan() {
+        "nan".to_string()
+    } else if value.is_infinite() {
+        "inf".to_string()
+    } else if dtype == DType::F32 {
+        shorter(format!("{}", magnitude as f32), format!("{:e}", magnitude as f32))
+    } else {
+        shorter(format!("{magnitude}"), format!("{magnitude:e}"))
+    };
+    match value.is_sign_negative() && !value.is_nan() {
+        // A minus binds like a prefix operator; the checker folds it into the number.
+        true => Text { text: format!("-{digits}"), tightness: PREFIX },
+        false => primary(digits),
+    }
+}
+
+fn shorter(plain: String, scientific: String) -> String {
+    if scientific.len() < plain.len() { scientific } else { plain }
+}

@@ -18,7 +18,7 @@ use crate::diag::{Diagnostic, Span};
 /// The deepest nesting of brackets and prefix operators.
 pub const DEPTH_MAX: u32 = 256;
 /// The highest expression tree, which bounds chains such as `a + b + c + ..`.
-pub const HEIGHT_MAX: u32 = 1024;
+pub const HEIGHT_MAX: u32 = 512;
 /// The longest text in bytes.
 pub const SOURCE_BYTES_MAX: usize = 1 << 26;
 /// After this many faults of the syntax the parser gives up.

@@ -1,0 +1,349 @@
+//! Calls: operations of the language, reductions, and functions, which are inlined.
+//!
+//! Invariant: arguments are checked once, before the body of a function, so an argument is a shared node however often
+//! the body uses it.
+
+use super::context::{CALLS_MAX, Context, Frame, Scope};
+use super::library::{NOT_YET, is_operation, nearest};
+use super::types;
+use super::value::Value;
+use crate::base::{AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
+use crate::diag::{Diagnostic, Span};
+use crate::syntax::ast::{Call, Expr, ExprKind, Function, Name};
+
+impl<'a> Context<'a> {
+    /// Whether a type after the call names an accumulator.
+    pub(super) fn is_accumulated(call: &Call) -> bool {
+        let name = call.name.text.as_str();
+        let accumulates = match ReduceOp::parse(name) {
+            Some(ReduceOp::Sum | ReduceOp::Product | ReduceOp::Max | ReduceOp::Min) => true,
+            Some(ReduceOp::All | ReduceOp::Any | ReduceOp::Argmax | ReduceOp::Argmin) => false,
+            None => name == "mean",
+        };
+        accumulates && call.axes.is_some()
+    }
+
+    pub(super) fn call(&mut self, call: &'a Call, span: Span) -> Value {
+        let name = call.name.text.as_str();
+        if call.axes.is_some() && (ReduceOp::parse(name).is_some() || name == "mean") {
+            return self.reduction(call, None, span);
+        }
+        if is_operation(name) {
+            return self.operation(call);
+        }
+        match self.functions.find(name) {
+            Some((function, in_library)) => self.inline(function, in_library, call, span),
+            None => self.unknown_function(call),
+        }
+    }
+
+    fn unknown_function(&mut self, call: &'a Call) -> Value {
+        let name = call.name.text.as_str();
+        self.arguments(call);
+        if self.functions.faulty.contains(name) {
+            return Value::Faulty;
+        }
+        let span = call.name.span;
+        if NOT_YET.contains(&name) {
+            let fault = Diagnostic::new("TW0299", format!("`{name}` is not supported yet"));
+            return self.fault(fault.at(span));
+        }
+        let mut fault = Diagnostic::new("TW0201", format!("there is no function `{name}`"));
+        fault.help = match DType::parse(name) {
+            Some(_) => Some(format!("a cast is written `x : {name}`")),
+            None => nearest(name, self.functions.names()),
+        };
+        self.fault(fault.at(span))
+    }
+
+    fn arguments(&mut self, call: &'a Call) -> Vec<Value> {
+        call.arguments.iter().map(|argument| self.expr(argument)).collect()
+    }
+
+    /// Checks the number of arguments.
+    fn arity(&mut self, call: &Call, wanted: usize) -> bool {
+        let given = call.arguments.len();
+        if given != wanted {
+            let plural = if wanted == 1 { "" } else { "s" };
+            let name = &call.name.text;
+            let fault =
+                Diagnostic::new("TW0203", format!("`{name}` has {wanted} argument{plural}"));
+            self.fault(fault.at(call.name.span).found(format!("{given}")));
+        }
+        given == wanted
+    }
+
+    /// An operation that is written as a call without axes.
+    fn operation(&mut self, call: &'a Call) -> Value {
+        let name = call.name.text.as_str();
+        if name == "len" {
+            return self.len(call);
+        }
+        if call.axes.is_some() {
+            let fault = Diagnostic::new("TW0203", format!("`{name}` takes no axes"));
+            return self.fault(fault.at(call.name.span).help(format!("write `{name}(..)`")));
+        }
+        let unary = UnaryOp::parse(name);
+        let binary = BinaryOp::parse(name);
+        let reduce = ReduceOp::parse(name).is_some() || name == "mean";
+        let misses_axes = reduce && (binary.is_none() || call.arguments.len() == 1);
+        if misses_axes {
+            self.arguments(call);
+            let fault =
+                Diagnostic::new("TW0203", format!("`{name}` does not say which axis it removes"));
+            return self.fault(fault.at(call.name.span).expected(format!("`{name}[axis](x)`")));
+        }
+        let wanted = match name {
+            "where" => 3,
+            _ if unary.is_some() => 1,
+            _ => 2,
+        };
+        let values = self.arguments(call);
+        if !self.arity(call, wanted) {
+            return Value::Faulty;
+        }
+        let part = |position: usize| (values[position], &call.arguments[position]);
+        match (unary, binary) {
+            (Some(op), _) => self.unary(op, values[0], &call.arguments[0]),
+            (None, Some(op)) => self.binary(op, part(0), part(1)),
+            (None, None) if name == "mask" => {
+                let minus_infinity = (self.minus_infinity(), part(1).1);
+                self.select(part(0), part(1), minus_infinity)
+            }
+            (None, None) => self.select(part(0), part(1), part(2)),
+        }
+    }
+
+    /// `len(j)`; for a parameter that stands for several axes the product of their extents.
+    fn len(&mut self, call: &'a Call) -> Value {
+        if !self.arity(call, 1) {
+            return Value::Faulty;
+        }
+        let argument = &call.arguments[0];
+        let axes = match &argument.kind {
+            ExprKind::Name(name) => self.scope.axes.get(name.as_str()).copied(),
+            _ => None,
+        };
+        let Some(axes) = axes else {
+            let fault = Diagnostic::new("TW0210", "`len` takes the name of an axis");
+            let names: Vec<_> = self.scope.axes.keys().copied().collect();
+            return self
+                .fault(fault.at(argument.span).expected(format!("one of {}", names.join(", "))));
+        };
+        let mut lens = axes.iter();
+        let Some(first) = lens.next() else { return Value::Faulty };
+        let mut product = Value::Weak(self.weak.len(first));
+        for axis in lens {
+            let next = Value::Weak(self.weak.len(axis));
+            product = self.binary(BinaryOp::Mul, (product, argument), (next, argument));
+        }
+        product
+    }
+
+    /// The axes that a call names; a parameter may stand for several.
+    fn call_axes(&mut self, names: &'a [Name]) -> Option<Vec<AxisSet>> {
+        let mut seen = AxisSet::EMPTY;
+        let mut list = vec![];
+        for name in names {
+            let Some(&axes) = self.scope.axes.get(name.text.as_str()) else {
+                let known = nearest(&name.text, self.scope.axes.keys().copied());
+                let mut fault =
+                    Diagnostic::new("TW0201", format!("there is no axis `{}`", name.text));
+                fault.help = known;
+                self.fault(fault.at(name.span));
+                return None;
+            };
+            if !seen.is_disjoint(axes) {
+                let fault = Diagnostic::new("TW0212", format!("axis `{}` stands twice", name.text));
+                self.fault(fault.at(name.span));
+                return None;
+            }
+            seen |= axes;
+            list.push(axes);
+        }
+        Some(list)
+    }
+
+    /// `sum[axes](x)` and the other reductions, with the accumulator if the text states it.
+    pub(super) fn reduction(
+        &mut self,
+        call: &'a Call,
+        accumulator: Option<DType>,
+        span: Span,
+    ) -> Value {
+        let names = call.axes.as_deref().unwrap_or_default();
+        let axes = self.call_axes(names);
+        let values = self.arguments(call);
+        if !self.arity(call, 1) {
+            return Value::Faulty;
+        }
+        let Some(list) = axes else { return Value::Faulty };
+        let axes = list.into_iter().fold(AxisSet::EMPTY, |all, axes| all | axes);
+        if axes.is_empty() {
+            let fault = Diagnostic::new("TW0203", "the reduction names no axis");
+            return self.fault(fault.at(call.name.span));
+        }
+        let (value, argument) = (values[0], &call.arguments[0]);
+        if matches!(value, Value::Faulty) || !self.has_axes(call, value, axes) {
+            return Value::Faulty;
+        }
+        match ReduceOp::parse(&call.name.text) {
+            Some(op) => self.reduce(op, axes, (value, argument), accumulator),
+            None => self.mean(axes, (value, argument), accumulator, span),
+        }
+    }
+
+    fn has_axes(&mut self, call: &Call, value: Value, axes: AxisSet) -> bool {
+        let present = self.axes(value);
+        let missing = axes - present;
+        if missing.is_empty() {
+            return true;
+        }
+        let span = call.arguments[0].span;
+        let message = format!("the value does not vary over {}", self.axis_names(missing));
+        let fault = Diagnostic::new("TW0207", message)
+            .at(span)
+            .found(format!("a value over {}", self.axis_names(present)))
+            .help("a sum over an axis that the value lacks is a product with its `len`");
+        self.fault(fault);
+        false
+    }
+
+    fn reduce(
+        &mut self,
+        op: ReduceOp,
+        axes: AxisSet,
+        (value, argument): (Value, &Expr),
+        stated: Option<DType>,
+    ) -> Value {
+        let index = matches!(op, ReduceOp::Argmax | ReduceOp::Argmin);
+        let node = match (value, stated) {
+            (Value::Weak(weak), None) if !index && !matches!(op, ReduceOp::All | ReduceOp::Any) => {
+                return Value::Weak(self.weak.reduce(op, axes, weak));
+            }
+            (Value::Weak(weak), Some(dtype)) => self.settle(weak, dtype, argument.span),
+            _ => self.node(value, argument.span),
+        };
+        let Some(node) = node else { return Value::Faulty };
+        let dtype = self.dtype(node);
+        let logical = matches!(op, ReduceOp::All | ReduceOp::Any);
+        if logical != (dtype == DType::Bool) {
+            let wanted = if logical { "`bool`" } else { "a number" };
+            return self.wrong_type(op.name(), dtype, wanted, argument.span);
+        }
+        let accumulator = stated.unwrap_or_else(|| types::accumulator(op, dtype));
+        if accumulator == DType::Bool && !logical || dtype.is_float() && !accumulator.is_float() {
+            let fault =
+                Diagnostic::new("TW0205", format!("`{accumulator}` cannot accumulate `{dtype}`"));
+            return self.fault(fault.at(argument.span).help("cast the operand first"));
+        }
+        let operand = self.builder.cast(accumulator, node);
+        Value::Node(self.builder.reduce(op, axes, operand))
+    }
+
+    /// The sum, in a float type, over the number of elements.
+    fn mean(
+        &mut self,
+        axes: AxisSet,
+        (value, argument): (Value, &'a Expr),
+        stated: Option<DType>,
+        span: Span,
+    ) -> Value {
+        let stated = match (value, stated) {
+            (Value::Node(node), None) => Some(types::fractional(self.dtype(node))),
+            (_, stated) => stated,
+        };
+        if let Some(dtype) = stated.filter(|dtype| !dtype.is_float()) {
+            return self.wrong_type("mean", dtype, "a float accumulator", span);
+        }
+        let mut quotient = self.reduce(ReduceOp::Sum, axes, (value, argument), stated);
+        // One division for each axis: the product of two extents may not fit an `i32`.
+        for axis in axes.iter() {
+            let len = Value::Weak(self.weak.len(axis));
+            quotient = self.binary(BinaryOp::Div, (quotient, argument), (len, argument));
+        }
+        quotient
+    }
+
+    /// Evaluates the body of a function with the arguments for its parameters.
+    fn inline(
+        &mut self,
+        function: &'a Function,
+        in_library: bool,
+        call: &'a Call,
+        span: Span,
+    ) -> Value {
+        let values = self.arguments(call);
+        let axes = self.axis_arguments(function, call);
+        if !self.arity(call, function.parameters.len()) {
+            return Value::Faulty;
+        }
+        let Some(axes) = axes else { return Value::Faulty };
+        let name = function.name.text.as_str();
+        if !self.may_enter(name, in_library, call.name.span) {
+            return Value::Faulty;
+        }
+        let parameters = function.parameters.iter().map(|name| name.text.as_str()).zip(values);
+        let axis_names = function.axes.iter().map(|name| name.text.as_str()).zip(axes);
+        let scope = Scope {
+            values: parameters.collect(),
+            axes: axis_names.collect(),
+            inputs: Default::default(),
+        };
+        let outer = std::mem::replace(&mut self.scope, scope);
+        self.frames.push(Frame { function: name, in_library, call: span });
+        self.called.insert(name);
+        let mut result = Value::Faulty;
+        for statement in &function.body.statements {
+            let value = self.expr(&statement.value);
+            match &statement.name {
+                Some(local) => {
+                    self.define(local, value);
+                    if let Value::Node(node) = value {
+                        self.inner_names.push((node, format!("{name}_{}", local.text)));
+                    }
+                }
+                None => result = value,
+            }
+        }
+        self.frames.pop();
+        self.scope = outer;
+        result
+    }
+
+    fn may_enter(&mut self, name: &'a str, in_library: bool, span: Span) -> bool {
+        let active = |frame: &Frame<'_>| frame.function == name && frame.in_library == in_library;
+        if self.frames.iter().any(active) {
+            let fault = Diagnostic::new("TW0209", format!("`{name}` calls itself")).at(span);
+            self.fault(fault.help("functions are inlined, so none can call itself"));
+            return false;
+        }
+        if self.frames.len() == CALLS_MAX {
+            let fault = Diagnostic::new("TW0214", "the calls nest too deep").at(span);
+            self.fault(fault.expected(format!("at most {CALLS_MAX} calls within each other")));
+            return false;
+        }
+        true
+    }
+
+    /// The axes for the axis parameters: one each, or all of them for a single parameter.
+    fn axis_arguments(&mut self, function: &Function, call: &'a Call) -> Option<Vec<AxisSet>> {
+        let given = self.call_axes(call.axes.as_deref().unwrap_or_default())?;
+        if function.axes.len() == 1 && !given.is_empty() {
+            return Some(vec![given.into_iter().fold(AxisSet::EMPTY, |all, axes| all | axes)]);
+        }
+        if function.axes.len() == given.len() {
+            return Some(given);
+        }
+        let name = &call.name.text;
+        let (wanted, found) = (function.axes.len(), given.len());
+        let plural = if wanted == 1 { "axis" } else { "axes" };
+        let fault = Diagnostic::new("TW0203", format!("`{name}` takes {wanted} {plural}"));
+        let fault = fault.at(call.name.span).found(found.to_string());
+        self.fault(match wanted {
+            0 => fault.help(format!("write `{name}(..)`")),
+            _ => fault.help(format!("write `{name}[axis](..)`")),
+        });
+        None
+    }
+}

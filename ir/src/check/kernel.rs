@@ -1,0 +1,199 @@
+//! One kernel: its signature, its body, its results.
+//!
+//! Invariant: every axis of a kernel stands in its signature, so binding the signature's sizes binds all.
+
+use super::context::{CONSTANTS, Context};
+use super::library::Functions;
+use super::value::Value;
+use crate::base::{AxisId, AxisSet, DType};
+use crate::diag::{Diagnostic, Span};
+use crate::graph::{Graph, Output, Tensor};
+use crate::syntax::ast::{Expr, ExprKind, Kernel, Name, TensorDecl};
+use std::collections::BTreeSet;
+
+/// The name of an output to which the text gives none.
+const OUTPUT_NAME: &str = "out";
+
+/// A kernel's graph, or its faults; and the functions it called.
+pub(super) struct Outcome<'a> {
+    pub(super) graph: Result<Graph, Vec<Diagnostic>>,
+    pub(super) called: BTreeSet<&'a str>,
+}
+
+/// Checks one kernel.
+pub(super) fn check<'a>(functions: &'a Functions<'a>, kernel: &'a Kernel) -> Outcome<'a> {
+    let mut ctx = Context::new(functions, &kernel.name.text);
+    for input in &kernel.inputs {
+        ctx.input(input);
+    }
+    let outputs: Vec<_> = kernel.outputs.iter().map(|output| ctx.output(output)).collect();
+    let results = ctx.body(kernel);
+    let outputs = ctx.results(kernel, &outputs, &results);
+    let called = std::mem::take(&mut ctx.called);
+    if !ctx.faults.is_empty() {
+        return Outcome { graph: Err(ctx.faults), called };
+    }
+    for (node, name) in std::mem::take(&mut ctx.inner_names) {
+        if !ctx.builder.is_named(node) {
+            ctx.builder.name(node, &name);
+        }
+    }
+    // Only a faulty text, whose faults are known, gives no outputs here.
+    let graph = outputs.map(|outputs| ctx.builder.finish(outputs)).ok_or_else(Vec::new);
+    Outcome { graph, called }
+}
+
+impl<'a> Context<'a> {
+    /// Declares the axes of a tensor. `None` after a fault.
+    fn tensor_axes(&mut self, tensor: &'a TensorDecl) -> Option<Vec<AxisId>> {
+        if tensor.strides.is_some() {
+            let fault = Diagnostic::new("TW0299", "strides are not supported yet").at(tensor.span);
+            self.fault(
+                fault.help("leave them out: a tensor is row-major in the order of its axes"),
+            );
+        }
+        let mut axes = vec![];
+        for name in &tensor.axes {
+            axes.push(self.axis(name)?);
+        }
+        let twice = (1..axes.len()).find(|&position| axes[..position].contains(&axes[position]));
+        if let Some(position) = twice {
+            let name = &tensor.axes[position];
+            let message = format!("the tensor has axis `{}` twice", name.text);
+            let fault = Diagnostic::new("TW0212", message).at(name.span);
+            self.fault(fault.help("give each axis a name of its own"));
+            return None;
+        }
+        Some(axes)
+    }
+
+    fn axis(&mut self, name: &'a Name) -> Option<AxisId> {
+        let text = name.text.as_str();
+        if CONSTANTS.contains(&text) || self.scope.values.contains_key(text) {
+            let fault = Diagnostic::new("TW0202", format!("`{text}` is already defined"));
+            self.fault(fault.at(name.span).help("an axis cannot have the name of a value"));
+            return None;
+        }
+        if self.builder.axes().find(text).is_none()
+            && self.builder.axes().len() == AxisSet::CAPACITY
+        {
+            let fault = Diagnostic::new("TW0213", "the kernel has too many axes").at(name.span);
+            self.fault(fault.expected(format!("at most {}", AxisSet::CAPACITY)));
+            return None;
+        }
+        let axis = self.builder.axis(text);
+        self.scope.axes.insert(text, AxisSet::one(axis));
+        Some(axis)
+    }
+
+    fn input(&mut self, input: &'a TensorDecl) {
+        let axes = self.tensor_axes(input);
+        let Some(name) = &input.name else { return };
+        let value = match (axes, input.dtype.dtype) {
+            (Some(axes), Some(dtype)) => Value::Node(self.builder.input(&name.text, dtype, &axes)),
+            _ => Value::Faulty,
+        };
+        self.define(name, value);
+        self.scope.inputs.insert(&name.text, input);
+    }
+
+    fn output(&mut self, output: &'a TensorDecl) -> Option<Tensor> {
+        let axes = self.tensor_axes(output);
+        let name = output.name.as_ref().map_or(OUTPUT_NAME, |name| name.text.as_str());
+        let span = output.name.as_ref().map_or(output.span, |name| name.span);
+        if self.scope.inputs.contains_key(name) || self.scope.axes.contains_key(name) {
+            let fault = Diagnostic::new("TW0202", format!("`{name}` is already defined"));
+            self.fault(fault.at(span).help("give the output a name of its own, `-> y: f32[..]`"));
+        }
+        Some(Tensor { name: name.to_string(), dtype: output.dtype.dtype?, axes: axes? })
+    }
+
+    /// Checks the statements; gives the expressions of the results with their values.
+    fn body(&mut self, kernel: &'a Kernel) -> Vec<(Value, &'a Expr)> {
+        let mut results = vec![];
+        for statement in &kernel.body.statements {
+            let Some(name) = &statement.name else {
+                results = match &statement.value.kind {
+                    ExprKind::Tuple(parts) => {
+                        parts.iter().map(|part| (self.expr(part), part)).collect()
+                    }
+                    _ => vec![(self.expr(&statement.value), &statement.value)],
+                };
+                continue;
+            };
+            let value = self.expr(&statement.value);
+            if self.scope.axes.contains_key(name.text.as_str()) && matches!(value, Value::Weak(_)) {
+                let fault = Diagnostic::new("TW0299", "splitting an axis is not supported yet");
+                self.fault(fault.at(statement.span));
+                continue;
+            }
+            if let Value::Node(node) = value
+                && is_recorded(&name.text)
+                && !self.builder.is_named(node)
+            {
+                self.builder.name(node, &name.text);
+            }
+            self.define(name, value);
+        }
+        results
+    }
+
+    /// The results in the types and axes of the outputs. `None` after a fault.
+    fn results(
+        &mut self,
+        kernel: &Kernel,
+        outputs: &[Option<Tensor>],
+        results: &[(Value, &Expr)],
+    ) -> Option<Vec<Output>> {
+        let mut names = BTreeSet::new();
+        for (output, declared) in outputs.iter().flatten().zip(&kernel.outputs) {
+            if !names.insert(&output.name) {
+                let message = format!("`{}` is already defined", output.name);
+                self.fault(Diagnostic::new("TW0202", message).at(declared.span));
+            }
+        }
+        let faulty = results.iter().any(|(_, expr)| matches!(expr.kind, ExprKind::Faulty));
+        if outputs.len() != results.len() {
+            if let (Some((_, last)), false) = (results.last(), faulty) {
+                let fault = Diagnostic::new("TW0211", "the results do not match the outputs");
+                let fault = fault.at(last.span).found(results.len().to_string());
+                self.fault(fault.expected(format!("{}, as the signature says", outputs.len())));
+            }
+            return None;
+        }
+        let results = results
+            .iter()
+            .zip(outputs)
+            .map(|(&(value, expr), tensor)| self.result(value, expr.span, tensor.as_ref()?));
+        // All of them are checked before the first that is missing ends the kernel.
+        results.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    fn result(&mut self, value: Value, span: Span, tensor: &Tensor) -> Option<Output> {
+        let present: AxisSet = tensor.axes.iter().copied().collect();
+        let extra = self.axes(value) - present;
+        if !extra.is_empty() {
+            let names = self.axis_names(extra);
+            let message = format!("the result varies over {names}, which `{}` lacks", tensor.name);
+            let found = format!("a value over {}", self.axis_names(self.axes(value)));
+            let fault = Diagnostic::new("TW0208", message).at(span).found(found);
+            let fault = fault.expected(format!("a value over {}", self.axis_names(present)));
+            self.fault(fault.help("remove the axis by a reduction, or add it to the output"));
+            return None;
+        }
+        let value = self.result_type(value, tensor.dtype, span);
+        let Value::Node(node) = value else { return None };
+        Some(Output { tensor: tensor.clone(), node })
+    }
+
+    /// Rounds a result to the signature's type, once.
+    fn result_type(&mut self, value: Value, dtype: DType, span: Span) -> Value {
+        self.cast(value, dtype, span)
+    }
+}
+
+/// Whether a name is kept. `v1`, `v2`, .. are the printer's names for shared values that have none.
+fn is_recorded(name: &str) -> bool {
+    let number = name.strip_prefix('v').unwrap_or_default();
+    number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit())
+}

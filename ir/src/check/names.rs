@@ -1,0 +1,71 @@
+//! Functions that no kernel calls: their names are checked, since nothing else of them can be.
+
+use super::context::CONSTANTS;
+use super::library::{Functions, NOT_YET, is_operation, nearest};
+use crate::diag::Diagnostic;
+use crate::syntax::ast::{Expr, ExprKind, Function};
+use std::collections::BTreeSet;
+
+/// Reports the unknown names in functions that were not inlined anywhere.
+pub(super) fn check_uncalled(
+    functions: &Functions<'_>,
+    called: &BTreeSet<&str>,
+    faults: &mut Vec<Diagnostic>,
+) {
+    for (name, function) in &functions.user {
+        if !called.contains(name) {
+            Walk { functions, known: parameters(function), faults }.body(function);
+        }
+    }
+}
+
+fn parameters(function: &Function) -> BTreeSet<&str> {
+    let names = function.axes.iter().chain(&function.parameters);
+    names.map(|name| name.text.as_str()).chain(CONSTANTS).collect()
+}
+
+struct Walk<'a, 'f> {
+    functions: &'a Functions<'a>,
+    known: BTreeSet<&'a str>,
+    faults: &'f mut Vec<Diagnostic>,
+}
+
+impl<'a> Walk<'a, '_> {
+    fn body(&mut self, function: &'a Function) {
+        for statement in &function.body.statements {
+            self.expr(&statement.value);
+            if let Some(name) = &statement.name
+                && !self.known.insert(&name.text)
+            {
+                let message = format!("`{}` is already defined", name.text);
+                self.faults.push(Diagnostic::new("TW0202", message).at(name.span));
+            }
+        }
+    }
+
+    fn expr(&mut self, expr: &'a Expr) {
+        match &expr.kind {
+            ExprKind::Name(name) if !self.known.contains(name.as_str()) => {
+                let mut fault =
+                    Diagnostic::new("TW0201", format!("there is no value or axis `{name}`"));
+                fault.help = nearest(name, self.known.iter().copied());
+                self.faults.push(fault.at(expr.span));
+            }
+            ExprKind::Call(call) => {
+                let name = call.name.text.as_str();
+                let known = is_operation(name)
+                    || NOT_YET.contains(&name)
+                    || self.functions.faulty.contains(name)
+                    || self.functions.find(name).is_some();
+                if !known {
+                    let mut fault =
+                        Diagnostic::new("TW0201", format!("there is no function `{name}`"));
+                    fault.help = nearest(name, self.functions.names());
+                    self.faults.push(fault.at(call.name.span));
+                }
+            }
+            _ => {}
+        }
+        expr.children().into_iter().for_each(|part| self.expr(part));
+    }
+}

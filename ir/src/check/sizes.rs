@@ -1,0 +1,120 @@
+//! Attributes, `where` clauses and size sets: what a kernel allows, and what it is run with.
+
+use super::{Attributes, CheckedKernel, Limit};
+use crate::base::{CompareOp, Sizes};
+use crate::diag::Diagnostic;
+use crate::graph::Graph;
+use crate::syntax::ast::{Attribute, Constraint, ConstraintKind, Kernel, SizeSet};
+
+/// What the attributes of a kernel say.
+pub(super) fn attributes(kernel: &Kernel, faults: &mut Vec<Diagnostic>) -> Attributes {
+    let mut attributes = Attributes::default();
+    for attribute in &kernel.attributes {
+        match (attribute.name.text.as_str(), attribute.arguments.is_empty()) {
+            ("exact", true) => attributes.exact = true,
+            ("reassoc", true) => attributes.reassoc = true,
+            ("approx", _) => attributes.approx = approximation(attribute, faults),
+            _ => faults.push(
+                Diagnostic::new(
+                    "TW0215",
+                    format!("there is no such attribute `{}`", attribute.name.text),
+                )
+                .at(attribute.span)
+                .expected("`@exact`, `@reassoc` or `@approx(eps=..)`"),
+            ),
+        }
+    }
+    attributes
+}
+
+fn approximation(attribute: &Attribute, faults: &mut Vec<Diagnostic>) -> Option<f64> {
+    if let [(name, number)] = attribute.arguments.as_slice()
+        && name.text == "eps"
+        && let Ok(eps) = number.text.parse::<f64>()
+        && eps > 0.0
+        && eps.is_finite()
+    {
+        return Some(eps);
+    }
+    let fault = Diagnostic::new("TW0215", "`@approx` needs the allowed relative deviation");
+    faults.push(fault.at(attribute.span).expected("`@approx(eps=1e-3)`, a number above 0"));
+    None
+}
+
+/// The limits of the `where` clause.
+pub(super) fn limits(
+    kernel: &Kernel,
+    graph: Option<&Graph>,
+    faults: &mut Vec<Diagnostic>,
+) -> Vec<Limit> {
+    let mut limits = vec![];
+    for constraint in &kernel.constraints {
+        if let Some(graph) = graph.filter(|graph| graph.axes.find(&constraint.axis.text).is_none())
+        {
+            faults.push(unknown_axis(constraint, graph));
+            continue;
+        }
+        let mut limit = |op, bound| {
+            limits.push(Limit { axis: constraint.axis.text.clone(), op, bound });
+        };
+        match &constraint.kind {
+            ConstraintKind::Range(low, high) => {
+                limit(CompareOp::Ge, *low);
+                limit(CompareOp::Le, *high);
+            }
+            ConstraintKind::Compare(op, bound) => limit(*op, *bound),
+            ConstraintKind::Split(_) => faults.push(
+                Diagnostic::new("TW0299", "splitting an axis is not supported yet")
+                    .at(constraint.span),
+            ),
+        }
+    }
+    limits
+}
+
+fn unknown_axis(constraint: &Constraint, graph: &Graph) -> Diagnostic {
+    Diagnostic::new("TW0201", format!("there is no axis `{}`", constraint.axis.text))
+        .at(constraint.axis.span)
+        .expected(format!("one of {}", graph.axes.names(graph.axes.ids())))
+}
+
+/// Adds a size set to its kernel, which has no faults.
+pub(super) fn add(set: &SizeSet, kernel: &mut CheckedKernel, faults: &mut Vec<Diagnostic>) {
+    let mut sizes = Sizes::new();
+    for (axis, extent) in &set.extents {
+        if sizes.insert(axis.text.clone(), *extent).is_some() {
+            let message = format!("the extent of `{}` is given twice", axis.text);
+            faults.push(Diagnostic::new("TW0307", message).at(axis.span));
+        }
+    }
+    if kernel.size_sets.iter().any(|(name, _)| *name == set.name.text) {
+        let message = format!("there is already a size set `{}`", set.name.text);
+        faults.push(Diagnostic::new("TW0307", message).at(set.name.span));
+    }
+    if let Err(found) = kernel.bind(&sizes) {
+        faults.extend(found.into_iter().map(|fault| {
+            // A fault that names an axis of the set is placed there.
+            let about = |axis: &str| fault.message.contains(&format!("`{axis}`"));
+            let place = set.extents.iter().find(|(axis, _)| about(&axis.text));
+            fault.clone().at(place.map_or(set.name.span, |(axis, _)| axis.span))
+        }));
+    }
+    kernel.size_sets.push((set.name.text.clone(), sizes));
+}
+
+/// The limits that sizes break.
+pub(super) fn broken(kernel: &CheckedKernel, sizes: &Sizes) -> Vec<Diagnostic> {
+    let broken = kernel.limits.iter().filter_map(|limit| {
+        let extent = *sizes.get(&limit.axis)?;
+        if limit.op.apply_whole(extent, limit.bound) {
+            return None;
+        }
+        let message = format!(
+            "kernel `{}` does not allow this extent of `{}`",
+            kernel.graph.name, limit.axis
+        );
+        let fault = Diagnostic::new("TW0305", message).found(format!("{}={extent}", limit.axis));
+        Some(fault.expected(format!("{} {} {}", limit.axis, limit.op, limit.bound)))
+    });
+    broken.collect()
+}
