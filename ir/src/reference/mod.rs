@@ -15,6 +15,7 @@ mod real;
 mod reduce;
 mod rows;
 mod rules;
+pub(crate) mod scalar;
 mod shuffle;
 mod tensor;
 

@@ -4,11 +4,10 @@
 //! NaN, so a program that reads too early or outside its block shows. Invariant: nothing is rounded but conversions
 //! to integers and to `bool`.
 
-use super::interp_scalar as scalar;
 use super::interp_tile::{Block, Ranges, contract, map, odometer, zip};
 use super::{Carry, For, Phase, Place, Scope, Span, Stmt, TileProgram};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, LocalId};
-use crate::reference::HostTensor;
+use crate::reference::{HostTensor, scalar};
 use std::collections::BTreeMap;
 
 /// Runs a tile program in f64 without rounding: one value list for each output, row-major.
@@ -26,7 +25,7 @@ pub fn interpret(program: &TileProgram, inputs: &[HostTensor]) -> Vec<Vec<f64>> 
     let mut inputs = inputs.iter();
     for (index, buffer) in program.buffers.iter().enumerate() {
         machine.memory[index] = match buffer.scope {
-            Scope::Input => inputs.next().map(scalar::elements).unwrap_or_default(),
+            Scope::Input => inputs.next().map(HostTensor::to_f64).unwrap_or_default(),
             _ => machine.fresh(index),
         };
     }
@@ -187,7 +186,10 @@ impl<'a> Machine<'a> {
                 x.values.iter_mut().for_each(|x| *x = scalar::cast(from, *dtype, *x));
                 x
             }
-            Expr::Reduce(op, axes, x) => self.eval(x, known).reduce(*op, *axes, ranges),
+            Expr::Reduce(op, axes, x) => {
+                let dtype = x.dtype(self.program);
+                self.eval(x, known).reduce((*op, dtype), *axes, ranges)
+            }
             Expr::Mma(axes, a, b, c) => {
                 let blocks = [a, b, c].map(|part| self.eval(part, known));
                 contract(*axes, blocks.each_ref(), ranges)

@@ -3,7 +3,8 @@
 //! Invariant: the axes of a block ascend by index, `values` is row-major over them, and an axis has the same number
 //! of elements in all blocks that are combined, because all are evaluated at one position of the loops.
 
-use crate::base::{AxisId, AxisSet, ReduceOp};
+use crate::base::{AxisId, AxisSet, DType, ReduceOp};
+use crate::reference::scalar;
 
 /// Elements of the current block of every axis, and where the block begins.
 #[derive(Clone, Debug)]
@@ -71,7 +72,12 @@ impl Block {
     }
 
     /// The reduction over some axes; positions for `argmax` count from the start of the axis.
-    pub(super) fn reduce(self, op: ReduceOp, axes: AxisSet, ranges: &Ranges) -> Self {
+    pub(super) fn reduce(
+        self,
+        (op, dtype): (ReduceOp, DType),
+        axes: AxisSet,
+        ranges: &Ranges,
+    ) -> Self {
         let kept = self.set() - axes;
         let x = self.spread(kept | axes, ranges);
         let mut out = Self::filled(kept, ranges, op.identity());
@@ -82,7 +88,9 @@ impl Block {
         for result in &mut out.values {
             let terms = values.by_ref().take(steps);
             *result = match op.fold() {
-                Some(fold) => terms.fold(op.identity(), |sum, term| fold.apply(sum, term)),
+                Some(fold) => {
+                    terms.fold(op.identity(), |sum, term| scalar::binary(fold, dtype, sum, term))
+                }
                 None => best(op, first, terms),
             };
         }

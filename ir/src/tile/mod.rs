@@ -8,7 +8,6 @@
 
 mod canonical;
 mod interp;
-mod interp_scalar;
 mod interp_tile;
 mod parse;
 mod parse_body;

@@ -1,0 +1,22 @@
+//! Operators on single elements in f64, for the interpreters of plans and tile programs.
+//!
+//! Integers wrap at their width, their division truncates and gives 0 by 0; floats stay f64 whatever their type.
+//! Invariant: the values are the reference's own, so that an interpreter never differs from it by an operator.
+
+use super::real;
+use crate::base::{BinaryOp, DType, UnaryOp};
+
+/// An operator of one operand of a type.
+pub(crate) fn unary(op: UnaryOp, dtype: DType, x: f64) -> f64 {
+    real::unary(op, dtype, x)
+}
+
+/// An operator of two operands of a type.
+pub(crate) fn binary(op: BinaryOp, dtype: DType, x: f64, y: f64) -> f64 {
+    real::binary(op, dtype, x, y)
+}
+
+/// A conversion between types; one to a float type does nothing.
+pub(crate) fn cast(from: DType, to: DType, x: f64) -> f64 {
+    real::cast(from, to, x)
+}
