@@ -3,6 +3,7 @@
 //! A floor derived from these numbers tells how far a kernel is from the best possible, and refuses times that no
 //! machine could have. Invariant: ceilings are the best of several medians, so a floor is never too high.
 
+mod measure;
 mod roofline;
 
 pub use roofline::{Bound, bound};

@@ -9,5 +9,6 @@ mod measure;
 mod stopwatch;
 
 pub use bootstrap::median_interval;
+pub(crate) use measure::measure_together;
 pub use measure::{MeasureOptions, Measurement, interleave, measure};
 pub(crate) use stopwatch::Stopwatch;

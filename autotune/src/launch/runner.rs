@@ -3,12 +3,12 @@
 //! Children are started by one thread that lives as long as the process: a child asks to be killed when the thread
 //! that made it ends, so a session may outlive the thread that asked for it, but never the process.
 
-use super::memory;
+use super::{Failure, memory};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
@@ -33,52 +33,84 @@ fn help() -> String {
     )
 }
 
-/// Starts a runner that inherits `files` and nothing else; returns its process id.
-pub(super) fn start(files: &[&File; 4], plan_bytes: usize) -> Result<i32, Diagnostic> {
-    let fds = files.map(AsRawFd::as_raw_fd);
-    let variable = std::env::var_os(RUNNER_VARIABLE).filter(|path| !path.is_empty());
-    let Some(path) = variable else {
-        let embedded = embedded()?;
-        let program = format!("/proc/self/fd/{}", embedded.as_raw_fd());
-        return spawn(command(Path::new(&program), fds, plan_bytes)).map_err(|error| {
-            Diagnostic::new(CODE_RUNNER_EMBEDDED, "the embedded runner cannot be executed")
-                .found(error.to_string())
-                .expected("a Linux system that executes memory files")
-                .help(help())
-        });
-    };
-    spawn(command(Path::new(&path), fds, plan_bytes)).map_err(|error| {
-        let path = Path::new(&path).display();
-        Diagnostic::new(CODE_RUNNER_FILE, format!("the runner {path} cannot be executed"))
-            .found(format!("{RUNNER_VARIABLE}={path}: {error}"))
-            .expected("the path of an executable file")
-            .help(format!("unset {RUNNER_VARIABLE} to use the embedded runner"))
-    })
+/// A runner that can be started.
+#[derive(Clone, Debug)]
+pub(super) enum Runner {
+    /// The file that the variable names.
+    Named(PathBuf),
+    /// The memory file of this process with the embedded program.
+    Embedded(PathBuf),
 }
 
-/// What the user is told when the runner does not become ready.
-pub(super) fn setup_failed(detail: &str) -> Diagnostic {
-    let message = "the runner stopped before it was ready";
-    let diagnostic = Diagnostic::new(CODE_RUNNER_SETUP, message).found(detail);
-    match std::env::var(RUNNER_VARIABLE) {
-        Ok(path) if !path.is_empty() => diagnostic
-            .expected("the runner of this version of the library")
-            .help(format!("{RUNNER_VARIABLE} is {path}; unset it to use the embedded runner")),
-        _ => diagnostic.help(help()),
+/// Finds the runner, in the order that the module above documents.
+pub(super) fn find() -> Result<Runner, Failure> {
+    let variable = std::env::var_os(RUNNER_VARIABLE).filter(|path| !path.is_empty());
+    match variable {
+        Some(path) => Ok(Runner::Named(path.into())),
+        None => Ok(Runner::Embedded(embedded()?)),
     }
 }
 
-/// The memory file of the embedded runner, made on first use.
-fn embedded() -> Result<&'static OwnedFd, Diagnostic> {
+impl Runner {
+    /// Starts the runner so that it inherits `files` and nothing else; returns its process id.
+    pub(super) fn start(&self, files: &[&File; 4], plan_bytes: usize) -> Result<i32, Failure> {
+        let fds = files.map(AsRawFd::as_raw_fd);
+        let (Self::Named(path) | Self::Embedded(path)) = self;
+        spawn(command(path, fds, plan_bytes)).map_err(|error| self.not_executable(&error))
+    }
+
+    fn not_executable(&self, error: &io::Error) -> Failure {
+        let diagnostic = match self {
+            Self::Named(path) => {
+                let path = path.display();
+                Diagnostic::new(CODE_RUNNER_FILE, format!("the runner {path} cannot be executed"))
+                    .found(format!("{RUNNER_VARIABLE}={path}: {error}"))
+                    .expected("the path of an executable file")
+                    .help(format!("unset {RUNNER_VARIABLE} to use the embedded runner"))
+            }
+            Self::Embedded(_) => {
+                Diagnostic::new(CODE_RUNNER_EMBEDDED, "the embedded runner cannot be executed")
+                    .found(error.to_string())
+                    .expected("a Linux system that executes memory files")
+                    .help(help())
+            }
+        };
+        Failure::Start(Box::new(diagnostic))
+    }
+
+    /// What the user is told when the runner does not become ready.
+    pub(super) fn not_ready(&self, detail: &str) -> Failure {
+        let message = "the runner stopped before it was ready";
+        let diagnostic = Diagnostic::new(CODE_RUNNER_SETUP, message).found(detail);
+        let diagnostic = match self {
+            Self::Named(path) => {
+                let path = path.display();
+                let help =
+                    format!("{RUNNER_VARIABLE} is {path}; unset it to use the embedded runner");
+                diagnostic.expected("the runner of this version of the library").help(help)
+            }
+            Self::Embedded(_) => diagnostic.help(help()),
+        };
+        Failure::Start(Box::new(diagnostic))
+    }
+}
+
+/// The path of the embedded runner's memory file, which is made on first use and then kept.
+fn embedded() -> Result<PathBuf, Failure> {
     static FILE: OnceLock<Result<OwnedFd, String>> = OnceLock::new();
-    FILE.get_or_init(|| write_embedded().map_err(|error| error.to_string())).as_ref().map_err(
-        |error| {
-            Diagnostic::new(CODE_RUNNER_EMBEDDED, "the embedded runner has no file")
+    let file = FILE.get_or_init(|| write_embedded().map_err(|error| error.to_string()));
+    match file {
+        // The path is looked up in the new process, which has inherited the descriptor by then.
+        Ok(file) => Ok(PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))),
+        Err(error) => {
+            let message = "the embedded runner cannot be put into a memory file";
+            let diagnostic = Diagnostic::new(CODE_RUNNER_EMBEDDED, message)
                 .found(error.clone())
                 .expected("a Linux system with memfd_create")
-                .help(help())
-        },
-    )
+                .help(help());
+            Err(Failure::Start(Box::new(diagnostic)))
+        }
+    }
 }
 
 fn write_embedded() -> io::Result<OwnedFd> {

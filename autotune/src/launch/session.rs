@@ -10,7 +10,8 @@ use super::layout::{STATE_FAILED, STATE_READY};
 use super::memory::{Mapping, memory_file, seal, seal_future};
 use super::place::Place;
 use super::process::{Process, signal_name};
-use super::{Failure, SessionOptions, runner};
+use super::runner::{self, Runner};
+use super::{Failure, SessionOptions};
 use crate::clock::Stopwatch;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -57,6 +58,7 @@ impl Session {
     /// `Refused` for an artifact that breaks its contract or the limits, `Start` if no child can be had.
     pub fn start(artifact: &Artifact, options: &SessionOptions) -> Result<Self, Failure> {
         let mut place = Place::new(artifact, options)?;
+        let runner = runner::find()?;
         let allowed = affinity::allowed();
         place.plan.cpus = processors(&allowed, place.plan.threads as usize, options.cpu);
         // A parent that has no processor of its own would take the child's time by spinning.
@@ -67,8 +69,7 @@ impl Session {
         Garbage::new(0, usize::MAX).fill(shared.inputs.slice_mut(0, place.input_file_bytes));
         let [control, image, inputs, outputs] = &shared.files;
         let plan_bytes = place.words().len() * 8;
-        let id = runner::start(&[control, image, inputs, outputs], plan_bytes)
-            .map_err(|diagnostic| Failure::Start(Box::new(diagnostic)))?;
+        let id = runner.start(&[control, image, inputs, outputs], plan_bytes)?;
         let mut session = Self {
             process: Process::new(id),
             seeds: vec![None; options.slots],
@@ -82,14 +83,14 @@ impl Session {
             frozen: false,
             dead: None,
         };
-        session.wait_ready()?;
+        session.wait_ready(&runner)?;
         for slot in 0..options.slots {
             session.poison(slot, slot as u64)?;
         }
         Ok(session)
     }
 
-    fn wait_ready(&mut self) -> Result<(), Failure> {
+    fn wait_ready(&mut self, runner: &Runner) -> Result<(), Failure> {
         let detail = match self.doorbell.wait_ready(&mut self.process, START_LIMIT) {
             Ok(STATE_READY) => return Ok(()),
             Ok(STATE_FAILED) => {
@@ -103,7 +104,7 @@ impl Session {
             Err(Silence::Late) => format!("no sign of it within {START_LIMIT:?}"),
             Err(Silence::Gone) => format!("{:?}", self.process.ended()),
         };
-        Err(Failure::Start(Box::new(runner::setup_failed(&detail))))
+        Err(runner.not_ready(&detail))
     }
 
     /// Copies of the inputs and outputs.
@@ -179,7 +180,7 @@ impl Session {
     pub fn run(&mut self, calls: u64) -> Result<u64, Failure> {
         let keep_off = self.keep_off();
         let stopwatch = self.ring(calls)?;
-        let elapsed_ns = self.wait(stopwatch);
+        let elapsed_ns = self.wait(stopwatch, self.spin);
         drop(keep_off);
         elapsed_ns
     }
@@ -210,9 +211,13 @@ impl Session {
         Ok(self.doorbell.ring(slot, calls))
     }
 
-    /// Waits for the answer to `ring`.
-    pub(crate) fn wait(&mut self, stopwatch: Stopwatch) -> Result<u64, Failure> {
-        let answer = self.doorbell.wait(&mut self.process, stopwatch, self.deadline, self.spin);
+    /// Waits for the answer to `ring` without using a processor.
+    pub(crate) fn wait_asleep(&mut self, stopwatch: Stopwatch) -> Result<u64, Failure> {
+        self.wait(stopwatch, false)
+    }
+
+    fn wait(&mut self, stopwatch: Stopwatch, spin: bool) -> Result<u64, Failure> {
+        let answer = self.doorbell.wait(&mut self.process, stopwatch, self.deadline, spin);
         answer.map_err(|silence| match silence {
             Silence::Late => {
                 self.process.kill();

@@ -8,9 +8,16 @@ use tilewright_autotune::launch::{Failure, RUNNER_VARIABLE, Session, SessionOpti
 
 const PROBE: &str = "runner_file::probe";
 
+/// Set: `probe` gives up all its files first.
+const NO_FILES: &str = "TILEWRIGHT_TEST_NO_FILES";
+
 /// Starts a session and prints what became of it; the other tests run it with a variable.
 #[test]
 fn probe() {
+    if std::env::var_os(NO_FILES).is_some() {
+        let own = ["--nofile=3:3", "--pid", &std::process::id().to_string()];
+        assert!(Command::new("prlimit").args(own).status().unwrap().success());
+    }
     match Session::start(&artifact(code::RETURN, 1, 1), &SessionOptions::default()) {
         Ok(mut session) => {
             session.run(1).unwrap();
@@ -21,10 +28,11 @@ fn probe() {
     }
 }
 
-fn with_runner(path: &str) -> String {
+/// What `probe` says with an environment variable set.
+fn probe_with(variable: &str, value: &str) -> String {
     let program = std::env::current_exe().unwrap();
     let arguments = ["--exact", PROBE, "--nocapture"];
-    let output = Command::new(program).args(arguments).env(RUNNER_VARIABLE, path).output().unwrap();
+    let output = Command::new(program).args(arguments).env(variable, value).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = text.lines().find_map(|line| line.split("answer: ").nth(1));
     line.unwrap_or_else(|| panic!("{text}")).to_string()
@@ -32,14 +40,14 @@ fn with_runner(path: &str) -> String {
 
 #[track_caller]
 fn says(path: &str, code: &str) {
-    let answer = with_runner(path);
+    let answer = probe_with(RUNNER_VARIABLE, path);
     assert!(answer.starts_with(&format!("start {code}: ")), "{answer}");
     assert!(answer.contains(RUNNER_VARIABLE) && answer.contains(path), "{answer}");
 }
 
 #[test]
 fn an_empty_variable_means_the_embedded_runner() {
-    assert_eq!(with_runner(""), "ready");
+    assert_eq!(probe_with(RUNNER_VARIABLE, ""), "ready");
 }
 
 #[test]
@@ -51,4 +59,11 @@ fn a_file_that_is_no_program_is_an_error() {
 #[test]
 fn a_program_that_is_no_runner_is_an_error() {
     says("/bin/true", "TW0703");
+}
+
+#[test]
+fn a_system_without_memory_files_is_an_error() {
+    let answer = probe_with(NO_FILES, "1");
+    assert!(answer.starts_with("start TW0702: "), "{answer}");
+    assert!(answer.contains(&format!("set {RUNNER_VARIABLE} to the path")), "{answer}");
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a code is never reused or renumbered; each has a row here and a test that shows it. The hundreds tell the
 //! level: 01 syntax, 02 names, axes and types, 03 sizes, 04 schedules, 05 plan and tile texts, 06 calls and run time,
-//! 08 store and tuning.
+//! 07 the runner, 08 store and tuning.
 
 /// Every code with its meaning in one line, in order.
 pub const ALL: &[(&str, &str)] = &[
@@ -57,6 +57,9 @@ pub const ALL: &[(&str, &str)] = &[
     ("TW0530", "inner loops that do not fit the value"),
     ("TW0531", "more memory than there is"),
     ("TW0532", "a carry that does not fit its loop or its place"),
+    ("TW0701", "the file that TILEWRIGHT_RUNNER names cannot be run"),
+    ("TW0702", "the embedded runner cannot be run on this system"),
+    ("TW0703", "the runner stopped before it was ready"),
     ("TW0801", "the store cannot be opened or written"),
     ("TW0802", "the store is damaged, or the file is no store"),
     ("TW0803", "the store was written by a newer version"),

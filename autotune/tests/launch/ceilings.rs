@@ -1,1 +1,0 @@
-//! Ceilings measured by hand-made probes.
