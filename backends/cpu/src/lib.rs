@@ -5,7 +5,15 @@
 //! Invariant: generated code calls nothing and holds no address, so the image may be mapped anywhere, in any process.
 
 pub mod load;
+mod backend;
+pub mod emit;
+pub mod host;
+mod listing;
+pub mod machine;
 pub mod math;
 pub mod pool;
+mod probe;
+mod unwind;
 
+pub use backend::CpuBackend;
 pub use load::{LoadError, Loaded};

@@ -1,0 +1,138 @@
+//! The back end: verified tile programs to artifacts.
+//!
+//! Invariant: the image depends on the program, the target and this crate's version only; it holds no address and
+//! needs no symbol.
+
+use crate::emit::{self, CompiledPhase};
+use crate::machine::{self, MachinePhase};
+use crate::{host, listing, probe, unwind};
+use cranelift_codegen::isa::OwnedTargetIsa;
+use std::fmt;
+use tilewright_ir::backend::{Artifact, Backend, Launch, Probe, Unsupported};
+use tilewright_ir::target::Target;
+use tilewright_ir::tile::{Buffer, Scope, TileProgram};
+
+/// Stack of the thread that compiles: expressions may be nested as deeply as a text is long.
+const STACK_BYTES: usize = 256 << 20;
+
+/// The CPU back end for one machine.
+pub struct CpuBackend {
+    isa: OwnedTargetIsa,
+    target: Target,
+}
+
+impl fmt::Debug for CpuBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CpuBackend").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+impl CpuBackend {
+    /// The back end for the machine that this runs on.
+    ///
+    /// # Errors
+    /// When Cranelift has no code generator for it.
+    pub fn host() -> Result<Self, Unsupported> {
+        Ok(Self { isa: host::isa()?, target: host::target() })
+    }
+
+    /// The machine program of a tile program, as text.
+    ///
+    /// # Errors
+    /// As `compile`.
+    pub fn machine_text(&self, program: &TileProgram) -> Result<String, Unsupported> {
+        let phases = machine::build(program)?;
+        Ok(phases.iter().map(|phase| phase.print(&program.axes)).collect())
+    }
+
+    fn phases(
+        &self,
+        program: &TileProgram,
+        with_text: bool,
+    ) -> Result<Vec<(MachinePhase, CompiledPhase)>, Unsupported> {
+        let arguments = program.buffers.iter().filter(|buffer| buffer.scope != Scope::Group).count();
+        let compile = || {
+            machine::build(program)?
+                .into_iter()
+                .map(|phase| {
+                    let code = emit::compile(&phase, &program.axes, arguments, &*self.isa, with_text)?;
+                    Ok((phase, code))
+                })
+                .collect()
+        };
+        let refused = |what: &str| Unsupported { what: what.to_string(), place: program.name.clone() };
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, compile);
+            let thread = thread.map_err(|_| refused("compiling without a thread to compile on"))?;
+            thread.join().unwrap_or_else(|_| Err(refused("a program that the code generator stumbles over")))
+        })
+    }
+}
+
+impl Backend for CpuBackend {
+    fn name(&self) -> &'static str {
+        "cpu"
+    }
+
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn version(&self) -> String {
+        format!("cpu {} cranelift {}", env!("CARGO_PKG_VERSION"), cranelift_codegen::VERSION)
+    }
+
+    fn compile(&self, program: &TileProgram) -> Result<Artifact, Unsupported> {
+        let phases = self.phases(program, false)?;
+        let mut image = Vec::new();
+        let mut launches = Vec::with_capacity(phases.len());
+        for (phase, compiled) in &phases {
+            image.resize(image.len().next_multiple_of(64), 0);
+            launches.push(Launch {
+                entry: image.len() as u64,
+                iterations: compiled.iterations,
+                scratch_bytes: phase.scratch_bytes,
+                threads: phase.threads,
+            });
+            image.extend_from_slice(compiled.code.code_buffer());
+        }
+        image.resize(image.len().next_multiple_of(64), 0);
+        let unwind = image.len();
+        let functions: Vec<_> = launches
+            .iter()
+            .zip(&phases)
+            .map(|(launch, (_, compiled))| (launch.entry.cast_signed() - unwind as i64, &compiled.code))
+            .collect();
+        let section = unwind::section(&functions, &*self.isa);
+        let has_section = !section.is_empty();
+        image.extend(section);
+        let bytes = |scope| -> Vec<u64> {
+            let buffers = program.buffers.iter().filter(|buffer| buffer.scope == scope);
+            buffers.map(|buffer: &Buffer| buffer.dtype.bytes_of(buffer.volume(&program.axes))).collect()
+        };
+        let inputs = bytes(Scope::Input);
+        Ok(Artifact {
+            image,
+            unwind: has_section.then_some(unwind as u64),
+            launches,
+            inputs: inputs.len(),
+            argument_bytes: inputs.into_iter().chain(bytes(Scope::Output)).collect(),
+            device_bytes: bytes(Scope::Device),
+        })
+    }
+
+    fn listings(&self, program: &TileProgram) -> Result<Vec<(&'static str, String)>, Unsupported> {
+        let phases = self.phases(program, true)?;
+        let machine = phases.iter().map(|(phase, _)| phase.print(&program.axes)).collect();
+        let clif = phases.iter().map(|(_, compiled)| compiled.clif.as_str()).collect();
+        let disassembly = phases
+            .iter()
+            .map(|(phase, compiled)| listing::disassemble(&phase.name, &compiled.code))
+            .collect();
+        Ok(vec![("machine", machine), ("clif", clif), ("disassembly", disassembly)])
+    }
+
+    fn probes(&self) -> Result<Vec<Probe>, Unsupported> {
+        probe::probes(&self.target)
+    }
+}

@@ -1,0 +1,15 @@
+//! Machine phases to Cranelift IR.
+//!
+//! `phase` makes the function, decodes grid iterations and loops over blocks; `nest` makes the loops of one nest and
+//! its register tiles; `value` computes expressions lane by lane; `address` forms pointers; `lanes` knows which
+//! Cranelift type holds which element type.
+//! Invariant: no call and no symbol is emitted, so the code has no relocations.
+
+mod address;
+mod lanes;
+mod nest;
+mod phase;
+mod reduce;
+mod value;
+
+pub use phase::{CompiledPhase, compile};

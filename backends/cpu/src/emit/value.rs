@@ -1,0 +1,374 @@
+//! Values of a nest's nodes at one position of the register tile.
+//!
+//! A value is computed once for each position it varies over and remembered as long as its code dominates.
+//! Invariant: a memo scope is entered with every loop body and branch, and left at its end, so a remembered value
+//! always dominates its next use.
+
+use super::lanes::{self, Mode, bitcast, vector_type};
+use super::nest::{NestEmitter, Offsets};
+use crate::machine::{Base, Node, NodeId};
+use crate::math::{self, clif::ClifLanes};
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
+use std::collections::BTreeMap;
+use tilewright_ir::backend::Unsupported;
+use tilewright_ir::{AxisId, BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
+
+/// What a remembered value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Node(NodeId, bool),
+    Accumulator(u32),
+    Carried,
+    Result,
+}
+
+type Key = (What, Offsets);
+
+/// Remembered values, one map for each open scope.
+#[derive(Debug, Default)]
+pub(super) struct Memo {
+    scopes: Vec<BTreeMap<Key, Value>>,
+}
+
+impl Memo {
+    /// Opens a scope.
+    pub(super) fn enter(&mut self) {
+        self.scopes.push(BTreeMap::new());
+    }
+
+    /// Closes the innermost scope.
+    pub(super) fn leave(&mut self) {
+        self.scopes.pop();
+    }
+
+    pub(super) fn set_accumulator(&mut self, accumulator: u32, at: &Offsets, value: Value) {
+        self.set((What::Accumulator(accumulator), at.clone()), value);
+    }
+
+    pub(super) fn set_carried(&mut self, at: &Offsets, value: Value) {
+        self.set((What::Carried, at.clone()), value);
+    }
+
+    pub(super) fn set_result(&mut self, at: &Offsets, value: Value) {
+        self.set((What::Result, at.clone()), value);
+    }
+
+    fn set(&mut self, key: Key, value: Value) {
+        self.scopes.last_mut().expect("a nest has an open scope").insert(key, value);
+    }
+
+    fn get(&self, key: &Key) -> Option<Value> {
+        self.scopes.iter().rev().find_map(|scope| scope.get(key)).copied()
+    }
+}
+
+impl NestEmitter<'_, '_, '_, '_> {
+    /// The value of a node at a position.
+    pub(super) fn value(&mut self, id: NodeId, at: &Offsets) -> Result<Value, Unsupported> {
+        let node = self.nest.dag.node(id);
+        let what = match node {
+            Node::Accumulator(accumulator) => What::Accumulator(accumulator),
+            Node::Carried => What::Carried,
+            Node::Result => What::Result,
+            Node::Literal(_) | Node::Index(_) | Node::Load(_) | Node::Unary(..) | Node::Binary(..)
+            | Node::Compare(..) | Node::Select(..) | Node::Cast(_) => What::Node(id, self.mode == Mode::Vector),
+        };
+        let axes = self.nest.dag.axes(id);
+        let own: Offsets = match what {
+            What::Node(..) => at.iter().copied().filter(|entry| axes.contains(entry.0)).collect(),
+            What::Accumulator(_) | What::Carried | What::Result => at.clone(),
+        };
+        let key = (what, own);
+        if let Some(known) = self.memo.get(&key) {
+            return Ok(known);
+        }
+        let value = self.compute(id, node, &key.1)?;
+        self.memo.set(key, value);
+        Ok(value)
+    }
+
+    fn compute(&mut self, id: NodeId, node: Node, at: &Offsets) -> Result<Value, Unsupported> {
+        let dtype = self.nest.dag.dtype(id);
+        match node {
+            Node::Literal(bits) => Ok(self.splat_literal(f64::from_bits(bits), dtype)),
+            Node::Index(axis) => Ok(self.index(axis, at)),
+            Node::Load(place) => self.load(place as usize, at),
+            Node::Unary(op, x) => {
+                let x = self.value(x, at)?;
+                self.unary(op, dtype, x)
+            }
+            Node::Binary(op, x, y) => {
+                let (x, y) = (self.value(x, at)?, self.value(y, at)?);
+                self.binary(op, dtype, x, y)
+            }
+            Node::Compare(op, x, y) => {
+                let operand = self.nest.dag.dtype(x);
+                let (x, y) = (self.value(x, at)?, self.value(y, at)?);
+                Ok(self.compare(op, operand, x, y))
+            }
+            Node::Select(c, x, y) => {
+                let (c, x, y) = (self.value(c, at)?, self.value(x, at)?, self.value(y, at)?);
+                Ok(self.select(dtype, c, x, y))
+            }
+            Node::Cast(x) => {
+                let from = self.nest.dag.dtype(x);
+                let x = self.value(x, at)?;
+                self.cast(from, dtype, x)
+            }
+            Node::Accumulator(_) | Node::Carried | Node::Result => {
+                Err(self.phase.unsupported("a value before it is computed", self.nest))
+            }
+        }
+    }
+
+    pub(super) fn splat_literal(&mut self, value: f64, dtype: DType) -> Value {
+        lanes::splat(&mut self.phase.b, dtype, value)
+    }
+
+    /// Elements that an offset of the register tile stands for along an axis.
+    fn elements(&self, axis: AxisId, offset: u64) -> u64 {
+        let is_vector = self.nest.micro.vector == Some(axis) && self.mode == Mode::Vector;
+        if is_vector { offset * self.lanes } else { offset }
+    }
+
+    fn is_along_vector(&self, axis: AxisId) -> bool {
+        self.mode == Mode::Vector && self.nest.micro.vector == Some(axis)
+    }
+
+    /// The absolute index along an axis as an i32 vector.
+    fn index(&mut self, axis: AxisId, at: &Offsets) -> Value {
+        let offset: u64 = at.iter().filter(|entry| entry.0 == axis).map(|entry| self.elements(axis, entry.1)).sum();
+        let mut index = self.phase.constant(offset);
+        let parts = [self.phase.block(axis).start, self.indices.get(&axis).copied()];
+        for part in parts.into_iter().flatten() {
+            index = self.phase.b.ins().iadd(index, part);
+        }
+        let narrow = self.phase.b.ins().ireduce(types::I32, index);
+        let splat = self.phase.b.ins().splat(types::I32X4, narrow);
+        if !self.is_along_vector(axis) {
+            return splat;
+        }
+        let numbers = lanes::lane_numbers(&mut self.phase.b);
+        self.phase.b.ins().iadd(splat, numbers)
+    }
+
+    /// Loads from a place at a position.
+    pub(super) fn load(&mut self, position: usize, at: &Offsets) -> Result<Value, Unsupported> {
+        let place = self.places[position];
+        let target = self.places.len() - 1;
+        let is_target = place.base == self.places[target].base;
+        let constant = place.constant || matches!(place.base, Base::Scratch(_)) && !is_target;
+        let flags = MemFlagsData::new().with_notrap();
+        let flags = if constant { flags.with_readonly().with_can_move() } else { flags };
+        let offset: i64 = at.iter().map(|&(axis, offset)| place.offset_bytes(axis, self.elements(axis, offset))).sum();
+        let pointer = self.pointers[position];
+        let along = self.nest.micro.vector.filter(|&axis| self.is_along_vector(axis));
+        let stride = along.and_then(|axis| place.term(axis)).map(|term| term.stride_bytes);
+        let bytes = i64::try_from(place.dtype.bytes()).expect("an element has few bytes");
+        let b = &mut self.phase.b;
+        Ok(match stride {
+            Some(stride) if stride == bytes => {
+                let at = lanes::displaced(b, pointer, offset);
+                lanes::load_adjacent(b, place.dtype, self.lanes, flags, at)
+            }
+            Some(stride) => {
+                lanes::load_strided(b, place.dtype, self.lanes, flags, (pointer, offset, stride))
+            }
+            None => {
+                let (pointer, displacement) = self.phase.displace(pointer, offset);
+                let b = &mut self.phase.b;
+                match self.mode {
+                    Mode::Vector => lanes::load_splat(b, place.dtype, flags, pointer, displacement),
+                    Mode::One => lanes::load_one(b, place.dtype, flags, pointer, displacement),
+                }
+            }
+        })
+    }
+
+    /// Stores a value into the target at a position.
+    pub(super) fn store(&mut self, at: &Offsets, value: Value) {
+        let place = &self.nest.target;
+        let offset: i64 = at.iter().map(|&(axis, offset)| place.offset_bytes(axis, self.elements(axis, offset))).sum();
+        let pointer = *self.pointers.last().expect("the target is the last place");
+        let along = self.nest.micro.vector.filter(|&axis| self.is_along_vector(axis));
+        let stride = along.and_then(|axis| place.term(axis)).map_or(0, |term| term.stride_bytes);
+        let lane_count = if self.mode == Mode::Vector { self.lanes } else { 1 };
+        lanes::store(&mut self.phase.b, place.dtype, lane_count, value, (pointer, offset, stride));
+    }
+
+    fn unary(&mut self, op: UnaryOp, dtype: DType, x: Value) -> Result<Value, Unsupported> {
+        let result = match (op, dtype) {
+            (UnaryOp::Not, DType::Bool) => Some(self.phase.b.ins().bnot(x)),
+            (UnaryOp::Neg, DType::I32) => Some(self.phase.b.ins().ineg(x)),
+            (UnaryOp::Abs, DType::I32) => Some(self.phase.b.ins().iabs(x)),
+            (UnaryOp::Floor | UnaryOp::Round, DType::I32) => Some(x),
+            (_, DType::F32 | DType::F64) => {
+                let abilities = self.phase.abilities;
+                let mut lanes = ClifLanes::new(&mut self.phase.b, dtype == DType::F64, abilities);
+                math::unary(&mut lanes, op, x)
+            }
+            _ => None,
+        };
+        result.ok_or_else(|| self.phase.unsupported(format!("`{op}` of {dtype}"), self.nest))
+    }
+
+    fn binary(&mut self, op: BinaryOp, dtype: DType, x: Value, y: Value) -> Result<Value, Unsupported> {
+        let float = dtype.is_float();
+        let b = &mut self.phase.b;
+        Ok(match op {
+            BinaryOp::Add if float => b.ins().fadd(x, y),
+            BinaryOp::Sub if float => b.ins().fsub(x, y),
+            BinaryOp::Mul if float => b.ins().fmul(x, y),
+            BinaryOp::Div if float => b.ins().fdiv(x, y),
+            BinaryOp::Max if float => self.float_extreme(FloatCC::GreaterThan, x, y),
+            BinaryOp::Min if float => self.float_extreme(FloatCC::LessThan, x, y),
+            BinaryOp::And => b.ins().band(x, y),
+            BinaryOp::Or => b.ins().bor(x, y),
+            BinaryOp::Add => b.ins().iadd(x, y),
+            BinaryOp::Sub => b.ins().isub(x, y),
+            BinaryOp::Mul => b.ins().imul(x, y),
+            BinaryOp::Max => b.ins().smax(x, y),
+            BinaryOp::Min => b.ins().smin(x, y),
+            BinaryOp::Div | BinaryOp::Pow => {
+                return Err(self.phase.unsupported(format!("`{op}` of {dtype}"), self.nest));
+            }
+        })
+    }
+
+    /// The larger (or smaller) of two vectors; NaN where either is NaN. The comparison alone gives `y` when unordered,
+    /// so a NaN in `x` is put back by its own mask.
+    fn float_extreme(&mut self, wins: FloatCC, x: Value, y: Value) -> Value {
+        let b = &mut self.phase.b;
+        let ty = b.func.dfg.value_type(x);
+        let wins = b.ins().fcmp(wins, x, y);
+        let wins = bitcast(b, ty, wins);
+        let chosen = b.ins().bitselect(wins, x, y);
+        let unordered = b.ins().fcmp(FloatCC::Unordered, x, x);
+        let unordered = bitcast(b, ty, unordered);
+        b.ins().bor(chosen, unordered)
+    }
+
+    /// Folds a term into an accumulator.
+    pub(super) fn fold(
+        &mut self,
+        op: ReduceOp,
+        dtype: DType,
+        term: Value,
+        so_far: Value,
+    ) -> Result<Value, Unsupported> {
+        let Some(fold) = op.fold() else {
+            return Err(self.phase.unsupported(format!("`{op}`"), self.nest));
+        };
+        self.binary(fold, dtype, term, so_far)
+    }
+
+    /// `x * y + z`, rounded once where the machine can.
+    pub(super) fn multiply_add(&mut self, x: Value, y: Value, z: Value) -> Value {
+        if self.phase.abilities.fused {
+            return self.phase.b.ins().fma(x, y, z);
+        }
+        let product = self.phase.b.ins().fmul(x, y);
+        self.phase.b.ins().fadd(z, product)
+    }
+
+    /// A pointer moved by a constant.
+    pub(super) fn add_constant(&mut self, pointer: Value, bytes: i64) -> Value {
+        self.phase.b.ins().iadd_imm_s(pointer, bytes)
+    }
+
+    fn compare(&mut self, op: CompareOp, operand: DType, x: Value, y: Value) -> Value {
+        let b = &mut self.phase.b;
+        if !operand.is_float() {
+            let cc = match op {
+                CompareOp::Lt => IntCC::SignedLessThan,
+                CompareOp::Le => IntCC::SignedLessThanOrEqual,
+                CompareOp::Gt => IntCC::SignedGreaterThan,
+                CompareOp::Ge => IntCC::SignedGreaterThanOrEqual,
+                CompareOp::Eq => IntCC::Equal,
+                CompareOp::Ne => IntCC::NotEqual,
+            };
+            return b.ins().icmp(cc, x, y);
+        }
+        let cc = match op {
+            CompareOp::Lt => FloatCC::LessThan,
+            CompareOp::Le => FloatCC::LessThanOrEqual,
+            CompareOp::Gt => FloatCC::GreaterThan,
+            CompareOp::Ge => FloatCC::GreaterThanOrEqual,
+            CompareOp::Eq => FloatCC::Equal,
+            CompareOp::Ne => FloatCC::NotEqual,
+        };
+        let mask = b.ins().fcmp(cc, x, y);
+        if operand != DType::F64 {
+            return mask;
+        }
+        // The low words of the two f64 masks become the low two i32 lanes.
+        let words = bitcast(b, types::I8X16, mask);
+        let narrowed = shuffle_words(b, words, [0, 2, 0, 2]);
+        bitcast(b, types::I32X4, narrowed)
+    }
+
+    fn select(&mut self, dtype: DType, c: Value, x: Value, y: Value) -> Value {
+        let b = &mut self.phase.b;
+        let mask = if dtype == DType::F64 { b.ins().swiden_low(c) } else { c };
+        self.choose_by_bits(mask, x, y)
+    }
+
+    /// The bits of `x` where the mask's bits are set, else those of `y`.
+    pub(super) fn choose_by_bits(&mut self, mask: Value, x: Value, y: Value) -> Value {
+        let b = &mut self.phase.b;
+        let ty = b.func.dfg.value_type(x);
+        let mask = bitcast(b, ty, mask);
+        b.ins().bitselect(mask, x, y)
+    }
+
+    fn cast(&mut self, from: DType, to: DType, x: Value) -> Result<Value, Unsupported> {
+        let b = &mut self.phase.b;
+        Ok(match (from, to) {
+            (DType::F32, DType::F64) => b.ins().fvpromote_low(x),
+            (DType::F64, DType::F32) => b.ins().fvdemote(x),
+            (DType::I32, DType::F32) => b.ins().fcvt_from_sint(types::F32X4, x),
+            (DType::I32, DType::F64) => {
+                let wide = b.ins().swiden_low(x);
+                b.ins().fcvt_from_sint(types::F64X2, wide)
+            }
+            (DType::F32, DType::I32) => {
+                let abilities = self.phase.abilities;
+                let mut lanes = ClifLanes::new(&mut self.phase.b, false, abilities);
+                let rounded = math::unary(&mut lanes, UnaryOp::Round, x)
+                    .ok_or_else(|| self.phase.unsupported("rounding", self.nest))?;
+                self.phase.b.ins().fcvt_to_sint_sat(types::I32X4, rounded)
+            }
+            (DType::Bool, DType::I32) => b.ins().ineg(x),
+            (DType::Bool, DType::F32 | DType::F64) => {
+                let (one, zero) = (self.splat_literal(1.0, to), self.splat_literal(0.0, to));
+                self.select(to, x, one, zero)
+            }
+            (DType::I32 | DType::F32 | DType::F64, DType::Bool) => {
+                let zero = self.splat_literal(0.0, from);
+                self.compare(CompareOp::Ne, from, x, zero)
+            }
+            _ => return Err(self.phase.unsupported(format!("a cast from {from} to {to}"), self.nest)),
+        })
+    }
+
+    /// Lanes `width..` moved down to lane 0.
+    pub(super) fn lanes_down(&mut self, dtype: DType, value: Value, width: u64) -> Value {
+        let ty = vector_type(dtype).expect("the nest was checked for types");
+        let b = &mut self.phase.b;
+        let bytes = bitcast(b, types::I8X16, value);
+        let words = match (dtype == DType::F64, width) {
+            (true, _) | (false, 2) => [2, 3, 2, 3],
+            (false, _) => [1, 1, 1, 1],
+        };
+        let moved = shuffle_words(b, bytes, words);
+        bitcast(b, ty, moved)
+    }
+}
+
+/// Picks four 32-bit words of a vector.
+fn shuffle_words(b: &mut cranelift_frontend::FunctionBuilder<'_>, bytes: Value, words: [u8; 4]) -> Value {
+    let mask: Vec<u8> = words.iter().flat_map(|word| (0..4).map(move |byte| word * 4 + byte)).collect();
+    let mask = b.func.dfg.immediates.push(mask.into());
+    b.ins().shuffle(bytes, bytes, mask)
+}

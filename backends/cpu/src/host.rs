@@ -1,0 +1,102 @@
+//! The host as a `Target`, and the Cranelift ISA that compiles for it.
+//!
+//! Invariant: this is the only file that asks the machine what it is.
+
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable as _};
+use tilewright_ir::backend::Unsupported;
+use tilewright_ir::target::{MemoryLevel, Target};
+
+/// Settings of the code generator. Frame pointers are kept so that profilers can walk through kernels.
+const SETTINGS: [(&str, &str); 5] = [
+    ("opt_level", "speed"),
+    ("is_pic", "false"),
+    ("enable_verifier", "false"),
+    ("preserve_frame_pointers", "true"),
+    ("unwind_info", "true"),
+];
+
+/// The Cranelift ISA of the host.
+///
+/// # Errors
+/// When Cranelift has no back end for the host.
+pub fn isa() -> Result<OwnedTargetIsa, Unsupported> {
+    let refused = |what: String| Unsupported { what, place: "the host".to_string() };
+    let mut flags = settings::builder();
+    for (name, value) in SETTINGS {
+        flags.set(name, value).map_err(|error| refused(format!("setting {name}: {error}")))?;
+    }
+    let builder = cranelift_native::builder().map_err(|error| refused(error.to_string()))?;
+    builder.finish(settings::Flags::new(flags)).map_err(|error| refused(error.to_string()))
+}
+
+/// The host.
+pub fn target() -> Target {
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    Target {
+        backend: "cpu".to_string(),
+        isa: std::env::consts::ARCH.to_string(),
+        features: features(),
+        chip: chip(),
+        vector_bytes: 16,
+        vector_registers: if std::env::consts::ARCH == "x86_64" { 16 } else { 32 },
+        threads,
+        memory: memory(),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn features() -> Vec<String> {
+    let mut list = Vec::new();
+    macro_rules! detect {
+        ($($name:tt)*) => {$(
+            if std::is_x86_feature_detected!($name) {
+                list.push($name.to_string());
+            }
+        )*};
+    }
+    detect!("avx" "avx2" "avx512bf16" "avx512bw" "avx512dq" "avx512f" "avx512fp16" "avx512vl" "avx512vnni");
+    detect!("f16c" "fma" "sse4.1" "sse4.2");
+    list.sort();
+    list
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn features() -> Vec<String> {
+    Vec::new()
+}
+
+/// The chip's name as the system gives it; `unknown` where it does not.
+fn chip() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    name.map_or_else(|| "unknown".to_string(), |(_, name)| name.trim().to_string())
+}
+
+/// Data caches of one core as Linux lists them, nearest first; typical sizes where it does not.
+fn memory() -> Vec<MemoryLevel> {
+    let level = |name: &str, bytes| MemoryLevel { name: name.to_string(), bytes };
+    let mut levels: Vec<MemoryLevel> = (0..8).filter_map(cache).collect();
+    levels.sort_by(|a, b| a.name.cmp(&b.name));
+    if levels.is_empty() {
+        levels = vec![level("L1", 32 << 10), level("L2", 512 << 10), level("L3", 8 << 20)];
+    }
+    levels.push(level("memory", 0));
+    levels
+}
+
+fn cache(index: usize) -> Option<MemoryLevel> {
+    let read = |file: &str| {
+        let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{file}");
+        std::fs::read_to_string(path).map(|text| text.trim().to_string()).ok()
+    };
+    if read("type")? == "Instruction" {
+        return None;
+    }
+    let size = read("size")?;
+    let bytes = match size.strip_suffix('K') {
+        Some(kibibytes) => kibibytes.parse::<u64>().ok()? << 10,
+        None => size.strip_suffix('M')?.parse::<u64>().ok()? << 20,
+    };
+    Some(MemoryLevel { name: format!("L{}", read("level")?), bytes })
+}

@@ -1,0 +1,34 @@
+//! Machine code as text, for `explain`.
+
+use cranelift_codegen::CompiledCode;
+use iced_x86::{Decoder, DecoderOptions, Formatter as _, Instruction, NasmFormatter};
+use std::fmt::Write as _;
+
+/// The disassembly of a phase: by iced-x86 on x86-64, by Cranelift's own listing elsewhere.
+pub(crate) fn disassemble(name: &str, code: &CompiledCode) -> String {
+    let mut out = format!("; phase {name}: {} bytes\n", code.code_buffer().len());
+    if cfg!(target_arch = "x86_64") {
+        disassemble_x86(code.code_buffer(), &mut out);
+    } else {
+        out.push_str(code.vcode.as_deref().unwrap_or("(no listing)\n"));
+    }
+    out
+}
+
+fn disassemble_x86(bytes: &[u8], out: &mut String) {
+    let mut decoder = Decoder::with_ip(64, bytes, 0, DecoderOptions::NONE);
+    let mut formatter = NasmFormatter::new();
+    let mut instruction = Instruction::default();
+    while decoder.can_decode() {
+        decoder.decode_out(&mut instruction);
+        if instruction.is_invalid() {
+            // Constants follow the code; they are not instructions.
+            let _ = writeln!(out, "{:6x}: constants", instruction.ip());
+            return;
+        }
+        let mut text = String::new();
+        formatter.format(&instruction, &mut text);
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{:6x}: {text}", instruction.ip());
+    }
+}

@@ -1,0 +1,91 @@
+//! The CPU's machine program: loop nests over one target each, with every address a sum of strides.
+//!
+//! It stands between the tile program and code. A `Nest` is the only thing that computes: loops over the target's
+//! axes, inside them reductions, inside them an expression. Everything a tile program says (stage, store, carry,
+//! epilogue, hoisted reduction) is a nest with another target.
+//! Invariant: a nest writes one place, and reads no place that it writes except the carried value of the same element.
+
+mod build;
+mod dag;
+mod place;
+mod print;
+
+pub use build::build;
+pub(crate) use dag::operands;
+pub use dag::{Dag, Node, NodeId};
+pub use place::{Base, Panel, Place, Term};
+
+use tilewright_ir::base::Literal;
+use tilewright_ir::tile::Micro;
+use tilewright_ir::{AxisId, ReduceOp};
+
+/// Bytes at the head of a thread's scratch that the emitted code keeps for itself.
+pub const SCRATCH_HEADER_BYTES: u64 = 64;
+
+/// One phase: a function over grid iterations.
+#[derive(Clone, Debug)]
+pub struct MachinePhase {
+    /// The phase's name in the tile program.
+    pub name: String,
+    /// The grid axes and steps, outermost first.
+    pub grid: Vec<(AxisId, u64)>,
+    /// How many threads share the grid.
+    pub threads: u64,
+    /// Scratch bytes of a thread.
+    pub scratch_bytes: u64,
+    /// What one iteration does.
+    pub body: Vec<Step>,
+}
+
+/// A step of an iteration.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A sequential loop over blocks.
+    Loop(Loop),
+    /// A computation.
+    Nest(Box<Nest>),
+}
+
+/// A loop over blocks, the last axis fastest.
+#[derive(Clone, Debug)]
+pub struct Loop {
+    /// The axes and their steps.
+    pub axes: Vec<(AxisId, u64)>,
+    /// The steps of one block.
+    pub body: Vec<Step>,
+}
+
+/// One reduction of a nest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accumulator {
+    /// How terms are folded.
+    pub op: ReduceOp,
+    /// The term.
+    pub term: NodeId,
+}
+
+/// `target[outer] = result`, where the result may contain reductions over `reduce`.
+#[derive(Clone, Debug)]
+pub struct Nest {
+    /// The statement it comes from.
+    pub name: String,
+    /// The axes of the target, in loop order.
+    pub outer: Vec<AxisId>,
+    /// The reduced axes, in loop order.
+    pub reduce: Vec<AxisId>,
+    /// The expressions.
+    pub dag: Dag,
+    /// The reductions.
+    pub accumulators: Vec<Accumulator>,
+    /// The value stored.
+    pub result: NodeId,
+    /// The value before the first block, where the nest updates a carry in place: in the first block
+    /// `Node::Carried` is this number, later the element that the target holds.
+    pub carried: Option<Literal>,
+    /// The epilogue, stored instead of the result in the last block; `Node::Result` stands for the result.
+    pub last: Option<NodeId>,
+    /// Where the value goes.
+    pub target: Place,
+    /// The register tile.
+    pub micro: Micro,
+}

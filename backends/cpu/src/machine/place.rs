@@ -1,0 +1,126 @@
+//! How the elements of a buffer are addressed.
+//!
+//! An address is base + the sum over axes of index times stride; one axis may be cut into panels.
+//! Invariant: every axis of the buffer has a term, so the address of an element is a function of its axes alone.
+
+use tilewright_ir::base::AxisTable;
+use tilewright_ir::tile::{Buffer, Layout, Span};
+use tilewright_ir::{AxisId, AxisSet, DType};
+
+/// Where a place begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// An argument or device buffer, by position.
+    Argument(usize),
+    /// An offset into the thread's scratch, in bytes.
+    Scratch(u64),
+}
+
+/// The contribution of one axis to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// The axis.
+    pub axis: AxisId,
+    /// Bytes from one index to the next (for a panel axis: inside a panel).
+    pub stride_bytes: i64,
+    /// Whether the index counts from the start of the current block.
+    pub relative: bool,
+}
+
+/// The axis that is cut into panels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Panel {
+    /// The axis.
+    pub axis: AxisId,
+    /// Elements of a panel along it.
+    pub width: u64,
+    /// Bytes from one panel to the next.
+    pub stride_bytes: i64,
+}
+
+/// A buffer as addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The buffer's name, for people.
+    pub name: String,
+    /// Where it begins.
+    pub base: Base,
+    /// The element type.
+    pub dtype: DType,
+    /// One term for each axis, in memory order.
+    pub terms: Vec<Term>,
+    /// The axis cut into panels, if any.
+    pub panel: Option<Panel>,
+    /// Whether nothing in this phase writes it.
+    pub constant: bool,
+}
+
+impl Place {
+    /// The place of a tile buffer that begins at `base`.
+    pub fn of_buffer(buffer: &Buffer, axes: &AxisTable, base: Base, constant: bool) -> Self {
+        let bytes = i64::try_from(buffer.dtype.bytes()).expect("an element has few bytes");
+        let (panel_axis, width) = match buffer.layout {
+            Layout::Panel { axis, width } => (Some(axis), width),
+            Layout::Rows => (None, 1),
+        };
+        let mut stride = bytes * signed(width);
+        let mut terms = Vec::with_capacity(buffer.axes.len());
+        for position in (0..buffer.axes.len()).rev() {
+            let axis = buffer.axes[position];
+            let relative = matches!(buffer.spans[position], Span::Block(_));
+            if panel_axis == Some(axis) {
+                terms.push(Term { axis, stride_bytes: bytes, relative });
+            } else {
+                terms.push(Term { axis, stride_bytes: stride, relative });
+                stride = stride.saturating_mul(signed(buffer.span(position, axes)));
+            }
+        }
+        terms.reverse();
+        let panel = panel_axis.map(|axis| Panel { axis, width, stride_bytes: stride });
+        Self { name: buffer.name.clone(), base, dtype: buffer.dtype, terms, panel, constant }
+    }
+
+    /// The axes of the buffer.
+    pub fn axes(&self) -> AxisSet {
+        self.terms.iter().map(|term| term.axis).collect()
+    }
+
+    /// The term of an axis.
+    pub fn term(&self, axis: AxisId) -> Option<&Term> {
+        self.terms.iter().find(|term| term.axis == axis)
+    }
+
+    /// The panel, if this axis is the one cut.
+    pub fn panel_of(&self, axis: AxisId) -> Option<Panel> {
+        self.panel.filter(|panel| panel.axis == axis)
+    }
+
+    /// Bytes between indices `0` and `index` along an axis, from a panel boundary.
+    pub fn offset_bytes(&self, axis: AxisId, index: u64) -> i64 {
+        let Some(term) = self.term(axis) else { return 0 };
+        match self.panel_of(axis) {
+            None => signed(index) * term.stride_bytes,
+            Some(panel) => {
+                signed(index / panel.width) * panel.stride_bytes
+                    + signed(index % panel.width) * term.stride_bytes
+            }
+        }
+    }
+
+    /// Bytes for each index along an axis when indices advance by `step` from a multiple of it; `None` when the
+    /// address is not linear in such indices.
+    pub fn linear_stride_bytes(&self, axis: AxisId, step: u64) -> Option<i64> {
+        let Some(term) = self.term(axis) else { return Some(0) };
+        match self.panel_of(axis) {
+            None => Some(term.stride_bytes),
+            Some(panel) if step.is_multiple_of(panel.width) => {
+                Some(panel.stride_bytes / signed(panel.width))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,83 @@
+//! The machine program as text, for `explain`.
+//!
+//! It is read by people only, so there is no parser; names are those of the tile program.
+
+use super::{Dag, Loop, MachinePhase, Nest, Node, NodeId, Step};
+use std::fmt::Write as _;
+use tilewright_ir::AxisId;
+use tilewright_ir::base::AxisTable;
+
+impl MachinePhase {
+    /// The text of the phase.
+    pub fn print(&self, axes: &AxisTable) -> String {
+        let mut out = String::new();
+        let grid = steps(&self.grid, axes);
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "phase {} grid({grid}) scratch {} bytes", self.name, self.scratch_bytes);
+        for step in &self.body {
+            print_step(step, axes, 1, &mut out);
+        }
+        out
+    }
+}
+
+fn steps(axes_and_steps: &[(AxisId, u64)], axes: &AxisTable) -> String {
+    let parts = axes_and_steps.iter().map(|&(axis, step)| format!("{} by {step}", axes.name(axis)));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn print_step(step: &Step, axes: &AxisTable, depth: usize, out: &mut String) {
+    match step {
+        Step::Loop(Loop { axes: loops, body }) => {
+            let _ = writeln!(out, "{:indent$}for {}", "", steps(loops, axes), indent = depth * 2);
+            for step in body {
+                print_step(step, axes, depth + 1, out);
+            }
+        }
+        Step::Nest(nest) => print_nest(nest, axes, depth, out),
+    }
+}
+
+fn print_nest(nest: &Nest, axes: &AxisTable, depth: usize, out: &mut String) {
+    let outer = axes.names(nest.outer.iter().copied());
+    let indent = depth * 2;
+    let _ = write!(out, "{:indent$}nest {}[{outer}] = {}", "", nest.name, text(&nest.dag, nest.result, axes));
+    for (position, accumulator) in nest.accumulators.iter().enumerate() {
+        let reduce = axes.names(nest.reduce.iter().copied());
+        let term = text(&nest.dag, accumulator.term, axes);
+        let _ = write!(out, "; #{position} = {}[{reduce}]({term})", accumulator.op);
+    }
+    if let Some(last) = nest.last {
+        let _ = write!(out, "; last {}", text(&nest.dag, last, axes));
+    }
+    if let Some(vector) = nest.micro.vector {
+        let _ = write!(out, "; vector({})", axes.name(vector));
+    }
+    let tile = nest.micro.tile.iter().map(|&(axis, count)| format!("{}:{count}", axes.name(axis)));
+    let _ = writeln!(out, "; micro({}) unroll({})", tile.collect::<Vec<_>>().join(", "), nest.micro.unroll);
+}
+
+/// A node as text; deep expressions are cut, since this is for people.
+fn text(dag: &Dag, node: NodeId, axes: &AxisTable) -> String {
+    text_to_depth(dag, node, axes, 12)
+}
+
+fn text_to_depth(dag: &Dag, id: NodeId, axes: &AxisTable, depth: usize) -> String {
+    if depth == 0 {
+        return "..".to_string();
+    }
+    let of = |node| text_to_depth(dag, node, axes, depth - 1);
+    match dag.node(id) {
+        Node::Literal(bits) => format!("{}", f64::from_bits(bits)),
+        Node::Index(axis) => format!("index({})", axes.name(axis)),
+        Node::Load(place) => dag.places[place as usize].name.clone(),
+        Node::Accumulator(position) => format!("#{position}"),
+        Node::Carried => "carried".to_string(),
+        Node::Result => "result".to_string(),
+        Node::Unary(op, x) => format!("{op}({})", of(x)),
+        Node::Binary(op, x, y) => format!("({} {op} {})", of(x), of(y)),
+        Node::Compare(op, x, y) => format!("({} {op} {})", of(x), of(y)),
+        Node::Select(c, x, y) => format!("select({}, {}, {})", of(c), of(x), of(y)),
+        Node::Cast(x) => format!("{}({})", dag.dtype(id), of(x)),
+    }
+}
