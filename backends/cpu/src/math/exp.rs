@@ -1,0 +1,102 @@
+//! exp and exp2.
+//!
+//! The argument is reduced to x = n ln 2 + r with ln 2 in two parts (Cody and Waite, Software
+//! Manual for the Elementary Functions, 1980), n rounded by the addition of a large number whose
+//! low bits then hold n as an integer; e^r is a polynomial. In `exp` n is even, n = 2m: one shift
+//! makes 2^m, and two multiplications by it give gradual underflow and overflow with a single
+//! rounding, for two more terms of the polynomial. `exp2` keeps |r| <= 1/2, so that integers give
+//! exact powers, and multiplies by the two halves of 2^n.
+
+use super::{Lanes, polynomial, power_of_two, tables};
+
+/// e^x.
+pub(super) fn exp<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
+    // Beyond these bounds the result is inf and 0; the constant comes first so that NaN passes.
+    let (low, high) = if lanes.double() { (-746.0, 710.0) } else { (-104.0, 89.0) };
+    let x = clamp(lanes, low, high, x);
+    exp_within(lanes, x)
+}
+
+/// e^x for x within the bounds of [`exp`] or NaN.
+pub(super) fn exp_within<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
+    let (rest, scale) = reduce(lanes, x, 2.0);
+    let tail: &[f64] = if lanes.double() { &tables::EXP_F64 } else { &tables::EXP_F32 };
+    let sum = polynomial(lanes, tail, rest);
+    let one = lanes.float(1.0);
+    let sum = if lanes.fused() {
+        let sum = lanes.fma(sum, rest, one);
+        lanes.fma(sum, rest, one)
+    } else {
+        // Twice rounded products need the small terms first to stay below 1.5 units of error.
+        let square = lanes.mul(rest, rest);
+        let sum = lanes.fma(sum, square, rest);
+        lanes.add(sum, one)
+    };
+    let half = lanes.mul(sum, scale);
+    lanes.mul(half, scale)
+}
+
+/// (r, 2^m) with x = m step ln 2 + r, |r| <= step ln 2 / 2, for |m| far below the exponent range.
+pub(super) fn reduce<L: Lanes>(lanes: &mut L, x: L::F, step: f64) -> (L::F, L::F) {
+    let format = lanes.format();
+    let inverse = lanes.float(std::f64::consts::LOG2_E / step);
+    let magic = magic(lanes, format.bias);
+    let raised = lanes.fma(x, inverse, magic);
+    let count = lanes.sub(raised, magic);
+    let minus_high = lanes.float(-step * format.ln2_high);
+    let minus_low = lanes.float(-step * format.ln2_low);
+    let rest = lanes.fma(count, minus_high, x);
+    let rest = lanes.fma(count, minus_low, rest);
+    let exponent = lanes.bits(raised);
+    let exponent = lanes.shl(exponent, format.mantissa_bits);
+    (rest, lanes.from_bits(exponent))
+}
+
+/// 2^x.
+pub(super) fn exp2<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
+    let (low, high) = if lanes.double() { (-1076.0, 1025.0) } else { (-151.0, 129.0) };
+    let x = clamp(lanes, low, high, x);
+    let magic = magic(lanes, 2 * lanes.format().bias);
+    let raised = lanes.add(x, magic);
+    let count = lanes.sub(raised, magic);
+    let rest = lanes.sub(x, count);
+    let sum = exp2_reduced(lanes, rest);
+    scale(lanes, sum, raised)
+}
+
+/// 2^r for |r| <= 1/2.
+pub(super) fn exp2_reduced<L: Lanes>(lanes: &mut L, rest: L::F) -> L::F {
+    let tail: &[f64] = if lanes.double() { &tables::EXP2_F64 } else { &tables::EXP2_F32 };
+    let sum = polynomial(lanes, tail, rest);
+    let one = lanes.float(1.0);
+    lanes.fma(sum, rest, one)
+}
+
+/// sum 2^n, rounded once, for `raised` = n + `magic(2 bias)`; n may leave the exponent range on
+/// both sides.
+pub(super) fn scale<L: Lanes>(lanes: &mut L, sum: L::F, raised: L::F) -> L::F {
+    let mantissa_bits = lanes.format().mantissa_bits;
+    let biased = lanes.bits(raised);
+    let lower = lanes.shr(biased, 1);
+    let upper = lanes.isub(biased, lower);
+    let lower = lanes.shl(lower, mantissa_bits);
+    let upper = lanes.shl(upper, mantissa_bits);
+    let lower = lanes.from_bits(lower);
+    let upper = lanes.from_bits(upper);
+    let sum = lanes.mul(sum, lower);
+    lanes.mul(sum, upper)
+}
+
+/// The number that, added, rounds to an integer n and leaves n + `offset` in the low bits.
+pub(super) fn magic<L: Lanes>(lanes: &mut L, offset: i32) -> L::F {
+    let magic = 1.5 * power_of_two(lanes.format().mantissa_bits);
+    lanes.float(magic + f64::from(offset))
+}
+
+/// x within [low, high], NaN kept.
+pub(super) fn clamp<L: Lanes>(lanes: &mut L, low: f64, high: f64, x: L::F) -> L::F {
+    let low = lanes.float(low);
+    let high = lanes.float(high);
+    let x = lanes.min(high, x);
+    lanes.max(low, x)
+}

@@ -1,0 +1,34 @@
+//! tanh.
+//!
+//! tanh(a) = E / (E + 2) with E = e^(2a) - 1, for a = |x|. E = 2^n (e^r - 1) + (2^n - 1), where e^r
+//! - 1 = r + r^2 Q(r): for n = 0 this keeps the relative accuracy down to the smallest subnormal,
+//! so one form serves the whole range and nothing is selected (fdlibm's s_tanh.c uses the same
+//! identity by cases).
+
+use super::{Lanes, exp, polynomial, tables};
+
+/// The hyperbolic tangent.
+pub(super) fn tanh<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
+    let magnitude = lanes.abs(x);
+    // From here on the result rounds to 1.
+    let high = lanes.float(if lanes.double() { 20.0 } else { 10.0 });
+    let clamped = lanes.min(high, magnitude);
+    let doubled = lanes.add(clamped, clamped);
+    let grown = expm1_within(lanes, doubled);
+    let two = lanes.float(2.0);
+    let denominator = lanes.add(grown, two);
+    let quotient = lanes.div(grown, denominator);
+    lanes.with_sign(quotient, x)
+}
+
+/// e^x - 1 for 0 <= x <= 40, or NaN.
+fn expm1_within<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
+    let (rest, scale) = exp::reduce(lanes, x, 1.0);
+    let tail: &[f64] = if lanes.double() { &tables::EXPM1_F64 } else { &tables::EXPM1_F32 };
+    let tail = polynomial(lanes, tail, rest);
+    let tail = lanes.mul(tail, rest);
+    let sum = lanes.fma(tail, rest, rest);
+    let one = lanes.float(1.0);
+    let less_one = lanes.sub(scale, one);
+    lanes.fma(sum, scale, less_one)
+}
