@@ -4,11 +4,11 @@
 //! each phase; the functions and their unwinding tables are one position-independent image.
 //! Invariant: generated code calls nothing and holds no address, so the image may be mapped anywhere, in any process.
 
-pub mod load;
 mod backend;
 pub mod emit;
 pub mod host;
 mod listing;
+pub mod load;
 pub mod machine;
 pub mod math;
 pub mod pool;
