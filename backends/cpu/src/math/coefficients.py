@@ -162,10 +162,6 @@ def exp_tail(x):
     return (mp.expm1(x) - x) / x**2
 
 
-def relative_exp(x):
-    return x**2 * mp.exp(-x)
-
-
 def relative_expm1(x):
     return abs(x**2 / mp.expm1(x))
 
@@ -242,7 +238,6 @@ def far(name, least, width, count, pieces, mantissa_bits, to_format):
     print("];")
 
 
-WIDE = (-LN2 * mpf("1.001"), LN2 * mpf("1.001"))
 NARROW = (-LN2 / 2 * mpf("1.001"), LN2 / 2 * mpf("1.001"))
 HALF = (mpf("-0.5"), mpf("0.5"))
 MANTISSA = (1 / ROOT - 1, ROOT - 1)
@@ -250,10 +245,8 @@ EIGHTH = (mpf(10) ** -16, (mp.pi / 4 * mpf("1.001")) ** 2)
 Z_ATANH = (mpf(10) ** -16, ((ROOT - 1) / (ROOT + 1)) ** 2)
 
 TABLES = {
-    "EXP_F32": lambda: (Fit(exp_tail, relative_exp, WIDE, range(6)), to_single),
-    "EXP_F64": lambda: (Fit(exp_tail, relative_exp, WIDE, range(12)), to_double),
-    "EXPM1_F32": lambda: (Fit(exp_tail, relative_expm1, NARROW, range(5)), to_single),
-    "EXPM1_F64": lambda: (Fit(exp_tail, relative_expm1, NARROW, range(11)), to_double),
+    "EXP_F32": lambda: (Fit(exp_tail, relative_expm1, NARROW, range(5)), to_single),
+    "EXP_F64": lambda: (Fit(exp_tail, relative_expm1, NARROW, range(11)), to_double),
     "EXP2_F32": lambda: (Fit(lambda x: (2**x - 1) / x, lambda x: abs(x) * 2**-x, HALF, range(6)), to_single),
     "EXP2_F64": lambda: (Fit(lambda x: (2**x - 1) / x, lambda x: abs(x) * 2**-x, HALF, range(12)), to_double),
     "LOG_F32": lambda: (Fit(log_tail, relative_log, MANTISSA, range(8)), to_single),

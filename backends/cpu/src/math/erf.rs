@@ -42,9 +42,7 @@ fn one_minus_exp2<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
     let one = lanes.float(1.0);
     let tail = polynomial(lanes, &tables::EXP2_SHORT_F32, rest);
     let power = lanes.fma(tail, rest, one);
-    let scale = lanes.bits(raised);
-    let scale = lanes.shl(scale, lanes.format().mantissa_bits);
-    let scale = lanes.from_bits(scale);
+    let scale = exp::exponent_field(lanes, raised);
     lanes.fma(power, scale, one)
 }
 

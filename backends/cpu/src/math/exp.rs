@@ -1,11 +1,10 @@
 //! exp and exp2.
 //!
-//! The argument is reduced to x = n ln 2 + r with ln 2 in two parts (Cody and Waite, Software
-//! Manual for the Elementary Functions, 1980), n rounded by the addition of a large number whose
-//! low bits then hold n as an integer; e^r is a polynomial. In `exp` n is even, n = 2m: one shift
-//! makes 2^m, and two multiplications by it give gradual underflow and overflow with a single
-//! rounding, for two more terms of the polynomial. `exp2` keeps |r| <= 1/2, so that integers give
-//! exact powers, and multiplies by the two halves of 2^n.
+//! The argument is reduced to x = n ln 2 + r, |r| <= ln 2 / 2, with ln 2 in two parts (Cody and Waite,
+//! Software Manual for the Elementary Functions, 1980), n rounded by the addition of a large number
+//! whose low bits then hold n as an integer; e^r is a polynomial. The result is multiplied by the two
+//! halves of 2^n, which gives gradual underflow and overflow with a single rounding. (Taking n even
+//! saves the halving, but with |r| up to ln 2 the error reaches 1.6 units in the last place.)
 
 use super::{Lanes, polynomial, power_of_two, tables};
 
@@ -14,42 +13,50 @@ pub(super) fn exp<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
     // Beyond these bounds the result is inf and 0; the constant comes first so that NaN passes.
     let (low, high) = if lanes.double() { (-746.0, 710.0) } else { (-104.0, 89.0) };
     let x = clamp(lanes, low, high, x);
-    exp_within(lanes, x)
+    let (rest, raised) = reduce(lanes, x, 2 * lanes.format().bias);
+    let sum = exp_reduced(lanes, rest);
+    scale(lanes, sum, raised)
 }
 
-/// e^x for x within the bounds of [`exp`] or NaN.
+/// e^x where the result and 2^n are normal numbers, or x is NaN.
 pub(super) fn exp_within<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
-    let (rest, scale) = reduce(lanes, x, 2.0);
-    let tail: &[f64] = if lanes.double() { &tables::EXP_F64 } else { &tables::EXP_F32 };
-    let sum = polynomial(lanes, tail, rest);
-    let one = lanes.float(1.0);
-    let sum = if lanes.fused() {
-        let sum = lanes.fma(sum, rest, one);
-        lanes.fma(sum, rest, one)
-    } else {
-        // Twice rounded products need the small terms first to stay below 1.5 units of error.
-        let square = lanes.mul(rest, rest);
-        let sum = lanes.fma(sum, square, rest);
-        lanes.add(sum, one)
-    };
-    let half = lanes.mul(sum, scale);
-    lanes.mul(half, scale)
+    let (rest, raised) = reduce(lanes, x, lanes.format().bias);
+    let sum = exp_reduced(lanes, rest);
+    let power = exponent_field(lanes, raised);
+    lanes.mul(sum, power)
 }
 
-/// (r, 2^m) with x = m step ln 2 + r, |r| <= step ln 2 / 2, for |m| far below the exponent range.
-pub(super) fn reduce<L: Lanes>(lanes: &mut L, x: L::F, step: f64) -> (L::F, L::F) {
+/// e^r for |r| <= ln 2 / 2.
+fn exp_reduced<L: Lanes>(lanes: &mut L, rest: L::F) -> L::F {
+    let sum = polynomial(lanes, exp_tail(lanes), rest);
+    let one = lanes.float(1.0);
+    let sum = lanes.fma(sum, rest, one);
+    lanes.fma(sum, rest, one)
+}
+
+/// Q with e^r = 1 + r + r^2 Q(r), |r| <= ln 2 / 2, relative to e^r - 1.
+pub(super) fn exp_tail<L: Lanes>(lanes: &L) -> &'static [f64] {
+    if lanes.double() { &tables::EXP_F64 } else { &tables::EXP_F32 }
+}
+
+/// (r, n + `magic(offset)`) with x = n ln 2 + r.
+pub(super) fn reduce<L: Lanes>(lanes: &mut L, x: L::F, offset: i32) -> (L::F, L::F) {
     let format = lanes.format();
-    let inverse = lanes.float(std::f64::consts::LOG2_E / step);
-    let magic = magic(lanes, format.bias);
+    let inverse = lanes.float(std::f64::consts::LOG2_E);
+    let magic = magic(lanes, offset);
     let raised = lanes.fma(x, inverse, magic);
     let count = lanes.sub(raised, magic);
-    let minus_high = lanes.float(-step * format.ln2_high);
-    let minus_low = lanes.float(-step * format.ln2_low);
+    let minus_high = lanes.float(-format.ln2_high);
+    let minus_low = lanes.float(-format.ln2_low);
     let rest = lanes.fma(count, minus_high, x);
-    let rest = lanes.fma(count, minus_low, rest);
+    (lanes.fma(count, minus_low, rest), raised)
+}
+
+/// The float whose exponent field, and sign if it reaches that far, are the low bits of `raised`.
+pub(super) fn exponent_field<L: Lanes>(lanes: &mut L, raised: L::F) -> L::F {
     let exponent = lanes.bits(raised);
-    let exponent = lanes.shl(exponent, format.mantissa_bits);
-    (rest, lanes.from_bits(exponent))
+    let exponent = lanes.shl(exponent, lanes.format().mantissa_bits);
+    lanes.from_bits(exponent)
 }
 
 /// 2^x.

@@ -4,32 +4,8 @@
 //! Invariant: a table named `_F32` holds numbers that are exact in f32. `_BELOW` is the denominator
 //! of the table before.
 
-/// Weighted error 1.44e-8, with rounded coefficients 1.46e-8
-pub(super) const EXP_F32: [f64; 6] = [
-    0.5000003576278687,
-    0.1666661649942398,
-    0.04166119173169136,
-    0.008335959166288376,
-    0.001410574303008616,
-    0.0001963358954526484,
-];
-/// Weighted error 1.01e-17, with rounded coefficients 1.12e-17
-pub(super) const EXP_F64: [f64; 12] = [
-    0.4999999999999993,
-    0.1666666666666696,
-    0.04166666666670231,
-    0.00833333333326837,
-    0.0013888888883504431,
-    0.00019841269891746372,
-    2.480159088440921e-05,
-    2.755730175791677e-06,
-    2.7556143109454324e-07,
-    2.505472678303256e-08,
-    2.1063702978757193e-09,
-    1.5962889911855001e-10,
-];
 /// Weighted error 1.32e-8, with rounded coefficients 1.48e-8
-pub(super) const EXPM1_F32: [f64; 5] = [
+pub(super) const EXP_F32: [f64; 5] = [
     0.4999999701976776,
     0.16666539013385773,
     0.041667390614748,
@@ -37,7 +13,7 @@ pub(super) const EXPM1_F32: [f64; 5] = [
     0.0013882071943953633,
 ];
 /// Weighted error 2.63e-19, with rounded coefficients 2.96e-19
-pub(super) const EXPM1_F64: [f64; 11] = [
+pub(super) const EXP_F64: [f64; 11] = [
     0.5,
     0.16666666666666677,
     0.041666666666666685,

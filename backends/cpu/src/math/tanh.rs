@@ -5,7 +5,7 @@
 //! so one form serves the whole range and nothing is selected (fdlibm's s_tanh.c uses the same
 //! identity by cases).
 
-use super::{Lanes, exp, polynomial, tables};
+use super::{Lanes, exp, polynomial};
 
 /// The hyperbolic tangent.
 pub(super) fn tanh<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
@@ -23,9 +23,9 @@ pub(super) fn tanh<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
 
 /// e^x - 1 for 0 <= x <= 40, or NaN.
 fn expm1_within<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
-    let (rest, scale) = exp::reduce(lanes, x, 1.0);
-    let tail: &[f64] = if lanes.double() { &tables::EXPM1_F64 } else { &tables::EXPM1_F32 };
-    let tail = polynomial(lanes, tail, rest);
+    let (rest, raised) = exp::reduce(lanes, x, lanes.format().bias);
+    let scale = exp::exponent_field(lanes, raised);
+    let tail = polynomial(lanes, exp::exp_tail(lanes), rest);
     let tail = lanes.mul(tail, rest);
     let sum = lanes.fma(tail, rest, rest);
     let one = lanes.float(1.0);
