@@ -1,11 +1,13 @@
-//! Plans, schedules and lowerings of a set of graphs, checked against each other.
+//! Plans, schedules and lowerings of a set of graphs, checked against each other and against kept texts.
 
-use tilewright_ir::base::{BinaryOp, DType, ReduceOp};
-use tilewright_ir::graph::{Graph, GraphBuilder, Output, Tensor};
-use tilewright_ir::schedule::Space;
+#[path = "plan/equal.rs"]
+mod equal;
+#[path = "plan/graphs.rs"]
+mod graphs;
+
 use tilewright_ir::target::{MemoryLevel, Target};
-use tilewright_ir::{lower, plan, tile};
 
+/// A small machine with 128-bit vectors.
 fn target() -> Target {
     let level = |name: &str, bytes| MemoryLevel { name: name.to_string(), bytes };
     Target {
@@ -20,26 +22,27 @@ fn target() -> Target {
     }
 }
 
-fn matmul(m: u64, n: u64, k: u64) -> Graph {
-    let mut builder = GraphBuilder::new("matmul");
-    let [am, an, ak] = ["m", "n", "k"].map(|name| builder.axis(name));
-    let a = builder.input("A", DType::F32, &[am, ak]);
-    let b = builder.input("B", DType::F32, &[ak, an]);
-    let product = builder.binary(BinaryOp::Mul, a, b);
-    let sum = builder.reduce(ReduceOp::Sum, [ak].into_iter().collect(), product);
-    let tensor = Tensor { name: "C".to_string(), dtype: DType::F32, axes: vec![am, an] };
-    let graph = builder.finish(vec![Output { tensor, node: sum }]);
-    graph.bind(&[("m", m), ("n", n), ("k", k)].map(|(a, b)| (a.to_string(), b)).into()).unwrap()
-}
-
 #[test]
-fn smoke() {
-    let plan = plan::build(&matmul(512, 512, 512));
-    let space = Space::new(&plan, &target());
-    println!("{}", space.default_schedule().print());
-    println!("{}", space.naive_schedule().print());
-    let program = lower::lower(&plan, &space.default_schedule(), &target()).unwrap();
-    println!("{}", tile::print(&program));
-    let program = lower::lower(&plan, &space.naive_schedule(), &target()).unwrap();
-    println!("{}", tile::print(&program));
+fn peek() {
+    use tilewright_ir::{lower, plan, schedule::Space, tile};
+    use rand::SeedableRng;
+    for (name, graph) in [("mm", graphs::matmul(512,512,512)), ("lin", graphs::linear_gelu(1024,1024,1024)), ("sm", graphs::softmax(1024,4096)), ("ln", graphs::layernorm(1024,1024)),("att", graphs::attention(8,1024,64))] {
+        let plan = plan::build(&graph);
+        println!("## {name}\n{}", plan::print(&plan));
+        let space = Space::new(&plan, &target());
+        println!("combinations {:e} choices {}", space.combinations(), space.choices.len());
+        let s = space.default_schedule();
+        println!("{}", tile::print(&lower::lower_in(&space, &s).unwrap()));
+        let s = space.naive_schedule();
+        println!("{}", tile::print(&lower::lower_in(&space, &s).unwrap()));
+        let mut distinct = std::collections::BTreeSet::new();
+        let mut defaults = 0;
+        let t = std::time::SystemTime::now();
+        for seed in 0..200 {
+            let s = space.sample(&mut rand_chacha::ChaCha8Rng::seed_from_u64(seed));
+            defaults += usize::from(s == space.default_schedule());
+            distinct.insert(s.print());
+        }
+        println!("distinct {} defaults {defaults} {:?}", distinct.len(), t.elapsed());
+    }
 }

@@ -1,10 +1,140 @@
-//! The meaning of a pass program in f64.
+//! The meaning of a pass program in f64, element by element.
+//!
+//! Slow and obvious on purpose: each pass runs over all its elements, each element over the whole stream.
+//! Invariant: nothing is rounded but conversions to integers and to `bool`; memory that nothing has written is NaN.
 
-use super::PassProgram;
-use crate::reference::HostTensor;
+use super::{Let, Pass, PassProgram, State, ValueKind, start_value};
+use crate::base::{AxisId, BufferId, Expr, ReduceOp};
+use crate::reference::{HostTensor, scalar};
 
 /// Runs the passes in f64 without rounding: one value list for each output, row-major.
+///
+/// `inputs` are in signature order, with the shapes of the values. The program has passed `verify`.
 pub fn interpret(program: &PassProgram, inputs: &[HostTensor]) -> Vec<Vec<f64>> {
-    let _ = (program, inputs);
-    todo!()
+    let mut inputs = inputs.iter();
+    let volume = |axes: &[AxisId]| program.axes.volume(axes.iter().copied().collect());
+    let memory = program.values.iter().map(|value| match value.kind {
+        ValueKind::Input => inputs.next().map(scalar::elements).unwrap_or_default(),
+        _ => vec![f64::NAN; volume(&value.axes) as usize],
+    });
+    let mut machine = Machine {
+        program,
+        memory: memory.collect(),
+        index: vec![0; program.axes.len()],
+        locals: vec![f64::NAN; program.locals.len()],
+    };
+    program.passes.iter().for_each(|pass| machine.pass(pass));
+    let outputs = program.values.iter().zip(machine.memory);
+    outputs.filter(|(value, _)| value.kind == ValueKind::Output).map(|(_, list)| list).collect()
+}
+
+struct Machine<'a> {
+    program: &'a PassProgram,
+    memory: Vec<Vec<f64>>,
+    /// The position along each axis.
+    index: Vec<u64>,
+    locals: Vec<f64>,
+}
+
+/// A reduction so far; `found` is the position of the winner of an argmax or argmin.
+struct Sum {
+    value: f64,
+    found: f64,
+}
+
+impl Machine<'_> {
+    fn pass(&mut self, pass: &Pass) {
+        self.each(&pass.axes, &mut |machine| {
+            machine.stream(pass);
+            machine.lets(&pass.result_lets);
+            for result in &pass.results {
+                let value = machine.eval(&result.value);
+                let place = machine.place(result.buffer);
+                machine.memory[result.buffer.index()][place] = value;
+            }
+        });
+    }
+
+    /// Calls `visit` at every position along the axes, the last axis fastest.
+    fn each(&mut self, axes: &[AxisId], visit: &mut dyn FnMut(&mut Self)) {
+        let Some((&axis, inner)) = axes.split_first() else {
+            return visit(self);
+        };
+        for index in 0..self.program.axes.extent(axis) {
+            self.index[axis.index()] = index;
+            self.each(inner, visit);
+        }
+    }
+
+    fn stream(&mut self, pass: &Pass) {
+        let start = |state: &State| {
+            let dtype = self.program.locals[state.local.index()].dtype;
+            Sum { value: start_value(state.op, dtype).value, found: -1.0 }
+        };
+        let mut sums: Vec<Sum> = pass.states.iter().map(start).collect();
+        if !pass.stream.is_empty() {
+            let mut position = 0.0;
+            self.each(&pass.stream, &mut |machine| {
+                machine.lets(&pass.body_lets);
+                for (state, sum) in pass.states.iter().zip(&mut sums) {
+                    let term = machine.eval(&state.body);
+                    machine.fold(state, sum, term, position);
+                }
+                position += 1.0;
+            });
+        }
+        for (state, sum) in pass.states.iter().zip(sums) {
+            let searches = state.op.fold().is_none();
+            self.locals[state.local.index()] = if searches { sum.found } else { sum.value };
+        }
+    }
+
+    fn fold(&self, state: &State, sum: &mut Sum, term: f64, position: f64) {
+        let dtype = self.program.locals[state.local.index()].dtype;
+        if let Some(op) = state.op.fold() {
+            sum.value = scalar::binary(op, dtype, sum.value, term);
+            return;
+        }
+        let wins = match state.op {
+            ReduceOp::Argmax => term > sum.value,
+            _ => term < sum.value,
+        };
+        if sum.found < 0.0 || wins || (term.is_nan() && !sum.value.is_nan()) {
+            *sum = Sum { value: term, found: position };
+        }
+    }
+
+    fn lets(&mut self, lets: &[Let]) {
+        for item in lets {
+            self.locals[item.local.index()] = self.eval(&item.expr);
+        }
+    }
+
+    /// The offset of the current position in a buffer.
+    fn place(&self, buffer: BufferId) -> usize {
+        let axes = self.program.values[buffer.index()].axes.iter();
+        let place = axes.fold(0, |place, &axis| {
+            place * self.program.axes.extent(axis) + self.index[axis.index()]
+        });
+        place as usize
+    }
+
+    fn eval(&self, expr: &Expr) -> f64 {
+        let dtype = |expr: &Expr| expr.dtype(self.program);
+        match expr {
+            Expr::Literal(literal) => literal.value,
+            Expr::Local(local) => self.locals[local.index()],
+            Expr::Load(buffer) => self.memory[buffer.index()][self.place(*buffer)],
+            Expr::Index(axis) => self.index[axis.index()] as f64,
+            Expr::Len(axis) => self.program.axes.extent(*axis) as f64,
+            Expr::Unary(op, x) => scalar::unary(*op, dtype(x), self.eval(x)),
+            Expr::Binary(op, x, y) => scalar::binary(*op, dtype(x), self.eval(x), self.eval(y)),
+            Expr::Compare(op, x, y) => f64::from(u8::from(op.apply(self.eval(x), self.eval(y)))),
+            Expr::Select(c, x, y) => self.eval(if self.eval(c) != 0.0 { x } else { y }),
+            Expr::Cast(to, x) => scalar::cast(dtype(x), *to, self.eval(x)),
+            Expr::Reduce(..) | Expr::Mma(..) => {
+                unreachable!("verify refuses reductions inside of expressions of a pass")
+            }
+        }
+    }
 }

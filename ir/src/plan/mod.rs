@@ -3,16 +3,20 @@
 //! A pass computes values over its `axes`. It may stream the axes in `stream`: its states are reductions of their
 //! bodies over those axes, all in one traversal, and its results are epilogues of the states. A pass without stream
 //! axes is a map. Tile sizes, fusion of passes into one grid, and packing belong to the schedule.
+//! The text is printed and parsed by `print` and `parse`.
 //! Invariant: a pass reads inputs and the results of earlier passes only; every output is a result of one pass.
 
 mod build;
 mod interp;
-mod text;
+mod parse;
+mod print;
 mod verify;
 
 pub use build::build;
 pub(crate) use build::is_expensive;
 pub use interp::interpret;
+pub use parse::parse;
+pub use print::print;
 pub use verify::verify;
 
 use crate::base::{

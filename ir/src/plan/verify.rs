@@ -1,12 +1,213 @@
 //! The rules a pass program obeys.
+//!
+//! Invariant: what passes here cannot make the interpreter, the space or the lowering panic.
 
-use super::PassProgram;
+use super::{Let, Pass, PassProgram, Value, ValueKind};
+use crate::base::{AxisId, AxisSet, BinaryOp, DType, Expr, ExprRef, LocalId, ReduceOp, UnaryOp};
+use std::collections::BTreeSet;
 
 /// Checks the invariants of a pass program.
 ///
 /// # Errors
 /// One message for each broken rule.
 pub fn verify(program: &PassProgram) -> Result<(), Vec<String>> {
-    let _ = program;
-    todo!()
+    let mut checker = Checker {
+        program,
+        written: BTreeSet::new(),
+        defined: BTreeSet::new(),
+        visible: BTreeSet::new(),
+        faults: vec![],
+        place: String::new(),
+    };
+    checker.values();
+    if checker.faults.is_empty() {
+        program.passes.iter().for_each(|pass| checker.pass(pass));
+        checker.all_written();
+    }
+    if checker.faults.is_empty() { Ok(()) } else { Err(checker.faults) }
+}
+
+struct Checker<'a> {
+    program: &'a PassProgram,
+    /// Buffers stored by the passes so far.
+    written: BTreeSet<usize>,
+    /// Locals defined so far, in any pass.
+    defined: BTreeSet<LocalId>,
+    /// Locals that may be used in the current place.
+    visible: BTreeSet<LocalId>,
+    faults: Vec<String>,
+    place: String,
+}
+
+impl Checker<'_> {
+    fn expect(&mut self, holds: bool, fault: impl FnOnce() -> String) {
+        if !holds {
+            let fault = fault();
+            let place = &self.place;
+            self.faults.push(if place.is_empty() { fault } else { format!("{place}: {fault}") });
+        }
+    }
+
+    fn values(&mut self) {
+        let rank = |value: &Value| match value.kind {
+            ValueKind::Input => 0,
+            ValueKind::Output => 1,
+            ValueKind::Intermediate => 2,
+        };
+        let sorted = self.program.values.is_sorted_by_key(rank);
+        self.expect(sorted, || "values are not inputs, outputs, intermediates".to_string());
+        let mut names = BTreeSet::new();
+        for value in &self.program.values {
+            let legal = self.axes_are_legal(&value.axes);
+            self.expect(legal, || format!("{} has an axis twice or an unknown one", value.name));
+            self.expect(names.insert(&value.name), || format!("{} is a name twice", value.name));
+        }
+        for local in &self.program.locals {
+            self.expect(names.insert(&local.name), || format!("{} is a name twice", local.name));
+        }
+    }
+
+    fn axes_are_legal(&self, axes: &[AxisId]) -> bool {
+        let set: AxisSet = axes.iter().copied().collect();
+        set.len() == axes.len() && axes.iter().all(|axis| axis.index() < self.program.axes.len())
+    }
+
+    fn pass(&mut self, pass: &Pass) {
+        self.place = format!("pass {}", pass.name);
+        let all: Vec<AxisId> = pass.axes.iter().chain(&pass.stream).copied().collect();
+        let legal = self.axes_are_legal(&all);
+        self.expect(legal, || "an axis stands twice or is unknown".to_string());
+        let streams = pass.stream.is_empty() == pass.states.is_empty();
+        self.expect(streams, || "it has states without a stream, or a stream without".to_string());
+        let axes: AxisSet = pass.axes.iter().copied().collect();
+        let inside: AxisSet = all.into_iter().collect();
+        self.visible.clear();
+        self.lets(&pass.body_lets, inside);
+        for state in &pass.states {
+            let found = self.expr(&state.body, inside);
+            let dtype = match state.op {
+                ReduceOp::Argmax | ReduceOp::Argmin => Some(DType::I32),
+                _ => found,
+            };
+            let logical = matches!(state.op, ReduceOp::All | ReduceOp::Any);
+            let fits = found.is_none_or(|dtype| logical == (dtype == DType::Bool));
+            self.expect(fits, || format!("{} of another type", state.op));
+            self.define(state.local, dtype, axes);
+        }
+        self.visible = pass.states.iter().map(|state| state.local).collect();
+        self.lets(&pass.result_lets, axes);
+        self.results(pass, axes);
+    }
+
+    fn lets(&mut self, lets: &[Let], axes: AxisSet) {
+        for item in lets {
+            let dtype = self.expr(&item.expr, axes);
+            if dtype.is_some() {
+                self.define(item.local, dtype, item.expr.axes(self.program));
+            }
+            self.visible.insert(item.local);
+        }
+    }
+
+    fn define(&mut self, local: LocalId, dtype: Option<DType>, axes: AxisSet) {
+        let Some(known) = self.program.locals.get(local.index()) else {
+            return self.expect(false, || "a local is not in the list".to_string());
+        };
+        let fresh = self.defined.insert(local);
+        self.expect(fresh, || format!("{} is defined twice", known.name));
+        let fits = dtype.is_none_or(|dtype| dtype == known.dtype) && axes == known.axes;
+        self.expect(fits, || format!("{} has another type or other axes", known.name));
+    }
+
+    fn results(&mut self, pass: &Pass, axes: AxisSet) {
+        self.expect(!pass.results.is_empty(), || "it has no result".to_string());
+        for result in &pass.results {
+            let found = self.expr(&result.value, axes);
+            let Some(value) = self.program.values.get(result.buffer.index()) else {
+                self.expect(false, || "a result is not in the list".to_string());
+                continue;
+            };
+            let fits = found.is_none_or(|dtype| dtype == value.dtype);
+            self.expect(fits, || format!("{} is of another type", value.name));
+            let of_value: AxisSet = value.axes.iter().copied().collect();
+            self.expect(of_value == axes, || format!("{} has other axes", value.name));
+            let optional =
+                pass.optional && (value.kind == ValueKind::Output || !pass.states.is_empty());
+            self.expect(!optional, || "an optional pass is a map of an intermediate".to_string());
+            let fresh =
+                value.kind != ValueKind::Input && !self.written.contains(&result.buffer.index());
+            self.expect(fresh, || format!("{} cannot be stored here", value.name));
+        }
+        self.written.extend(pass.results.iter().map(|result| result.buffer.index()));
+    }
+
+    fn all_written(&mut self) {
+        self.place.clear();
+        for (index, value) in self.program.values.iter().enumerate() {
+            let written = value.kind == ValueKind::Input || self.written.contains(&index);
+            self.expect(written, || format!("{} is never stored", value.name));
+        }
+    }
+
+    /// Checks an expression over these axes; its type, unless a fault hides it.
+    fn expr(&mut self, expr: &Expr, axes: AxisSet) -> Option<DType> {
+        let parts: Vec<Option<DType>> =
+            expr.children().into_iter().map(|child| self.expr(child, axes)).collect();
+        let parts: Option<Vec<DType>> = parts.into_iter().collect();
+        let before = self.faults.len();
+        self.part(expr, axes, &parts?);
+        (self.faults.len() == before).then(|| expr.dtype(self.program))
+    }
+
+    /// Checks one part, whose own parts have these types.
+    fn part(&mut self, expr: &Expr, axes: AxisSet, parts: &[DType]) {
+        match expr {
+            Expr::Literal(_) => {}
+            Expr::Local(local) => {
+                let visible = self.visible.contains(local);
+                self.expect(visible, || format!("local {} is not defined here", local.0));
+            }
+            Expr::Load(buffer) => {
+                let Some(value) = self.program.values.get(buffer.index()) else {
+                    return self.expect(false, || "a load of an unknown buffer".to_string());
+                };
+                let there = match value.kind {
+                    ValueKind::Input => true,
+                    ValueKind::Output => false,
+                    ValueKind::Intermediate => self.written.contains(&buffer.index()),
+                };
+                self.expect(there, || format!("{} cannot be loaded here", value.name));
+                let inside = axes.contains_all(self.program.buffer(*buffer).1);
+                self.expect(inside, || format!("{} varies over other axes", value.name));
+            }
+            Expr::Index(axis) => {
+                self.expect(axes.contains(*axis), || "an index of another axis".to_string());
+            }
+            Expr::Len(axis) => {
+                let known = axis.index() < self.program.axes.len();
+                self.expect(known, || "the length of an unknown axis".to_string());
+            }
+            Expr::Unary(op, _) => {
+                let fits = (*op == UnaryOp::Not) == (parts[0] == DType::Bool);
+                self.expect(fits, || format!("{op} of another type"));
+            }
+            Expr::Binary(op, ..) => {
+                let logical = matches!(op, BinaryOp::And | BinaryOp::Or);
+                let fits = parts[0] == parts[1] && logical == (parts[0] == DType::Bool);
+                self.expect(fits, || format!("{op} of {} and {}", parts[0], parts[1]));
+            }
+            Expr::Compare(op, ..) => {
+                let fits = parts[0] == parts[1];
+                self.expect(fits, || format!("{op} of {} and {}", parts[0], parts[1]));
+            }
+            Expr::Select(..) => {
+                let fits = parts[0] == DType::Bool && parts[1] == parts[2];
+                self.expect(fits, || "select of other types".to_string());
+            }
+            Expr::Cast(..) => {}
+            Expr::Reduce(..) | Expr::Mma(..) => {
+                self.expect(false, || "a reduction inside of an expression".to_string());
+            }
+        }
+    }
 }

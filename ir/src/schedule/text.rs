@@ -38,12 +38,12 @@ impl Schedule {
     pub fn print(&self) -> String {
         let mut out = format!("schedule {} {{\n", quote_name(&self.kernel));
         for Setting { name, value } in &self.settings {
-            let name: Vec<_> = name.split('.').map(quote_name).collect();
+            let name: Vec<_> = name.split('.').map(quote_part).collect();
             let value = match value {
                 ChoiceValue::Count(count) => count.to_string(),
-                ChoiceValue::Word(word) => quote_name(word),
+                ChoiceValue::Word(word) => quote_part(word),
                 ChoiceValue::Words(words) => {
-                    let words: Vec<_> = words.iter().map(|word| quote_name(word)).collect();
+                    let words: Vec<_> = words.iter().map(|word| quote_part(word)).collect();
                     format!("({})", words.join(", "))
                 }
             };
@@ -105,18 +105,36 @@ fn schedule(parser: &mut Parser) -> Parsed<Schedule> {
 
 fn setting(parser: &mut Parser) -> Parsed<Setting> {
     parser.expect_word("choose")?;
-    let mut name = parser.name()?.0;
+    let mut name = part(parser)?;
     while parser.accept(".") {
         name.push('.');
-        name.push_str(&parser.name()?.0);
+        name.push_str(&part(parser)?);
     }
     parser.expect("=")?;
     let value = if parser.accept("(") {
-        ChoiceValue::Words(parser.list(")", |parser| Ok(parser.name()?.0))?)
+        ChoiceValue::Words(parser.list(")", part)?)
     } else if matches!(parser.peek().kind, TokenKind::Number(_)) {
         ChoiceValue::Count(parser.count()?)
     } else {
-        ChoiceValue::Word(parser.name()?.0)
+        ChoiceValue::Word(part(parser)?)
     };
     Ok(Setting { name, value })
+}
+
+/// A word, reserved or not, or a quoted name.
+fn part(parser: &mut Parser) -> Parsed<String> {
+    match parser.peek().kind.clone() {
+        TokenKind::Word(word) | TokenKind::Name(word) => {
+            parser.advance();
+            Ok(word)
+        }
+        _ => Err(parser.unexpected("a word")),
+    }
+}
+
+/// A word as it stands in a schedule: nothing is reserved there.
+fn quote_part(word: &str) -> String {
+    let starts = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let continues = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if starts && continues { word.to_string() } else { crate::text::quote('`', word) }
 }

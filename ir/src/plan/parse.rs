@@ -1,0 +1,240 @@
+//! The parser of the plan text.
+//!
+//!     plan NAME { extents m=512, ..  input A: f32[m, k] ..  output C: f32[m, n] ..  value s: f32[m] ..  PASS .. }
+//!     PASS = pass NAME [m, n] [stream [k]] [optional] { ITEM .. }
+//!     ITEM = let t = EXPR  |  state c = sum(EXPR)  |  result C = EXPR
+//!
+//! A `let` before the last state belongs to the bodies, one after it to the results. A map has no states, so all its
+//! lets belong to the results. Invariant: locals are numbered in the order of their declaration.
+
+use super::{Let, Local, Pass, PassProgram, PassResult, State, Value, ValueKind};
+use crate::base::{AxisId, AxisSet, AxisTable, BufferId, DType, LocalId, ReduceOp};
+use crate::diag::{Diagnostic, Span};
+use crate::text::{Failed, Parsed, Parser, Resolve, TokenKind, code, quote_name};
+use std::collections::BTreeMap;
+
+/// Parses a pass program. The result still has to be verified.
+///
+/// # Errors
+/// Every fault that can be seen, with its place.
+pub fn parse(source: &str) -> Result<PassProgram, Vec<Diagnostic>> {
+    let program = PassProgram {
+        name: String::new(),
+        axes: AxisTable::new(),
+        values: vec![],
+        locals: vec![],
+        passes: vec![],
+    };
+    let names = Names { program, buffers: BTreeMap::new(), locals: BTreeMap::new() };
+    let mut reader = Reader { parser: Parser::new(source), names };
+    let done = reader.program().is_ok();
+    let program = reader.names.program;
+    reader.parser.finish(done.then_some(program))
+}
+
+/// The program so far, and where its names are.
+struct Names {
+    program: PassProgram,
+    buffers: BTreeMap<String, BufferId>,
+    locals: BTreeMap<String, LocalId>,
+}
+
+impl Resolve for Names {
+    fn find_axis(&self, name: &str) -> Option<AxisId> {
+        self.program.axes.find(name)
+    }
+
+    fn find_buffer(&self, name: &str) -> Option<BufferId> {
+        self.buffers.get(name).copied()
+    }
+
+    fn find_local(&self, name: &str) -> Option<LocalId> {
+        self.locals.get(name).copied()
+    }
+}
+
+struct Reader {
+    parser: Parser,
+    names: Names,
+}
+
+const HEAD: [&str; 5] = ["extents", "input", "output", "value", "pass"];
+const ITEMS: [&str; 3] = ["let", "state", "result"];
+
+impl Reader {
+    fn program(&mut self) -> Parsed<()> {
+        self.parser.expect_word("plan")?;
+        self.names.program.name = self.parser.name()?.0;
+        self.parser.expect("{")?;
+        self.items(&HEAD, Self::head_item)?;
+        if !self.parser.at_end() {
+            return Err(self.parser.unexpected("the end of the text"));
+        }
+        Ok(())
+    }
+
+    /// Items up to the closing brace; after a fault goes on at the next item.
+    fn items(
+        &mut self,
+        words: &[&str],
+        mut item: impl FnMut(&mut Self) -> Parsed<()>,
+    ) -> Parsed<()> {
+        while !self.parser.at("}") && !self.parser.at_end() {
+            let before = self.parser.span();
+            if item(self).is_err() {
+                if self.parser.span() == before {
+                    self.parser.advance();
+                }
+                self.parser.recover(|parser| words.iter().any(|word| parser.at_word(word)));
+            }
+        }
+        self.parser.expect("}")
+    }
+
+    fn head_item(&mut self) -> Parsed<()> {
+        if self.parser.accept_word("extents") {
+            return self.extents();
+        }
+        if self.parser.accept_word("pass") {
+            return self.pass();
+        }
+        let kinds = [
+            ("input", ValueKind::Input),
+            ("output", ValueKind::Output),
+            ("value", ValueKind::Intermediate),
+        ];
+        for (word, kind) in kinds {
+            if self.parser.accept_word(word) {
+                return self.value(kind);
+            }
+        }
+        Err(self.parser.unexpected("`extents`, `input`, `output`, `value` or `pass`"))
+    }
+
+    fn extents(&mut self) -> Parsed<()> {
+        loop {
+            let (name, span) = self.parser.name()?;
+            self.parser.expect("=")?;
+            let extent = self.parser.count()?;
+            let axes = &mut self.names.program.axes;
+            if axes.find(&name).is_some() {
+                self.duplicate(&name, span);
+            } else if let Some(axis) = axes.intern(&name) {
+                axes.bind(axis, extent);
+            } else {
+                let message = format!("a program has at most {} axes", AxisSet::CAPACITY);
+                self.parser.report(Diagnostic::new(code::TOO_LARGE, message).at(span));
+            }
+            if !self.parser.accept(",") {
+                return Ok(());
+            }
+        }
+    }
+
+    fn duplicate(&mut self, name: &str, span: Span) {
+        let shown = quote_name(name);
+        let fault = Diagnostic::new(code::DUPLICATE, format!("{shown} is declared twice"));
+        self.parser.report(fault.at(span).found(shown).help("give one of them another name"));
+    }
+
+    fn axes(&mut self) -> Parsed<Vec<AxisId>> {
+        if !self.parser.accept("[") {
+            return Ok(vec![]);
+        }
+        let names = &self.names;
+        self.parser.list("]", |parser| parser.axis(names))
+    }
+
+    fn value(&mut self, kind: ValueKind) -> Parsed<()> {
+        let (name, span) = self.parser.name()?;
+        self.parser.expect(":")?;
+        let dtype = self.parser.dtype()?;
+        let axes = self.axes()?;
+        let values = &mut self.names.program.values;
+        let id = u32::try_from(values.len()).map_err(|_| Failed)?;
+        values.push(Value { name: name.clone(), kind, dtype, axes });
+        if self.names.buffers.insert(name.clone(), BufferId(id)).is_some() {
+            self.duplicate(&name, span);
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self) -> Parsed<()> {
+        let (name, axes) = (self.parser.name()?.0, self.axes()?);
+        let stream = if self.parser.accept_word("stream") { self.axes()? } else { vec![] };
+        let optional = self.parser.accept_word("optional");
+        self.parser.expect("{")?;
+        let (states, results) = (vec![], vec![]);
+        let (body_lets, result_lets) = (vec![], vec![]);
+        let mut pass =
+            Pass { name, axes, stream, body_lets, states, result_lets, results, optional };
+        self.items(&ITEMS, |reader| reader.pass_item(&mut pass))?;
+        self.names.program.passes.push(pass);
+        Ok(())
+    }
+
+    fn pass_item(&mut self, pass: &mut Pass) -> Parsed<()> {
+        if self.parser.accept_word("let") {
+            let (name, span) = self.equals()?;
+            let expr = self.parser.expr(&self.names)?;
+            let (dtype, axes) = (expr.dtype(&self.names.program), expr.axes(&self.names.program));
+            let local = self.local(name, span, dtype, axes)?;
+            pass.result_lets.push(Let { local, expr });
+            return Ok(());
+        }
+        if self.parser.accept_word("state") {
+            return self.state(pass);
+        }
+        if self.parser.accept_word("result") {
+            let (name, span) = self.equals()?;
+            let value = self.parser.expr(&self.names)?;
+            let Some(buffer) = self.names.find_buffer(&name) else {
+                self.parser.unknown("value", &name, span);
+                return Err(Failed);
+            };
+            pass.results.push(PassResult { buffer, value });
+            return Ok(());
+        }
+        Err(self.parser.unexpected("`let`, `state` or `result`"))
+    }
+
+    fn equals(&mut self) -> Parsed<(String, Span)> {
+        let name = self.parser.name()?;
+        self.parser.expect("=")?;
+        Ok(name)
+    }
+
+    fn state(&mut self, pass: &mut Pass) -> Parsed<()> {
+        let (name, span) = self.equals()?;
+        let op = match &self.parser.peek().kind {
+            TokenKind::Word(word) => ReduceOp::parse(word),
+            _ => None,
+        };
+        let Some(op) = op else {
+            let names: Vec<_> = ReduceOp::ALL.iter().map(|op| op.name()).collect();
+            return Err(self.parser.unexpected(&format!("a reduction ({})", names.join(", "))));
+        };
+        self.parser.advance();
+        self.parser.expect("(")?;
+        let body = self.parser.expr(&self.names)?;
+        self.parser.expect(")")?;
+        let dtype = match op.fold() {
+            Some(_) => body.dtype(&self.names.program),
+            None => DType::I32,
+        };
+        let local = self.local(name, span, dtype, pass.axes.iter().copied().collect())?;
+        pass.body_lets.append(&mut pass.result_lets);
+        pass.states.push(State { local, op, body });
+        Ok(())
+    }
+
+    fn local(&mut self, name: String, span: Span, dtype: DType, axes: AxisSet) -> Parsed<LocalId> {
+        let locals = &mut self.names.program.locals;
+        let id = LocalId(u32::try_from(locals.len()).map_err(|_| Failed)?);
+        locals.push(Local { name: name.clone(), dtype, axes });
+        if self.names.locals.insert(name.clone(), id).is_some() {
+            self.duplicate(&name, span);
+        }
+        Ok(id)
+    }
+}

@@ -1,0 +1,89 @@
+//! The printer of the plan text. The grammar stands at the parser.
+//!
+//! Invariant: one program has one text; `parse(print(p)) == p` for every verified program whose locals are numbered
+//! in the order in which the passes declare them, as `build` numbers them.
+
+use super::{Let, Pass, PassProgram, ValueKind};
+use crate::base::{AxisId, BufferId, LocalId};
+use crate::text::{ExprNames, print_expr, quote_name};
+use std::fmt::Write;
+
+/// The canonical text.
+pub fn print(program: &PassProgram) -> String {
+    let mut out = format!("plan {} {{\n", quote_name(&program.name));
+    let extent = |axis| format!("{}={}", axis_name(program, axis), program.axes.extent(axis));
+    if !program.axes.is_empty() {
+        let extents: Vec<_> = program.axes.ids().map(extent).collect();
+        line(&mut out, 1, &format!("extents {}", extents.join(", ")));
+    }
+    for value in &program.values {
+        let word = match value.kind {
+            ValueKind::Input => "input",
+            ValueKind::Output => "output",
+            ValueKind::Intermediate => "value",
+        };
+        let axes = if value.axes.is_empty() { String::new() } else { axes(program, &value.axes) };
+        line(&mut out, 1, &format!("{word} {}: {}{axes}", quote_name(&value.name), value.dtype));
+    }
+    program.passes.iter().for_each(|pass| print_pass(program, pass, &mut out));
+    out.push_str("}\n");
+    out
+}
+
+fn print_pass(program: &PassProgram, pass: &Pass, out: &mut String) {
+    let mut head = format!("pass {}", quote_name(&pass.name));
+    if !pass.axes.is_empty() {
+        head.push_str(&axes(program, &pass.axes));
+    }
+    if !pass.stream.is_empty() {
+        head.push_str(&format!(" stream {}", axes(program, &pass.stream)));
+    }
+    let optional = if pass.optional { " optional" } else { "" };
+    line(out, 1, &format!("{head}{optional} {{"));
+    print_lets(program, &pass.body_lets, out);
+    for state in &pass.states {
+        let (name, body) = (program.local_name(state.local), print_expr(&state.body, program));
+        line(out, 2, &format!("state {} = {}({body})", quote_name(name), state.op));
+    }
+    print_lets(program, &pass.result_lets, out);
+    for result in &pass.results {
+        let (name, value) =
+            (program.buffer_name(result.buffer), print_expr(&result.value, program));
+        line(out, 2, &format!("result {} = {value}", quote_name(name)));
+    }
+    line(out, 1, "}");
+}
+
+fn print_lets(program: &PassProgram, lets: &[Let], out: &mut String) {
+    for item in lets {
+        let (name, value) = (program.local_name(item.local), print_expr(&item.expr, program));
+        line(out, 2, &format!("let {} = {value}", quote_name(name)));
+    }
+}
+
+fn line(out: &mut String, depth: usize, text: &str) {
+    writeln!(out, "{}{text}", "  ".repeat(depth)).expect("writing to a string does not fail");
+}
+
+fn axis_name(program: &PassProgram, axis: AxisId) -> String {
+    quote_name(program.axes.name(axis))
+}
+
+fn axes(program: &PassProgram, axes: &[AxisId]) -> String {
+    let names: Vec<_> = axes.iter().map(|&axis| axis_name(program, axis)).collect();
+    format!("[{}]", names.join(", "))
+}
+
+impl ExprNames for PassProgram {
+    fn axis_name(&self, axis: AxisId) -> &str {
+        self.axes.name(axis)
+    }
+
+    fn buffer_name(&self, buffer: BufferId) -> &str {
+        &self.values[buffer.index()].name
+    }
+
+    fn local_name(&self, local: LocalId) -> &str {
+        &self.locals[local.index()].name
+    }
+}

@@ -1,1 +1,0 @@
-//! The text of a pass program: printer and parser.
