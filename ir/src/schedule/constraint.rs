@@ -13,6 +13,8 @@ use crate::target::Target;
 
 /// Additions in a row before a partial sum is closed (shared semantics, "Chains").
 pub(super) const CHAIN_MAX: u64 = 1024;
+/// Blocks of the stream that one state may pass through.
+pub(super) const BLOCKS_MAX: u64 = 1 << 20;
 /// Axes of a register tile with more than one element.
 const TILE_AXES_MAX: usize = 3;
 
@@ -82,6 +84,12 @@ impl Site<'_> {
         (chain, CHAIN_MAX * if wide { self.shape.lanes } else { 1 })
     }
 
+    /// The number of blocks of the stream.
+    pub(super) fn blocks(&self) -> u64 {
+        let blocks = |&axis: &AxisId| self.plan.axes.extent(axis).div_ceil(self.step(axis));
+        self.shape.stream.iter().map(blocks).fold(1, u64::saturating_mul)
+    }
+
     /// Whether the vector axis can be cut by its loop's step: whole vectors, or the whole axis.
     pub(super) fn is_whole(&self, axis: AxisId, step: u64) -> bool {
         step % self.shape.lanes == 0 || step >= self.plan.axes.extent(axis)
@@ -120,16 +128,7 @@ impl Site<'_> {
             let message = format!("the register tile needs {needed} registers of {most}");
             faults.push(Fault { field, message, legal: "a smaller tile".to_string() });
         }
-        let (chain, most) = self.chain();
-        if self.shape.rounds && chain > most {
-            let field = Field::Block(self.shape.stream[0]);
-            let message = format!("{chain} terms are added in a row");
-            faults.push(Fault {
-                field,
-                message,
-                legal: format!("steps whose product is at most {most}"),
-            });
-        }
+        self.stream_faults(&mut faults);
         for (field, pack) in
             [(Field::PackA, self.config.pack_a), (Field::PackB, self.config.pack_b)]
         {
@@ -139,6 +138,24 @@ impl Site<'_> {
             }
         }
         faults
+    }
+
+    fn stream_faults(&self, faults: &mut Vec<Fault>) {
+        let Some(&axis) = self.shape.stream.first() else {
+            return;
+        };
+        let field = Field::Block(axis);
+        let (chain, most) = self.chain();
+        if self.shape.rounds && chain > most {
+            let message = format!("{chain} terms are added in a row");
+            let legal = format!("steps whose product is at most {most}");
+            faults.push(Fault { field, message, legal });
+        }
+        if self.blocks() > BLOCKS_MAX {
+            let message = format!("the stream has {} blocks", self.blocks());
+            let legal = format!("steps that make at most {BLOCKS_MAX} blocks");
+            faults.push(Fault { field, message, legal });
+        }
     }
 
     fn tile_faults(&self, faults: &mut Vec<Fault>) {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is drawn is legal, the number of steps is bounded, and the same generator gives the same schedule.
 
-use super::constraint::Site;
+use super::constraint::{BLOCKS_MAX, Site};
 use super::domain::{steps, tiles};
 use super::key::{Field, Key};
 use super::space::Point;
@@ -89,6 +89,7 @@ impl Space {
         for position in 0..config.passes.len() {
             self.repair_steps(position, config);
             self.repair_tiles(position, config, rng);
+            self.repair_blocks(position, config);
             self.repair_chain(position, config);
             self.repair_packs(position, config);
         }
@@ -194,6 +195,23 @@ impl Space {
             let smaller = self.legal_tiles(position, axis, unit, tile - 1);
             let smaller = smaller.last().copied().unwrap_or(unit);
             config.passes[position].micro.insert(axis, smaller.min(tile - 1).max(1));
+        }
+    }
+
+    /// Steps of the stream long enough for the number of blocks.
+    fn repair_blocks(&self, position: usize, config: &mut Config) {
+        let shape = &self.shapes[position];
+        let extent = |axis: AxisId| self.plan.axes.extent(axis);
+        while self.site(position, config, |site| site.blocks() > BLOCKS_MAX) == Some(true) {
+            let block = &config.passes[position].block;
+            let most = shape.stream.iter().copied().max_by_key(|axis| extent(*axis) / block[axis]);
+            let Some((axis, step)) = most.map(|axis| (axis, block[&axis])) else {
+                return;
+            };
+            let Some(larger) = steps(extent(axis)).into_iter().find(|&next| next > step) else {
+                return;
+            };
+            config.passes[position].block.insert(axis, larger);
         }
     }
 

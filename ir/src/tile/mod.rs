@@ -140,7 +140,8 @@ pub enum Stmt {
 pub enum Place {
     /// Scratch of the grid iteration.
     Group,
-    /// The output or device buffer itself: same type, same axes; the first block writes, later ones accumulate.
+    /// The output, device buffer or group buffer of the head itself: same type, same axes; the first block writes,
+    /// later ones accumulate.
     Out(BufferId),
 }
 

@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::plan::{self, PassProgram};
-use tilewright_ir::reference::{self, HostTensor, inputs};
+use tilewright_ir::reference::{self, Family, HostTensor};
 use tilewright_ir::schedule::{Schedule, Space};
 use tilewright_ir::{lower, tile};
 
@@ -13,7 +13,7 @@ const SEED: u64 = 20;
 const SCHEDULES: u64 = 200;
 
 fn drawn(graph: &Graph) -> Vec<HostTensor> {
-    inputs::draw(graph, inputs::Family::Normal, SEED)
+    reference::draw(graph, Family::Normal, SEED)
 }
 
 /// Equal but for the order in which sums were formed.
@@ -33,7 +33,8 @@ fn compare(what: &str, got: &[Vec<f64>], wanted: &[Vec<f64>]) {
 fn plans_mean_what_their_graphs_mean() {
     for (name, graph) in graphs::all() {
         let plan = plan::build(&graph);
-        plan::verify(&plan).unwrap_or_else(|faults| panic!("{name}: {faults:?}\n{}", plan::print(&plan)));
+        plan::verify(&plan)
+            .unwrap_or_else(|faults| panic!("{name}: {faults:?}\n{}", plan::print(&plan)));
         let inputs = drawn(&graph);
         let wanted = reference::evaluate(&graph, &inputs);
         let wanted: Vec<Vec<f64>> = wanted.into_iter().map(|output| output.values).collect();
@@ -46,7 +47,8 @@ fn plan_texts_parse_to_the_same_plan() {
     for (name, graph) in graphs::all() {
         let plan = plan::build(&graph);
         let text = plan::print(&plan);
-        let parsed = plan::parse(&text).unwrap_or_else(|faults| panic!("{name}: {faults:?}\n{text}"));
+        let parsed =
+            plan::parse(&text).unwrap_or_else(|faults| panic!("{name}: {faults:?}\n{text}"));
         assert_eq!(parsed, plan, "{name}\n{text}");
     }
 }
@@ -64,7 +66,8 @@ fn check(name: &str, plan: &PassProgram, space: &Space, schedule: &Schedule, run
     let tiles = tile::print(&program);
     tile::verify(&program, &target())
         .unwrap_or_else(|faults| fail(&format!("verify\n{tiles}"), &faults));
-    let parsed = tile::parse(&tiles).unwrap_or_else(|faults| fail(&format!("parse\n{tiles}"), &faults));
+    let parsed =
+        tile::parse(&tiles).unwrap_or_else(|faults| fail(&format!("parse\n{tiles}"), &faults));
     assert_eq!(parsed, program, "{name}\n{tiles}");
     if run {
         let inputs = plan_inputs(plan);

@@ -6,16 +6,18 @@ use tilewright_ir::base::{AxisId, BinaryOp, CompareOp, DType, ReduceOp, UnaryOp}
 use tilewright_ir::graph::{self, Graph, GraphBuilder, NodeId, Output, Tensor};
 
 /// A builder with short names for what the graphs below are made of.
-pub struct Kernel {
-    pub builder: GraphBuilder,
+pub(crate) struct Kernel {
+    builder: GraphBuilder,
     sizes: Vec<(String, u64)>,
     outputs: Vec<Output>,
 }
 
 impl Kernel {
-    pub fn new(name: &str, sizes: &[(&str, u64)]) -> Self {
+    pub(crate) fn new(name: &str, sizes: &[(&str, u64)]) -> Self {
         let mut builder = GraphBuilder::new(name);
-        sizes.iter().for_each(|(axis, _)| drop(builder.axis(axis)));
+        sizes.iter().for_each(|(axis, _)| {
+            builder.axis(axis);
+        });
         let sizes = sizes.iter().map(|(axis, size)| (axis.to_string(), *size)).collect();
         Self { builder, sizes, outputs: vec![] }
     }
@@ -25,64 +27,64 @@ impl Kernel {
     }
 
     /// An `f32` input; each letter of `axes` is an axis.
-    pub fn input(&mut self, name: &str, axes: &str) -> NodeId {
+    pub(crate) fn input(&mut self, name: &str, axes: &str) -> NodeId {
         self.typed(name, DType::F32, axes)
     }
 
-    pub fn typed(&mut self, name: &str, dtype: DType, axes: &str) -> NodeId {
+    pub(crate) fn typed(&mut self, name: &str, dtype: DType, axes: &str) -> NodeId {
         let axes = self.axes(axes);
         self.builder.input(name, dtype, &axes)
     }
 
-    pub fn number(&mut self, value: f64) -> NodeId {
+    pub(crate) fn number(&mut self, value: f64) -> NodeId {
         self.builder.literal(value, DType::F32)
     }
 
-    pub fn un(&mut self, op: UnaryOp, x: NodeId) -> NodeId {
+    pub(crate) fn un(&mut self, op: UnaryOp, x: NodeId) -> NodeId {
         self.builder.unary(op, x)
     }
 
-    pub fn bin(&mut self, op: BinaryOp, x: NodeId, y: NodeId) -> NodeId {
+    pub(crate) fn bin(&mut self, op: BinaryOp, x: NodeId, y: NodeId) -> NodeId {
         self.builder.binary(op, x, y)
     }
 
-    pub fn add(&mut self, x: NodeId, y: NodeId) -> NodeId {
+    pub(crate) fn add(&mut self, x: NodeId, y: NodeId) -> NodeId {
         self.bin(BinaryOp::Add, x, y)
     }
 
-    pub fn sub(&mut self, x: NodeId, y: NodeId) -> NodeId {
+    pub(crate) fn sub(&mut self, x: NodeId, y: NodeId) -> NodeId {
         self.bin(BinaryOp::Sub, x, y)
     }
 
-    pub fn mul(&mut self, x: NodeId, y: NodeId) -> NodeId {
+    pub(crate) fn mul(&mut self, x: NodeId, y: NodeId) -> NodeId {
         self.bin(BinaryOp::Mul, x, y)
     }
 
-    pub fn div(&mut self, x: NodeId, y: NodeId) -> NodeId {
+    pub(crate) fn div(&mut self, x: NodeId, y: NodeId) -> NodeId {
         self.bin(BinaryOp::Div, x, y)
     }
 
-    pub fn times(&mut self, x: NodeId, factor: f64) -> NodeId {
+    pub(crate) fn times(&mut self, x: NodeId, factor: f64) -> NodeId {
         let factor = self.number(factor);
         self.mul(x, factor)
     }
 
-    pub fn reduce(&mut self, op: ReduceOp, axes: &str, x: NodeId) -> NodeId {
+    pub(crate) fn reduce(&mut self, op: ReduceOp, axes: &str, x: NodeId) -> NodeId {
         let axes = self.axes(axes).into_iter().collect();
         self.builder.reduce(op, axes, x)
     }
 
-    pub fn sum(&mut self, axes: &str, x: NodeId) -> NodeId {
+    pub(crate) fn sum(&mut self, axes: &str, x: NodeId) -> NodeId {
         self.reduce(ReduceOp::Sum, axes, x)
     }
 
-    pub fn dot(&mut self, axes: &str, x: NodeId, y: NodeId) -> NodeId {
+    pub(crate) fn dot(&mut self, axes: &str, x: NodeId, y: NodeId) -> NodeId {
         let product = self.mul(x, y);
         self.sum(axes, product)
     }
 
     /// The mean along one axis.
-    pub fn mean(&mut self, axis: &str, x: NodeId) -> NodeId {
+    pub(crate) fn mean(&mut self, axis: &str, x: NodeId) -> NodeId {
         let sum = self.sum(axis, x);
         let axis = self.builder.axis(axis);
         let len = self.builder.len(axis);
@@ -90,7 +92,7 @@ impl Kernel {
         self.div(sum, len)
     }
 
-    pub fn gelu(&mut self, x: NodeId) -> NodeId {
+    pub(crate) fn gelu(&mut self, x: NodeId) -> NodeId {
         let scaled = self.times(x, std::f64::consts::FRAC_1_SQRT_2 as f32 as f64);
         let erf = self.un(UnaryOp::Erf, scaled);
         let one = self.number(1.0);
@@ -100,7 +102,7 @@ impl Kernel {
     }
 
     /// Softmax along one axis, 0 where a row holds nothing.
-    pub fn softmax(&mut self, axis: &str, x: NodeId) -> NodeId {
+    pub(crate) fn softmax(&mut self, axis: &str, x: NodeId) -> NodeId {
         let max = self.reduce(ReduceOp::Max, axis, x);
         self.builder.name(max, "m");
         let low = self.number(f64::NEG_INFINITY);
@@ -118,21 +120,21 @@ impl Kernel {
     }
 
     /// An output in the node's type.
-    pub fn output(&mut self, name: &str, axes: &str, node: NodeId) {
+    pub(crate) fn output(&mut self, name: &str, axes: &str, node: NodeId) {
         let axes = self.axes(axes);
         let dtype = self.builder.node(node).dtype;
         let tensor = Tensor { name: name.to_string(), dtype, axes };
         self.outputs.push(Output { tensor, node });
     }
 
-    pub fn finish(self) -> Graph {
+    pub(crate) fn finish(self) -> Graph {
         let graph = self.builder.finish(self.outputs);
         graph::verify(&graph).unwrap();
         graph.bind(&self.sizes.into_iter().collect()).unwrap()
     }
 }
 
-pub fn matmul(m: u64, n: u64, k: u64) -> Graph {
+pub(crate) fn matmul(m: u64, n: u64, k: u64) -> Graph {
     let mut kernel = Kernel::new("matmul", &[("m", m), ("n", n), ("k", k)]);
     let (a, b) = (kernel.input("A", "mk"), kernel.input("B", "kn"));
     let c = kernel.dot("k", a, b);
@@ -148,7 +150,7 @@ fn batched_matmul() -> Graph {
     kernel.finish()
 }
 
-pub fn linear_gelu(m: u64, n: u64, k: u64) -> Graph {
+pub(crate) fn linear_gelu(m: u64, n: u64, k: u64) -> Graph {
     let mut kernel = Kernel::new("linear_gelu", &[("m", m), ("n", n), ("k", k)]);
     let (x, w) = (kernel.input("X", "mk"), kernel.input("W", "kn"));
     let bias = kernel.input("bias", "n");
@@ -159,7 +161,7 @@ pub fn linear_gelu(m: u64, n: u64, k: u64) -> Graph {
     kernel.finish()
 }
 
-pub fn softmax(i: u64, j: u64) -> Graph {
+pub(crate) fn softmax(i: u64, j: u64) -> Graph {
     let mut kernel = Kernel::new("softmax", &[("i", i), ("j", j)]);
     let x = kernel.input("X", "ij");
     let y = kernel.softmax("j", x);
@@ -167,7 +169,7 @@ pub fn softmax(i: u64, j: u64) -> Graph {
     kernel.finish()
 }
 
-pub fn layernorm(i: u64, j: u64) -> Graph {
+pub(crate) fn layernorm(i: u64, j: u64) -> Graph {
     let mut kernel = Kernel::new("layernorm", &[("i", i), ("j", j)]);
     let x = kernel.input("X", "ij");
     let (gain, shift) = (kernel.input("G", "j"), kernel.input("H", "j"));
@@ -213,7 +215,7 @@ fn rmsnorm() -> Graph {
 }
 
 /// Causal attention of one head per `h`.
-pub fn attention(h: u64, i: u64, d: u64) -> Graph {
+pub(crate) fn attention(h: u64, i: u64, d: u64) -> Graph {
     let sizes = [("h", h), ("i", i), ("j", i + 2), ("d", d), ("e", d)];
     let mut kernel = Kernel::new("attention", &sizes);
     let (q, k) = (kernel.input("Q", "hid"), kernel.input("K", "hjd"));
@@ -283,7 +285,7 @@ fn corners() -> Graph {
 }
 
 /// A chain whose tree would have 2^60 leaves.
-pub fn squarings() -> Graph {
+pub(crate) fn squarings() -> Graph {
     let mut kernel = Kernel::new("squarings", &[("i", 3)]);
     let mut x = kernel.input("X", "i");
     for _ in 0..60 {
@@ -324,7 +326,7 @@ fn narrow() -> Graph {
 }
 
 /// Every graph of the tests, with a name.
-pub fn all() -> Vec<(&'static str, Graph)> {
+pub(crate) fn all() -> Vec<(&'static str, Graph)> {
     vec![
         ("matmul", matmul(13, 17, 19)),
         ("matmul_one", matmul(1, 1, 1)),
