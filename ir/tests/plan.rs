@@ -21,28 +21,3 @@ fn target() -> Target {
         memory: vec![level("L1", 32 << 10), level("L2", 1 << 20)],
     }
 }
-
-#[test]
-fn peek() {
-    use tilewright_ir::{lower, plan, schedule::Space, tile};
-    use rand::SeedableRng;
-    for (name, graph) in [("mm", graphs::matmul(512,512,512)), ("lin", graphs::linear_gelu(1024,1024,1024)), ("sm", graphs::softmax(1024,4096)), ("ln", graphs::layernorm(1024,1024)),("att", graphs::attention(8,1024,64))] {
-        let plan = plan::build(&graph);
-        println!("## {name}\n{}", plan::print(&plan));
-        let space = Space::new(&plan, &target());
-        println!("combinations {:e} choices {}", space.combinations(), space.choices.len());
-        let s = space.default_schedule();
-        println!("{}", tile::print(&lower::lower_in(&space, &s).unwrap()));
-        let s = space.naive_schedule();
-        println!("{}", tile::print(&lower::lower_in(&space, &s).unwrap()));
-        let mut distinct = std::collections::BTreeSet::new();
-        let mut defaults = 0;
-        let t = std::time::SystemTime::now();
-        for seed in 0..200 {
-            let s = space.sample(&mut rand_chacha::ChaCha8Rng::seed_from_u64(seed));
-            defaults += usize::from(s == space.default_schedule());
-            distinct.insert(s.print());
-        }
-        println!("distinct {} defaults {defaults} {:?}", distinct.len(), t.elapsed());
-    }
-}

@@ -14,7 +14,7 @@ pub fn interpret(program: &PassProgram, inputs: &[HostTensor]) -> Vec<Vec<f64>> 
     let mut inputs = inputs.iter();
     let volume = |axes: &[AxisId]| program.axes.volume(axes.iter().copied().collect());
     let memory = program.values.iter().map(|value| match value.kind {
-        ValueKind::Input => inputs.next().map(scalar::elements).unwrap_or_default(),
+        ValueKind::Input => inputs.next().map(HostTensor::to_f64).unwrap_or_default(),
         _ => vec![f64::NAN; volume(&value.axes) as usize],
     });
     let mut machine = Machine {
