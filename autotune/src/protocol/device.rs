@@ -1,5 +1,6 @@
 //! What a machine says about itself.
 
+use crate::ceiling::{Ceilings, Rates};
 use serde::{Deserialize, Serialize};
 use tilewright_ir::base::hash_text;
 use tilewright_ir::target::Target;
@@ -33,12 +34,42 @@ impl TargetName {
 /// One measured ceiling.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CeilingReport {
-    /// The probe: `fma_f32`, `read_L1`, ...
+    /// What was measured: `fma_f32_128`, `fma_f32`, `fma_f64`, `read_L1`, ..., `read_memory`.
     pub name: String,
-    /// Work per second of one thread: 10^9 flop or 10^9 bytes, see `unit`.
+    /// How many threads worked at once.
+    pub threads: u64,
+    /// Work per second of all these threads: 10^9 flop or 10^9 bytes, see `unit`.
     pub giga_per_second: f64,
     /// `flop` or `byte`.
     pub unit: String,
+}
+
+impl CeilingReport {
+    /// The rows of a machine's ceilings: one thread, then all of them. What was not measured has no row.
+    pub fn rows(ceilings: &Ceilings) -> Vec<Self> {
+        let mut rows = rates(&ceilings.one, 1);
+        if ceilings.threads > 1 {
+            rows.extend(rates(&ceilings.all, ceilings.threads));
+        }
+        rows.into_iter().filter(|row| row.giga_per_second > 0.0).collect()
+    }
+}
+
+fn rates(rates: &Rates, threads: u64) -> Vec<CeilingReport> {
+    let row = |name: &str, giga_per_second: f64, unit: &str| CeilingReport {
+        name: name.to_string(),
+        threads,
+        giga_per_second,
+        unit: unit.to_string(),
+    };
+    let arithmetic = [
+        row("fma_f32_128", rates.fma_128_gflops, "flop"),
+        row("fma_f32", rates.fma_gflops, "flop"),
+        row("fma_f64", rates.fma_f64_gflops, "flop"),
+    ];
+    let levels = rates.bandwidth_gbps.iter();
+    let levels = levels.map(|level| row(&format!("read_{}", level.level), level.gbps, "byte"));
+    arithmetic.into_iter().chain(levels).collect()
 }
 
 /// The answer of `describe-device --json`: one object.

@@ -4,12 +4,14 @@
 //! costs one record, never the run. Invariant: every outcome is committed to the store before the search learns it.
 
 mod build;
+mod ceilings;
 mod finals;
 mod options;
 mod report;
 mod run;
 mod trial;
 
+pub use ceilings::{KnownCeilings, ceilings};
 pub use options::TuneOptions;
 pub use report::{Timed, TuneReport};
 

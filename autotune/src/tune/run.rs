@@ -24,8 +24,6 @@ use tilewright_ir::schedule::{Schedule, Space};
 
 /// Accepted candidates that are kept compiled for the finals.
 pub(super) const FINALISTS: usize = 4;
-/// Ceilings older than this are measured again.
-const CEILINGS_AGE_SECONDS_MAX: u64 = 7 * 24 * 3600;
 /// Schedules of earlier runs that a search begins with.
 const KNOWN: usize = 3;
 
@@ -124,7 +122,9 @@ impl<'a> Run<'a> {
     /// Runs all phases.
     pub(super) fn finish(mut self) -> Result<TuneReport, Diagnostic> {
         self.progress(Phase::Ceilings);
-        self.ceilings = self.find_ceilings()?;
+        let now_unix = self.now_unix();
+        let known = super::ceilings(self.backend, self.store, now_unix)?;
+        self.ceilings = known.map(|known| known.ceilings);
         self.progress(Phase::Naive);
         self.naive = self.time_naive()?;
         self.progress(Phase::Search);
@@ -133,25 +133,6 @@ impl<'a> Run<'a> {
         let report = self.report(winner);
         (self.observer)(&Event::Result(report.result()));
         Ok(report)
-    }
-
-    /// The ceilings of the store while they are fresh, else measured and stored.
-    fn find_ceilings(&mut self) -> Result<Option<Ceilings>, Diagnostic> {
-        let key = format!("{} {}", self.task.row().target_hash, self.task.row().compiler);
-        if let Some((text, created)) = self.store.ceilings(&key)? {
-            let age = self.options.started_unix.saturating_sub(created);
-            if let (true, Ok(ceilings)) =
-                (age <= CEILINGS_AGE_SECONDS_MAX, serde_json::from_str(&text))
-            {
-                return Ok(Some(ceilings));
-            }
-        }
-        // A back end without probes has no roofline; its candidates are judged and timed all the same.
-        let Some(ceilings) = measure_ceilings(self.backend) else { return Ok(None) };
-        let text = serde_json::to_string(&ceilings).expect("ceilings are plain data");
-        let created = self.now_unix();
-        self.store.put_ceilings(&key, &text, created)?;
-        Ok(Some(ceilings))
     }
 
     /// Judges and times the naive loop nest. It is the baseline, so it gets a large share of the time if it needs it.
@@ -399,9 +380,4 @@ fn changes(default: &Schedule, best: &Schedule) -> Vec<ScheduleChange> {
             best: text(best),
         })
         .collect()
-}
-
-/// The ceilings that the back end's probes show; `None` without probes.
-fn measure_ceilings(backend: &dyn Backend) -> Option<Ceilings> {
-    backend.probes().ok().filter(|probes| !probes.is_empty()).map(|_| Ceilings::default())
 }

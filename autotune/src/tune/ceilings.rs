@@ -1,0 +1,51 @@
+//! The ceilings of a machine as the store knows them, measured anew when they are old.
+//!
+//! Invariant: one key for each target and code generator, so that a change of either measures again.
+
+use crate::ceiling::Ceilings;
+use crate::protocol::TargetName;
+use crate::store::Store;
+use tilewright_ir::backend::Backend;
+use tilewright_ir::diag::Diagnostic;
+
+/// Ceilings older than this are measured again.
+const AGE_SECONDS_MAX: u64 = 7 * 24 * 3600;
+
+/// Ceilings and when they were measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownCeilings {
+    /// The ceilings.
+    pub ceilings: Ceilings,
+    /// Seconds since the Unix epoch.
+    pub measured_unix: u64,
+}
+
+/// The ceilings of the store while they are fresh, else measured and stored. `None` for a back end without probes, which
+/// has no roofline; its candidates are judged and timed all the same.
+///
+/// # Errors
+/// The store's.
+pub fn ceilings(
+    backend: &dyn Backend,
+    store: &mut Store,
+    now_unix: u64,
+) -> Result<Option<KnownCeilings>, Diagnostic> {
+    let target = TargetName::new(backend.target()).hash;
+    let key = format!("{target} {} {}", backend.name(), backend.version());
+    if let Some((text, measured_unix)) = store.ceilings(&key)? {
+        let fresh = now_unix.saturating_sub(measured_unix) <= AGE_SECONDS_MAX;
+        if let (true, Ok(ceilings)) = (fresh, serde_json::from_str(&text)) {
+            return Ok(Some(KnownCeilings { ceilings, measured_unix }));
+        }
+    }
+    let Some(ceilings) = measure(backend) else { return Ok(None) };
+    let text = serde_json::to_string(&ceilings).expect("ceilings are plain data");
+    store.put_ceilings(&key, &text, now_unix)?;
+    Ok(Some(KnownCeilings { ceilings, measured_unix: now_unix }))
+}
+
+/// What the back end's probes show. A probe that fails here is a machine without ceilings, not a run without result.
+fn measure(backend: &dyn Backend) -> Option<Ceilings> {
+    let probes = backend.probes().ok().filter(|probes| !probes.is_empty())?;
+    Ceilings::measure(backend.target(), &probes).ok()
+}
