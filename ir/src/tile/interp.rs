@@ -93,11 +93,11 @@ impl<'a> Machine<'a> {
                 Stmt::Stage { buffer, expr, .. } => {
                     let value = self.eval(expr, &mut Known::new());
                     self.memory[buffer.index()] = self.fresh(buffer.index());
-                    self.store(*buffer, value);
+                    self.store(*buffer, &value);
                 }
                 Stmt::Store { buffer, expr, .. } => {
                     let value = self.eval(expr, &mut Known::new());
-                    self.store(*buffer, value);
+                    self.store(*buffer, &value);
                 }
                 Stmt::For(inner) => self.r#for(inner),
             }
@@ -128,7 +128,7 @@ impl<'a> Machine<'a> {
         for carry in &inner.carries {
             if let Place::Out(buffer) = carry.place {
                 let value = self.carried[&carry.local].block.clone();
-                self.store(buffer, value);
+                self.store(buffer, &value);
             }
         }
     }
@@ -219,12 +219,13 @@ impl<'a> Machine<'a> {
         let axes = carried.block.axes.clone();
         let counts: Vec<_> = axes.iter().map(|&axis| held.count(axis)).collect();
         let origins = axes.iter().map(|&axis| held.start(axis));
-        self.gather(axes.clone(), &counts, origins.collect(), &carried.block.values)
+        let origins: Vec<_> = origins.collect();
+        self.gather(axes.clone(), &counts, &origins, &carried.block.values)
     }
 
     fn load(&self, buffer: BufferId) -> Block {
         let (axes, counts, origins) = self.shape(buffer);
-        let block = self.gather(axes.clone(), &counts, origins, &self.memory[buffer.index()]);
+        let block = self.gather(axes.clone(), &counts, &origins, &self.memory[buffer.index()]);
         let mut sorted = axes.clone();
         sorted.sort();
         if sorted == axes {
@@ -251,11 +252,11 @@ impl<'a> Machine<'a> {
         &self,
         axes: Vec<AxisId>,
         counts: &[usize],
-        origins: Vec<u64>,
+        origins: &[u64],
         values: &[f64],
     ) -> Block {
         let mut out = vec![];
-        self.places(&axes, counts, &origins, |place| {
+        self.places(&axes, counts, origins, |place| {
             out.push(place.and_then(|place| values.get(place)).copied().unwrap_or(f64::NAN));
         });
         Block { axes, values: out }
@@ -289,7 +290,7 @@ impl<'a> Machine<'a> {
         odometer(&current, [&strides], |[offset]| visit(inside.then_some(base + offset)));
     }
 
-    fn store(&mut self, buffer: BufferId, value: Block) {
+    fn store(&mut self, buffer: BufferId, value: &Block) {
         let (axes, counts, origins) = self.shape(buffer);
         let mut values = value.in_order(&axes, &self.ranges).into_iter();
         let mut memory = std::mem::take(&mut self.memory[buffer.index()]);

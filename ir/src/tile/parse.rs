@@ -134,7 +134,7 @@ impl Reader {
         let name = self.choice_text()?;
         self.parser.expect("=")?;
         let value = if self.parser.accept("(") {
-            let words = self.parser.list(")", |parser| path(parser))?;
+            let words = self.parser.list(")", path)?;
             format!("({})", words.join(", "))
         } else {
             self.choice_text()?

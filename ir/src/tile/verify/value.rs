@@ -29,7 +29,7 @@ pub(super) struct Facts {
 
 impl Facts {
     fn join(&mut self, other: &Self) {
-        self.reduced = self.reduced | other.reduced;
+        self.reduced |= other.reduced;
         self.sums.extend(&other.sums);
         self.loads.extend(&other.loads);
     }
@@ -89,13 +89,13 @@ impl Walker<'_> {
             let child = self.facts(child);
             // The accumulator of an `mma` stands outside its reduction.
             if !(matches!(expr, Expr::Mma(..)) && position == 2) {
-                summed = summed | child.reduced;
+                summed |= child.reduced;
             }
             facts.join(&child);
         }
         if let Expr::Reduce(_, axes, _) | Expr::Mma(axes, ..) = expr {
             self.reduction(expr, *axes, summed);
-            facts.reduced = facts.reduced | *axes;
+            facts.reduced |= *axes;
         }
         if let Expr::Reduce(ReduceOp::Sum, axes, x) | Expr::Mma(axes, x, ..) = expr {
             facts.sums.insert((*axes, x.dtype(self.program)));
