@@ -1,0 +1,97 @@
+//! `explain FILE`: the texts of all stages, and with `--verify-stages` whether they agree.
+//!
+//! Invariant: what is shown is what `run` uses: the stored winner's schedule, the default or a given one.
+
+use super::failure::Failure;
+use super::output::{Output, note};
+use super::run::given_schedule;
+use super::select::KernelArgs;
+use super::stages::{Stage, check};
+use crate::report::{Table, percent};
+use clap::ValueEnum;
+use serde_json::json;
+use std::path::PathBuf;
+use tilewright::BoundKernel;
+use tilewright::ir::schedule::Schedule;
+
+/// The arguments of `explain`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    kernel: KernelArgs,
+    /// Only this stage; may be given several times
+    #[arg(long)]
+    stage: Vec<Stage>,
+    /// Run every stage on random inputs and name the first that disagrees with the reference
+    #[arg(long)]
+    verify_stages: bool,
+    /// The seed of the random inputs
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// A schedule to use instead of the stored winner
+    #[arg(long, value_name = "FILE")]
+    schedule: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
+    let selected = args.kernel.select()?;
+    let (schedule, origin) = given_schedule(&selected.bound, args.schedule.as_deref())?;
+    note(&format!("with the {origin}"));
+    if args.verify_stages {
+        return verify(&selected.bound, &schedule, args.seed, output);
+    }
+    let all = Stage::value_variants();
+    let stages = if args.stage.is_empty() { all } else { &args.stage };
+    let mut texts = vec![];
+    for &stage in stages {
+        texts.push((stage, stage.text(&selected.bound, &schedule)?));
+    }
+    if output.is_json() {
+        let stages: Vec<_> = texts
+            .iter()
+            .map(|(stage, text)| json!({"stage": stage.name(), "text": text}))
+            .collect();
+        output.json(&json!({"kernel": selected.name(), "stages": stages}))?;
+        return Ok(());
+    }
+    for (stage, text) in &texts {
+        if texts.len() > 1 {
+            output.text(&format!("# {}", stage.name()))?;
+        }
+        output.text(text)?;
+    }
+    Ok(())
+}
+
+fn verify(
+    bound: &BoundKernel,
+    schedule: &Schedule,
+    seed: u64,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let checks = check(bound, schedule, seed)?;
+    let broken = checks.iter().find(|check| check.fault.is_some());
+    if output.is_json() {
+        let stages: Vec<_> = checks
+            .iter()
+            .map(|check| {
+                let ratio = check.worst_ratio;
+                json!({"stage": check.stage, "worst_ratio": ratio, "fault": check.fault})
+            })
+            .collect();
+        let broken = broken.map(|check| check.stage);
+        output.json(&json!({"seed": seed, "stages": stages, "broken": broken}))?;
+    } else {
+        let mut table = Table::new(&["stage", "agrees with the reference"]);
+        for check in &checks {
+            let share = percent(check.worst_ratio);
+            let says = check.fault.clone().unwrap_or(format!("yes: {share} of what is allowed"));
+            table.row([check.stage.to_string(), says]);
+        }
+        output.text(&table.render())?;
+    }
+    match broken {
+        Some(check) => Err(Failure::Wrong(format!("stage `{}` broke the kernel", check.stage))),
+        None => Ok(()),
+    }
+}

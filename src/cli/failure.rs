@@ -1,0 +1,175 @@
+//! Why the program ends without success, how it says so, and with which exit code.
+//!
+//! Invariant: one row of the table in `--help` for each code; codes are never reused.
+
+use super::output::note;
+use serde_json::{Value, json};
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use tilewright::Error;
+use tilewright::autotune::store;
+use tilewright::ir::backend::Unsupported;
+use tilewright::ir::diag::{Diagnostic, to_text};
+
+/// A failure of the program.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A result is wrong; the report has been written already, this is its summary.
+    Wrong(String),
+    /// The command line asks for something that does not exist.
+    Usage(String),
+    /// Faults in a text.
+    Text {
+        /// The name of the text.
+        name: String,
+        /// The text.
+        text: String,
+        /// Its faults.
+        faults: Vec<Diagnostic>,
+    },
+    /// As `Text`, where the faults have been written to stdout as data already.
+    TextReported,
+    /// Faults without a text.
+    Faults(Vec<Diagnostic>),
+    /// The back end cannot.
+    Unsupported(Unsupported),
+    /// The store cannot, or has nothing.
+    Store(Diagnostic),
+    /// Ctrl-C.
+    Interrupted,
+    /// A file cannot be read or written.
+    File(String),
+    /// Whoever read stdout has gone.
+    Pipe,
+}
+
+impl Failure {
+    /// A file that cannot be used.
+    pub(super) fn file(path: &Path, error: &dyn std::fmt::Display) -> Self {
+        Self::File(format!("{}: {error}", path.display()))
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Self::Pipe => 0,
+            Self::Wrong(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Text { .. } | Self::TextReported | Self::Faults(_) => 3,
+            Self::Unsupported(_) => 4,
+            Self::Store(_) => 5,
+            Self::Interrupted => 6,
+            Self::File(_) => 7,
+        }
+    }
+
+    /// Tells stderr, and gives the exit code.
+    pub(super) fn report(&self, json: bool) -> ExitCode {
+        let text =
+            if json { self.to_json().map(|value| value.to_string()) } else { self.to_text() };
+        if let Some(text) = text {
+            note(text.trim_end());
+        }
+        ExitCode::from(self.code())
+    }
+
+    fn to_text(&self) -> Option<String> {
+        Some(match self {
+            Self::Pipe | Self::TextReported => return None,
+            Self::Wrong(text) | Self::Usage(text) | Self::File(text) => format!("error: {text}"),
+            Self::Text { name, text, faults } => to_text(name, text, faults),
+            Self::Faults(faults) => list(faults),
+            Self::Unsupported(unsupported) => format!("error: {unsupported}"),
+            Self::Store(fault) => list(std::slice::from_ref(fault)),
+            Self::Interrupted => "interrupted".to_string(),
+        })
+    }
+
+    /// `{"error":{"exit_code","kind","message","diagnostics"}}`
+    fn to_json(&self) -> Option<Value> {
+        let (kind, message, faults): (_, _, &[Diagnostic]) = match self {
+            Self::Pipe | Self::TextReported => return None,
+            Self::Wrong(text) => ("wrong", text.clone(), &[]),
+            Self::Usage(text) => ("usage", text.clone(), &[]),
+            Self::File(text) => ("file", text.clone(), &[]),
+            Self::Text { name, faults, .. } => ("text", format!("{name} has faults"), faults),
+            Self::Faults(faults) => ("text", "there are faults".to_string(), faults),
+            Self::Unsupported(unsupported) => ("unsupported", unsupported.to_string(), &[]),
+            Self::Store(fault) => ("store", fault.message.clone(), std::slice::from_ref(fault)),
+            Self::Interrupted => ("interrupted", "interrupted".to_string(), &[]),
+        };
+        let faults: Vec<_> = faults.iter().map(fault_json).collect();
+        let error = json!({
+            "exit_code": self.code(), "kind": kind, "message": message, "diagnostics": faults
+        });
+        Some(json!({ "error": error }))
+    }
+}
+
+fn list(faults: &[Diagnostic]) -> String {
+    faults.iter().map(|fault| format!("error: {fault}\n")).collect()
+}
+
+/// A diagnostic as JSON; the span is a byte range of the text.
+pub(super) fn fault_json(fault: &Diagnostic) -> Value {
+    let labels: Vec<_> = fault
+        .labels
+        .iter()
+        .map(|label| json!({"start": label.span.start, "end": label.span.end, "text": label.text}))
+        .collect();
+    json!({
+        "code": fault.code,
+        "message": fault.message,
+        "span": fault.span.map(|span| json!({"start": span.start, "end": span.end})),
+        "labels": labels,
+        "found": fault.found,
+        "expected": fault.expected,
+        "help": fault.help,
+    })
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Pipe,
+            _ => Self::File(format!("standard output: {error}")),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Diagnostics(faults) => faults.into(),
+            Error::Unsupported(unsupported) => Self::Unsupported(unsupported),
+            Error::Read { path, source } => Self::file(&path, &source),
+            Error::Unknown { .. } | Error::Call(_) => Self::Usage(error.to_string()),
+            Error::Load(load) => {
+                let place = "the loader".to_string();
+                Self::Unsupported(Unsupported { what: load.to_string(), place })
+            }
+        }
+    }
+}
+
+impl From<Unsupported> for Failure {
+    fn from(unsupported: Unsupported) -> Self {
+        Self::Unsupported(unsupported)
+    }
+}
+
+impl From<Vec<Diagnostic>> for Failure {
+    fn from(mut faults: Vec<Diagnostic>) -> Self {
+        let store = [store::CANNOT_OPEN, store::DAMAGED, store::NEWER, store::BUSY, store::FAILED];
+        match faults.iter().position(|fault| store.contains(&fault.code)) {
+            Some(position) => Self::Store(faults.swap_remove(position)),
+            None => Self::Faults(faults),
+        }
+    }
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(fault: Diagnostic) -> Self {
+        vec![fault].into()
+    }
+}

@@ -1,0 +1,102 @@
+//! The command line: one subcommand per file, thin over the library and `autotune::protocol`.
+//!
+//! Invariants: data goes to stdout and everything else to stderr; `--json` gives JSON on stdout whatever happens on
+//! stderr; nothing ever prompts; each kind of failure has its own exit code; a closed pipe ends quietly.
+
+mod check;
+mod device;
+mod explain;
+mod failure;
+mod format;
+mod output;
+mod records;
+mod run;
+mod select;
+mod space;
+mod stages;
+mod tune;
+mod values;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use output::Output;
+use std::process::ExitCode;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  success
+  1  a result is wrong: a verification failed, stages disagree, or no candidate passed the judge
+  2  usage: an unknown option, kernel, size set or axis
+  3  faults in a kernel text or schedule; diagnostics say where
+  4  the back end cannot compile or run this on this machine
+  5  the store cannot be opened, read or written; or `best` finds nothing in it
+  6  interrupted; what was found is stored
+  7  a file cannot be read or written
+
+Environment:
+  TILEWRIGHT_STORE     the store's file (else $XDG_DATA_HOME/tilewright/store.sqlite)
+  TILEWRIGHT_RUNNER    the program that runs candidates (else the one built in)
+  TILEWRIGHT_PERF_MAP  1: name generated code for `perf report`";
+
+/// Compiles tensor kernels, tunes them by measuring, and checks every number before it believes a time.
+#[derive(Debug, Parser)]
+#[command(name = "tilewright", version, after_help = EXIT_CODES)]
+struct Cli {
+    /// Print JSON on stdout instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a kernel file and report all its faults
+    Check(check::Args),
+    /// Run a kernel on given or random inputs
+    Run(run::Args),
+    /// Search for the fastest correct schedule and store it
+    Tune(tune::Args),
+    /// Show every stage from the kernel text to machine code
+    Explain(explain::Args),
+    /// Show the choices a schedule has, with their meaning and legal values
+    Space(space::Args),
+    /// Show the stored winner for a kernel at a size
+    Best(records::BestArgs),
+    /// List what the store holds
+    List(records::ListArgs),
+    /// Write the whole store as NDJSON
+    Export,
+    /// Describe this machine, with its measured ceilings
+    DescribeDevice(device::Args),
+    /// Print a kernel file in canonical form
+    Fmt(format::Args),
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut output = Output::new(cli.json);
+    let outcome = dispatch(&cli.command, &mut output);
+    // What was written before a failure is data all the same.
+    let flushed = output.flush().map_err(Failure::from);
+    match outcome.and(flushed) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(cli.json),
+    }
+}
+
+fn dispatch(command: &Command, output: &mut Output) -> Result<(), Failure> {
+    match command {
+        Command::Check(args) => check::run(args, output),
+        Command::Run(args) => run::run(args, output),
+        Command::Tune(args) => tune::run(args, output),
+        Command::Explain(args) => explain::run(args, output),
+        Command::Space(args) => space::run(args, output),
+        Command::Best(args) => records::best(args, output),
+        Command::List(args) => records::list(args, output),
+        Command::Export => records::export(output),
+        Command::DescribeDevice(args) => device::run(args, output),
+        Command::Fmt(args) => format::run(args, output),
+    }
+}

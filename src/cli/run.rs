@@ -1,0 +1,235 @@
+//! `run FILE`: compute a kernel's outputs with the stored winner, the default or a given schedule.
+//!
+//! Invariant: it says which schedule it used; with `--verify` a result outside the bound of SEMANTICS is exit code 1.
+
+use super::failure::Failure;
+use super::output::{Output, note};
+use super::select::{KernelArgs, Selected, Source};
+use super::values::{InputFile, Summary, load, save};
+use crate::report::{Table, percent};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use tilewright::ir::graph::Graph;
+use tilewright::ir::reference::{Family, HostTensor, Verdict, compare, draw, evaluate};
+use tilewright::ir::schedule::Schedule;
+use tilewright::ir::tile;
+use tilewright::{BoundKernel, CompiledKernel, Origin};
+
+/// The arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    kernel: KernelArgs,
+    /// An input from a .npy file; inputs without a file are random
+    #[arg(long, value_name = "NAME=FILE")]
+    input: Vec<InputFile>,
+    /// Write each output to NAME.npy in this folder
+    #[arg(long, value_name = "FOLDER")]
+    output_dir: Option<PathBuf>,
+    /// The seed of random inputs
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Compare with the reference in double precision
+    #[arg(long)]
+    verify: bool,
+    /// Use at most this many threads
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    threads: Option<u64>,
+    /// A schedule to use instead of the stored winner
+    #[arg(long, value_name = "FILE")]
+    schedule: Option<PathBuf>,
+    /// A tile program written by hand to use instead of any schedule
+    #[arg(long, value_name = "FILE", conflicts_with = "schedule")]
+    tile: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
+    let mut selected = args.kernel.select()?;
+    selected.bound.set_threads_max(args.threads);
+    let compiled = compile(&selected.bound, args)?;
+    let graph = selected.bound.graph();
+    let mut inputs = draw(graph, Family::Normal, args.seed);
+    load(graph, &args.input, &mut inputs)?;
+    let outputs = call(graph, &compiled, &inputs)?;
+    let files = write(args.output_dir.as_deref(), graph, &outputs)?;
+    let verdicts = if args.verify { Some(verify(graph, &inputs, &outputs)) } else { None };
+    let report = Report { selected: &selected, compiled: &compiled, outputs, files, verdicts };
+    if output.is_json() {
+        output.json(&report.to_json())?;
+    } else {
+        output.text(&report.to_text())?;
+    }
+    report.wrong().map_or(Ok(()), |wrong| Err(Failure::Wrong(wrong)))
+}
+
+fn compile(bound: &BoundKernel, args: &Args) -> Result<CompiledKernel, Failure> {
+    if let Some(path) = &args.tile {
+        let source = Source::read(path)?;
+        let program = tile::parse(&source.text).map_err(|faults| source.faults(faults.into()))?;
+        note("with the given tile program");
+        return bound.compile_tile(&program).map_err(|error| source.faults(error));
+    }
+    let (schedule, origin) = given_schedule(bound, args.schedule.as_deref())?;
+    note(&format!("with the {origin}"));
+    Ok(bound.compile_from(schedule, origin)?)
+}
+
+/// The schedule of a file, else what the store or the space says.
+pub(super) fn given_schedule(
+    bound: &BoundKernel,
+    path: Option<&Path>,
+) -> Result<(Schedule, Origin), Failure> {
+    let Some(path) = path else { return Ok(bound.schedule()?) };
+    let source = Source::read(path)?;
+    let schedule = Schedule::parse(&source.text).map_err(|faults| source.faults(faults.into()))?;
+    bound.space().check(&schedule).map_err(|faults| source.faults(faults.into()))?;
+    Ok((schedule, Origin::Given))
+}
+
+/// Runs the code on dense values.
+pub(super) fn call(
+    graph: &Graph,
+    compiled: &CompiledKernel,
+    inputs: &[HostTensor],
+) -> Result<Vec<HostTensor>, Failure> {
+    let empty = |output: &tilewright::ir::graph::Output| {
+        let shape: Vec<u64> =
+            output.tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
+        HostTensor::zeros(output.tensor.dtype, &shape)
+    };
+    let mut outputs: Vec<HostTensor> = graph.outputs.iter().map(empty).collect();
+    let read: Vec<&[u8]> = inputs.iter().map(|input| input.bytes.as_slice()).collect();
+    let mut written: Vec<&mut [u8]> =
+        outputs.iter_mut().map(|output| output.bytes.as_mut_slice()).collect();
+    compiled.call_bytes(&read, &mut written)?;
+    Ok(outputs)
+}
+
+fn write(
+    folder: Option<&Path>,
+    graph: &Graph,
+    outputs: &[HostTensor],
+) -> Result<Vec<PathBuf>, Failure> {
+    let Some(folder) = folder else { return Ok(vec![]) };
+    std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
+    let named = graph.outputs.iter().zip(outputs);
+    named.map(|(output, value)| save(folder, &output.tensor.name, value)).collect()
+}
+
+fn verify(graph: &Graph, inputs: &[HostTensor], outputs: &[HostTensor]) -> Vec<Verdict> {
+    let expected = evaluate(graph, inputs);
+    expected.iter().zip(outputs).map(|(expected, got)| compare(expected, got)).collect()
+}
+
+/// Everything `run` says on stdout.
+struct Report<'a> {
+    selected: &'a Selected,
+    compiled: &'a CompiledKernel,
+    outputs: Vec<HostTensor>,
+    files: Vec<PathBuf>,
+    verdicts: Option<Vec<Verdict>>,
+}
+
+impl Report<'_> {
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.selected.bound.graph().outputs.iter().map(|output| output.tensor.name.as_str())
+    }
+
+    fn wrong(&self) -> Option<String> {
+        let verdicts = self.verdicts.as_ref()?;
+        let wrong = self.names().zip(verdicts).filter(|(_, verdict)| !verdict.passed());
+        let lines: Vec<_> =
+            wrong.map(|(name, verdict)| format!("output `{name}` {}", explain(verdict))).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    fn to_text(&self) -> String {
+        let mut table = Table::new(&["output", "type", "shape", "min", "mean", "max", "check"]);
+        for (index, (name, value)) in self.names().zip(&self.outputs).enumerate() {
+            let summary = Summary::of(value);
+            let check = self
+                .verdicts
+                .as_ref()
+                .map_or_else(|| "not checked".to_string(), |verdicts| explain(&verdicts[index]));
+            table.row([
+                name.to_string(),
+                value.dtype.to_string(),
+                format!("{:?}", value.shape),
+                format!("{:.6}", summary.minimum),
+                format!("{:.6}", summary.mean),
+                format!("{:.6}", summary.maximum),
+                check,
+            ]);
+        }
+        let files: String = self.files.iter().map(|file| format!("{}\n", file.display())).collect();
+        format!("{}{files}", table.render())
+    }
+
+    fn to_json(&self) -> Value {
+        let (origin, record) = match self.compiled.origin() {
+            Origin::Stored(record) => ("stored", Some(record)),
+            Origin::Default => ("default", None),
+            Origin::Given => ("given", None),
+        };
+        let outputs: Vec<_> = self
+            .names()
+            .zip(&self.outputs)
+            .enumerate()
+            .map(|(index, (name, value))| {
+                let summary = Summary::of(value);
+                json!({
+                    "name": name, "dtype": value.dtype.name(), "shape": value.shape,
+                    "min": summary.minimum, "mean": summary.mean, "max": summary.maximum,
+                    "not_finite": summary.not_finite,
+                    "file": self.files.get(index).map(|file| file.display().to_string()),
+                    "verify": self.verdicts.as_ref().map(|verdicts| verdict_json(&verdicts[index])),
+                })
+            })
+            .collect();
+        json!({
+            "kernel": self.selected.name(),
+            "sizes": self.selected.sizes,
+            "schedule": {
+                "origin": origin, "record": record,
+                "hash": self.compiled.schedule().map(|schedule| schedule.hash().to_string()),
+                "text": self.compiled.schedule().map(Schedule::print),
+            },
+            "outputs": outputs,
+        })
+    }
+}
+
+fn explain(verdict: &Verdict) -> String {
+    if let Some(wrong) = &verdict.first_wrong {
+        return format!(
+            "wrong in {} of {} elements; the first at {:?}: found {}, expected {} within {:e}",
+            verdict.wrong,
+            verdict.elements,
+            wrong.index,
+            wrong.got,
+            wrong.expected,
+            wrong.allowance
+        );
+    }
+    if verdict.too_undecided() {
+        return format!(
+            "undecided in {} of {} elements: draw other inputs with --seed",
+            verdict.undecided, verdict.elements
+        );
+    }
+    format!("correct: at most {} of the allowed error", percent(verdict.worst_ratio))
+}
+
+fn verdict_json(verdict: &Verdict) -> Value {
+    json!({
+        "passed": verdict.passed(),
+        "worst_ratio": verdict.worst_ratio,
+        "wrong": verdict.wrong,
+        "undecided": verdict.undecided,
+        "elements": verdict.elements,
+        "first_wrong": verdict.first_wrong.as_ref().map(|wrong| json!({
+            "index": wrong.index, "got": wrong.got, "expected": wrong.expected,
+            "allowance": wrong.allowance,
+        })),
+    })
+}

@@ -1,0 +1,165 @@
+//! Which kernel of a file, at which sizes.
+//!
+//! The sizes are those of `--set`, else of the set named `default`, else of the first set of the text; `--size`
+//! replaces extents one by one. Invariant: a name that does not exist is answered with the names that do.
+
+use super::failure::Failure;
+use super::output::note;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use tilewright::ir::base::Sizes;
+use tilewright::ir::syntax::text_of;
+use tilewright::{BoundKernel, Error, Kernel};
+
+/// A kernel file and the choice of a kernel and sizes in it.
+#[derive(Debug, clap::Args)]
+pub(super) struct KernelArgs {
+    /// The kernel file; `-` reads standard input
+    pub(super) file: PathBuf,
+    /// The kernel, where the file has more than one
+    #[arg(long, value_name = "NAME")]
+    kernel: Option<String>,
+    /// A size set of the text; without it `default`, else the first
+    #[arg(long, value_name = "NAME")]
+    set: Option<String>,
+    /// Extents that replace those of the size set: `b=1,i=2048`
+    #[arg(long, value_name = "AXIS=EXTENT", value_delimiter = ',')]
+    size: Vec<AxisExtent>,
+}
+
+/// `i=2048`.
+#[derive(Clone, Debug)]
+struct AxisExtent {
+    axis: String,
+    extent: u64,
+}
+
+impl FromStr for AxisExtent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (axis, extent) =
+            text.split_once('=').ok_or_else(|| "expected AXIS=EXTENT, as in i=2048".to_string())?;
+        let extent = extent.trim().parse().map_err(|_| {
+            format!("the extent of `{}` is a whole number, found `{extent}`", axis.trim())
+        })?;
+        Ok(Self { axis: axis.trim().to_string(), extent })
+    }
+}
+
+/// A text with its name, as diagnostics need it.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+impl Source {
+    /// Reads a file, or standard input for `-`.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let fail = |error: std::io::Error| Failure::file(path, &error);
+        let mut bytes = vec![];
+        let name = if path == Path::new("-") {
+            std::io::stdin().read_to_end(&mut bytes).map_err(fail)?;
+            "standard input".to_string()
+        } else {
+            bytes = std::fs::read(path).map_err(fail)?;
+            path.display().to_string()
+        };
+        let text = text_of(&bytes)?.to_string();
+        Ok(Self { name, text })
+    }
+
+    /// Gives the faults of this text their source.
+    pub(super) fn faults(&self, error: Error) -> Failure {
+        match error {
+            Error::Diagnostics(faults) => {
+                Failure::Text { name: self.name.clone(), text: self.text.clone(), faults }
+            }
+            other => other.into(),
+        }
+    }
+}
+
+/// A kernel at its sizes.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub(super) bound: BoundKernel,
+    pub(super) sizes: Sizes,
+}
+
+impl Selected {
+    /// The kernel's name.
+    pub(super) fn name(&self) -> &str {
+        &self.bound.graph().name
+    }
+}
+
+impl KernelArgs {
+    /// Reads the file and selects.
+    pub(super) fn select(&self) -> Result<Selected, Failure> {
+        let source = Source::read(&self.file)?;
+        let kernels = Kernel::parse_all(&source.text).map_err(|error| source.faults(error))?;
+        let kernel = self.pick(kernels)?;
+        let sizes = self.sizes(&kernel)?;
+        let bound = kernel.bind_sizes(&sizes).map_err(sizes_fault)?;
+        note(&format!("{} at {}", kernel.name(), show(&sizes)));
+        Ok(Selected { bound, sizes })
+    }
+
+    fn pick(&self, mut kernels: Vec<Kernel>) -> Result<Kernel, Failure> {
+        let names: Vec<_> = kernels.iter().map(|kernel| kernel.name().to_string()).collect();
+        let (file, known) = (self.file.display(), names.join(", "));
+        let position = match &self.kernel {
+            Some(wanted) => names.iter().position(|name| name == wanted).ok_or_else(|| {
+                Failure::Usage(format!("{file} has no kernel `{wanted}`; it has {known}"))
+            })?,
+            None if names.len() == 1 => 0,
+            None => {
+                let count = names.len();
+                return Err(Failure::Usage(format!(
+                    "{file} has {count} kernels: choose one of them with --kernel: {known}"
+                )));
+            }
+        };
+        Ok(kernels.swap_remove(position))
+    }
+
+    fn sizes(&self, kernel: &Kernel) -> Result<Sizes, Failure> {
+        let sets = kernel.size_sets();
+        let named = |wanted: &str| sets.iter().find(|(name, _)| name == wanted);
+        let set = match &self.set {
+            Some(wanted) => Some(named(wanted).ok_or_else(|| unknown_set(kernel, wanted))?),
+            None => named("default").or(sets.first()),
+        };
+        let mut sizes = set.map(|(_, sizes)| sizes.clone()).unwrap_or_default();
+        for AxisExtent { axis, extent } in &self.size {
+            sizes.insert(axis.clone(), *extent);
+        }
+        Ok(sizes)
+    }
+}
+
+fn unknown_set(kernel: &Kernel, wanted: &str) -> Failure {
+    let known: Vec<_> = kernel.size_sets().iter().map(|(name, _)| name.as_str()).collect();
+    let known = if known.is_empty() { "none".to_string() } else { known.join(", ") };
+    Failure::Usage(format!("kernel `{}` has no size set `{wanted}`; it has {known}", kernel.name()))
+}
+
+/// Sizes come from the command line, so their faults are faults of usage.
+fn sizes_fault(error: Error) -> Failure {
+    match error {
+        Error::Diagnostics(faults) => {
+            let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            Failure::Usage(lines.join("\n"))
+        }
+        other => other.into(),
+    }
+}
+
+/// `b=1, i=2048`.
+pub(super) fn show(sizes: &Sizes) -> String {
+    let extents: Vec<_> = sizes.iter().map(|(axis, extent)| format!("{axis}={extent}")).collect();
+    extents.join(", ")
+}

@@ -1,0 +1,156 @@
+//! The stages of a kernel between its text and machine code: their texts, and whether they mean the same.
+//!
+//! Invariant: the first stage that disagrees with the reference is named; later ones inherit its fault.
+
+use super::failure::Failure;
+use super::run::call;
+use clap::ValueEnum;
+use tilewright::BoundKernel;
+use tilewright::ir::DType;
+use tilewright::ir::reference::{Expected, Family, HostTensor, compare, draw, evaluate};
+use tilewright::ir::schedule::Schedule;
+use tilewright::ir::{plan, tile};
+
+/// A stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Stage {
+    /// The tensor graph
+    Graph,
+    /// The pass program
+    Plan,
+    /// The schedule's choices
+    Schedule,
+    /// The tile program
+    Tile,
+    /// Cranelift's intermediate form
+    Clif,
+    /// Machine code
+    Disassembly,
+}
+
+impl Stage {
+    /// The word on the command line and in JSON.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Graph => "graph",
+            Self::Plan => "plan",
+            Self::Schedule => "schedule",
+            Self::Tile => "tile",
+            Self::Clif => "clif",
+            Self::Disassembly => "disassembly",
+        }
+    }
+
+    /// The stage as text.
+    pub(super) fn text(self, bound: &BoundKernel, schedule: &Schedule) -> Result<String, Failure> {
+        Ok(match self {
+            Self::Graph => bound.graph().print(),
+            Self::Plan => plan::print(bound.plan()),
+            Self::Schedule => schedule.print(),
+            Self::Tile => tile::print(&bound.lower(schedule)?),
+            Self::Clif | Self::Disassembly => {
+                let listings = bound.backend().listings(&bound.lower(schedule)?)?;
+                let wanted = listings.into_iter().filter(|(name, _)| *name == self.name());
+                wanted.map(|(_, text)| text).collect()
+            }
+        })
+    }
+}
+
+/// What one stage computed, compared with the reference.
+#[derive(Clone, Debug)]
+pub(super) struct StageCheck {
+    /// `plan`, `tile` or `code`.
+    pub(super) stage: &'static str,
+    /// The first disagreement.
+    pub(super) fault: Option<String>,
+    /// The largest error as a fraction of what the stage is allowed.
+    pub(super) worst_ratio: f64,
+}
+
+/// Runs every stage on random inputs and compares each with the reference, in order.
+pub(super) fn check(
+    bound: &BoundKernel,
+    schedule: &Schedule,
+    seed: u64,
+) -> Result<Vec<StageCheck>, Failure> {
+    let graph = bound.graph();
+    let inputs = draw(graph, Family::Normal, seed);
+    let expected = evaluate(graph, &inputs);
+    let names: Vec<_> = graph.outputs.iter().map(|output| output.tensor.name.as_str()).collect();
+    let dtypes: Vec<_> = graph.outputs.iter().map(|output| output.tensor.dtype).collect();
+    let interpreted = |stage, values: Vec<Vec<f64>>| {
+        let outputs = values.iter().zip(&expected).zip(names.iter().zip(&dtypes));
+        let checks = outputs.map(|((values, expected), (name, &dtype))| {
+            check_interpreter(stage, name, expected, values, dtype)
+        });
+        worst(stage, checks)
+    };
+    let program = bound.lower(schedule)?;
+    let compiled = bound.compile(schedule)?;
+    let got = call(graph, &compiled, &inputs)?;
+    let code = got
+        .iter()
+        .zip(&expected)
+        .zip(&names)
+        .map(|((got, expected), name)| check_code(name, expected, got));
+    Ok(vec![
+        interpreted("plan", plan::interpret(bound.plan(), &inputs)),
+        interpreted("tile", tile::interpret(&program, &inputs)),
+        worst("code", code),
+    ])
+}
+
+fn worst(stage: &'static str, checks: impl Iterator<Item = StageCheck>) -> StageCheck {
+    checks.fold(StageCheck { stage, fault: None, worst_ratio: 0.0 }, |worst, next| StageCheck {
+        stage,
+        fault: worst.fault.or(next.fault),
+        worst_ratio: worst.worst_ratio.max(next.worst_ratio),
+    })
+}
+
+fn check_code(name: &str, expected: &Expected, got: &HostTensor) -> StageCheck {
+    let verdict = compare(expected, got);
+    let fault = verdict.first_wrong.as_ref().map(|wrong| {
+        let (index, got, expected) = (&wrong.index, wrong.got, wrong.expected);
+        format!("output `{name}` at {index:?}: found {got}, expected {expected}")
+    });
+    StageCheck { stage: "code", fault, worst_ratio: verdict.worst_ratio }
+}
+
+/// Interpreters compute in f64 and may only re-associate, so they get a small part of the allowance that honest
+/// arithmetic in the kernel's own type gets; f64 kernels get all of it.
+fn interpreter_share(dtype: DType) -> f64 {
+    if dtype == DType::F64 { 1.0 } else { 2f64.powi(-16) }
+}
+
+fn check_interpreter(
+    stage: &'static str,
+    name: &str,
+    expected: &Expected,
+    values: &[f64],
+    dtype: DType,
+) -> StageCheck {
+    let share = interpreter_share(dtype);
+    let mut check = StageCheck { stage, fault: None, worst_ratio: 0.0 };
+    if values.len() != expected.values.len() {
+        let (found, wanted) = (values.len(), expected.values.len());
+        check.fault = Some(format!("output `{name}` has {found} elements, expected {wanted}"));
+        return check;
+    }
+    let elements = values.iter().zip(&expected.values).zip(&expected.allowances);
+    for (index, ((&got, &value), &allowance)) in elements.enumerate() {
+        if allowance.is_infinite() || (got.is_nan() && value.is_nan()) || got == value {
+            continue;
+        }
+        let ratio = (got - value).abs() / (share * allowance);
+        // A NaN on one side only makes the ratio NaN, which is wrong too.
+        if !(ratio <= 1.0) && check.fault.is_none() {
+            check.fault =
+                Some(format!("output `{name}` element {index}: found {got}, expected {value}"));
+        }
+        check.worst_ratio =
+            check.worst_ratio.max(if ratio.is_nan() { f64::INFINITY } else { ratio });
+    }
+    check
+}

@@ -1,0 +1,160 @@
+//! `tune FILE`: search, judge, time, store; a progress bar on stderr, the closing table or events on stdout.
+//!
+//! Invariant: Ctrl-C ends the run at the next candidate, and what was found is stored and shown.
+
+use super::failure::Failure;
+use super::output::{Output, note};
+use super::select::KernelArgs;
+use crate::report::{closing_table, percent, time};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tilewright::autotune::protocol::{Event, Phase, Progress};
+use tilewright::autotune::store::{Store, default_path};
+use tilewright::autotune::tune::{TuneOptions, tune};
+
+/// The arguments of `tune`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    kernel: KernelArgs,
+    /// The budget in wall-clock seconds
+    #[arg(long, default_value_t = 90.0, value_parser = positive)]
+    seconds: f64,
+    /// The largest number of candidates
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    evaluations: Option<u64>,
+    /// The seed of the search
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Threads that compile candidates; 0: all
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds > 0.0 => Ok(seconds),
+        _ => Err("expected a positive number of seconds".to_string()),
+    }
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
+    let selected = args.kernel.select()?;
+    let mut store = Store::open(&default_path()?)?;
+    let stop = stop_on_interrupt()?;
+    let options = TuneOptions {
+        budget_seconds: args.seconds,
+        budget_evaluations: args.evaluations,
+        seed: args.seed,
+        threads: args.threads,
+        started_unix: now_unix(),
+        ..TuneOptions::default()
+    };
+    let mut face = Face::new(args, output);
+    let (backend, graph) = (selected.bound.backend(), selected.bound.graph());
+    let report =
+        tune(backend, graph, &options, &mut store, &mut |event| face.see(event, &stop), &stop);
+    face.finish()?;
+    let report = report?;
+    if !output.is_json() {
+        output.text(&closing_table(&report))?;
+    }
+    match &report.best {
+        _ if report.stopped => Err(Failure::Interrupted),
+        None => Err(Failure::Wrong("no candidate passed the judge".to_string())),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Seconds since the Unix epoch; 0 on a machine whose clock is before it.
+pub(super) fn now_unix() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// A flag that Ctrl-C sets. A second Ctrl-C ends the process at once.
+fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(6);
+        }
+        note("interrupted: ending with what there is (again to end at once)");
+    })
+    .map_err(|error| Failure::File(format!("the interrupt handler: {error}")))?;
+    Ok(stop)
+}
+
+/// What the user sees while the run lasts.
+struct Face<'a> {
+    output: &'a mut Output,
+    bar: ProgressBar,
+    evaluations: Option<u64>,
+    broken: Option<std::io::Error>,
+}
+
+impl<'a> Face<'a> {
+    fn new(args: &Args, output: &'a mut Output) -> Self {
+        let length = args.evaluations.unwrap_or(args.seconds.ceil() as u64);
+        let target = if output.is_json() {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let bar = ProgressBar::with_draw_target(Some(length), target);
+        let style = ProgressStyle::with_template("{wide_bar} {prefix} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { output, bar, evaluations: args.evaluations, broken: None }
+    }
+
+    fn see(&mut self, event: &Event, stop: &AtomicBool) {
+        if self.output.is_json() && self.broken.is_none() {
+            if let Err(error) = self.output.line_now(&event.to_line()) {
+                // Nobody listens any more: end the run, keep what it found.
+                self.broken = Some(error);
+                stop.store(true, Ordering::SeqCst);
+            }
+        }
+        if let Event::Progress(progress) = event {
+            self.show(progress);
+        }
+    }
+
+    fn show(&self, progress: &Progress) {
+        let position = match self.evaluations {
+            Some(_) => progress.evaluated,
+            None => progress.elapsed_seconds as u64,
+        };
+        self.bar.set_position(position);
+        self.bar.set_prefix(phase(progress.phase));
+        self.bar.set_message(message(progress));
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        self.bar.finish_and_clear();
+        self.broken.map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Ceilings => "measuring the machine",
+        Phase::Naive => "timing the naive loop nest",
+        Phase::Search => "searching",
+        Phase::Finalists => "measuring the best few in turns",
+        Phase::Confirm => "confirming the winner",
+    }
+}
+
+/// `best 1.234 ms (41.2 % of peak), 120 tried, 3 rejected`
+fn message(progress: &Progress) -> String {
+    let share = progress.best_fraction_of_peak;
+    let share = share.map(|share| format!(" ({} of peak)", percent(share))).unwrap_or_default();
+    let best = match progress.best_so_far_ns {
+        Some(best_ns) => format!("best {}{share}, ", time(best_ns)),
+        None => String::new(),
+    };
+    format!("{best}{} tried, {} rejected", progress.evaluated, progress.rejected)
+}

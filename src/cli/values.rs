@@ -1,0 +1,204 @@
+//! Input and output values of `run`: .npy files, random draws, and a summary of what came out.
+//!
+//! Invariant: a file enters only with the signature's type and shape; a mismatch names both sides.
+
+use super::failure::Failure;
+use ndarray::{ArrayD, IxDyn};
+use ndarray_npy::{ReadNpyExt, ReadableElement, WritableElement, WriteNpyExt};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use tilewright::Tensor as View;
+use tilewright::ir::DType;
+use tilewright::ir::graph::{Graph, Tensor};
+use tilewright::ir::reference::HostTensor;
+use tilewright::tensor::Element;
+
+/// `A=a.npy`.
+#[derive(Clone, Debug)]
+pub(super) struct InputFile {
+    name: String,
+    path: PathBuf,
+}
+
+impl FromStr for InputFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, path) = text
+            .split_once('=')
+            .ok_or_else(|| "expected NAME=FILE.npy, as in A=a.npy".to_string())?;
+        Ok(Self { name: name.to_string(), path: PathBuf::from(path) })
+    }
+}
+
+/// Replaces random inputs by those of the files.
+pub(super) fn load(
+    graph: &Graph,
+    files: &[InputFile],
+    inputs: &mut [HostTensor],
+) -> Result<(), Failure> {
+    for file in files {
+        let position = graph.inputs.iter().position(|tensor| tensor.name == file.name);
+        let position = position.ok_or_else(|| {
+            let known: Vec<_> = graph.inputs.iter().map(|tensor| tensor.name.as_str()).collect();
+            Failure::Usage(format!(
+                "kernel `{}` has no input `{}`; it has {}",
+                graph.name,
+                file.name,
+                known.join(", ")
+            ))
+        })?;
+        inputs[position] = read(graph, &graph.inputs[position], &file.path)?;
+    }
+    Ok(())
+}
+
+/// Calls `$body` with `$element` standing for the element type.
+macro_rules! with_element {
+    ($dtype:expr, $tensor:expr, $element:ident => $body:expr) => {
+        match $dtype {
+            DType::F64 => {
+                type $element = f64;
+                $body
+            }
+            DType::F32 => {
+                type $element = f32;
+                $body
+            }
+            DType::I32 => {
+                type $element = i32;
+                $body
+            }
+            DType::I16 => {
+                type $element = i16;
+                $body
+            }
+            DType::I8 => {
+                type $element = i8;
+                $body
+            }
+            DType::U8 => {
+                type $element = u8;
+                $body
+            }
+            DType::F16 | DType::Bf16 | DType::I4 | DType::Bool => Err(no_file($tensor, $dtype)),
+        }
+    };
+}
+
+fn no_file(name: &str, dtype: DType) -> Failure {
+    Failure::Usage(format!("`{name}` is {dtype}, which .npy files cannot carry yet"))
+}
+
+fn read(graph: &Graph, tensor: &Tensor, path: &Path) -> Result<HostTensor, Failure> {
+    let found = with_element!(tensor.dtype, &tensor.name, T => read_as::<T>(tensor, path))?;
+    let expected: Vec<u64> = tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
+    if found.shape != expected {
+        let named = tensor.axes.iter().zip(&expected);
+        let named: Vec<_> =
+            named.map(|(&axis, extent)| format!("{}={extent}", graph.axes.name(axis))).collect();
+        return Err(Failure::Usage(format!(
+            "{} has shape {:?}, input `{}` has [{}] at these sizes",
+            path.display(),
+            found.shape,
+            tensor.name,
+            named.join(", ")
+        )));
+    }
+    Ok(found)
+}
+
+fn read_as<T: ReadableElement + Element>(
+    tensor: &Tensor,
+    path: &Path,
+) -> Result<HostTensor, Failure> {
+    let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
+    let array = ArrayD::<T>::read_npy(BufReader::new(file)).map_err(|error| {
+        Failure::Usage(format!(
+            "{}: {error}; input `{}` is {} in the signature",
+            path.display(),
+            tensor.name,
+            tensor.dtype
+        ))
+    })?;
+    let view = View::from(&array);
+    let shape = view.shape().iter().map(|&extent| extent as u64).collect();
+    Ok(HostTensor { dtype: tensor.dtype, shape, bytes: view.to_bytes() })
+}
+
+/// Writes `NAME.npy` into a folder for one output, and returns the path.
+pub(super) fn save(folder: &Path, name: &str, value: &HostTensor) -> Result<PathBuf, Failure> {
+    let path = folder.join(format!("{name}.npy"));
+    with_element!(value.dtype, name, T => save_as::<T>(&path, value))?;
+    Ok(path)
+}
+
+fn save_as<T: WritableElement + FromNumber>(
+    path: &Path,
+    value: &HostTensor,
+) -> Result<(), Failure> {
+    let fail = |error: &dyn std::fmt::Display| Failure::file(path, error);
+    let shape: Vec<usize> = value
+        .shape
+        .iter()
+        .map(|&extent| usize::try_from(extent).expect("a tensor in memory has such extents"))
+        .collect();
+    let elements = value.bytes.chunks_exact(size_of::<T>()).map(T::from_bytes).collect();
+    let array = ArrayD::<T>::from_shape_vec(IxDyn(&shape), elements)
+        .expect("a tensor has as many elements as its shape says");
+    let file = File::create(path).map_err(|error| fail(&error))?;
+    let mut file = BufWriter::new(file);
+    array.write_npy(&mut file).map_err(|error| fail(&error))?;
+    file.flush().map_err(|error| fail(&error))
+}
+
+/// Numbers as they lie in memory.
+trait FromNumber: Sized {
+    fn from_bytes(bytes: &[u8]) -> Self;
+}
+
+macro_rules! from_number {
+    ($($element:ty),*) => {
+        $(impl FromNumber for $element {
+            fn from_bytes(bytes: &[u8]) -> Self {
+                Self::from_le_bytes(bytes.try_into().expect("chunks have the element's size"))
+            }
+        })*
+    };
+}
+
+from_number!(f64, f32, i32, i16, i8, u8);
+
+/// What a list of numbers looks like from afar.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Summary {
+    pub(super) minimum: f64,
+    pub(super) maximum: f64,
+    pub(super) mean: f64,
+    pub(super) not_finite: u64,
+}
+
+impl Summary {
+    /// Over the finite elements; NaN where there is none.
+    pub(super) fn of(value: &HostTensor) -> Self {
+        let mut summary =
+            Self { minimum: f64::NAN, maximum: f64::NAN, mean: f64::NAN, not_finite: 0 };
+        let (mut sum, mut finite) = (0.0, 0u64);
+        for number in value.to_f64() {
+            if !number.is_finite() {
+                summary.not_finite += 1;
+                continue;
+            }
+            summary.minimum = summary.minimum.min(number);
+            summary.maximum = summary.maximum.max(number);
+            sum += number;
+            finite += 1;
+        }
+        if finite > 0 {
+            summary.mean = sum / finite as f64;
+        }
+        summary
+    }
+}

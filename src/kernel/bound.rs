@@ -1,0 +1,215 @@
+//! A kernel at fixed sizes: its plan, the space of its schedules, and the schedule that a call uses.
+//!
+//! Invariant: the schedule that `call` uses is chosen once, compiled once and kept.
+
+use super::call::{self, Strided};
+use super::compiled::CompiledKernel;
+use crate::error::Error;
+use crate::host;
+use crate::tensor::{Tensor, TensorMut};
+use std::sync::OnceLock;
+use tilewright_autotune::store::{Store, Task, default_path};
+use tilewright_ir::backend::Backend;
+use tilewright_ir::base::{AxisTable, Sizes};
+use tilewright_ir::diag::Diagnostic;
+use tilewright_ir::graph::Graph;
+use tilewright_ir::lower::lower_in;
+use tilewright_ir::plan::{self, PassProgram};
+use tilewright_ir::schedule::{Schedule, Space};
+use tilewright_ir::tile::{self, TileProgram};
+use tilewright_ir::{AxisId, DType};
+
+/// Where a schedule comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The winner of earlier tuning: its record in the store.
+    Stored(String),
+    /// The default of the space, because the store has no winner for this task.
+    Default,
+    /// The caller.
+    Given,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stored(record) => write!(f, "stored winner {record}"),
+            Self::Default => f.write_str("default schedule"),
+            Self::Given => f.write_str("given schedule"),
+        }
+    }
+}
+
+/// A kernel with an extent for every axis.
+pub struct BoundKernel {
+    graph: Graph,
+    plan: PassProgram,
+    space: Space,
+    backend: &'static dyn Backend,
+    strided: Strided,
+    threads_max: Option<u64>,
+    compiled: OnceLock<CompiledKernel>,
+}
+
+impl std::fmt::Debug for BoundKernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BoundKernel").field("graph", &self.graph).finish_non_exhaustive()
+    }
+}
+
+impl BoundKernel {
+    pub(super) fn new(graph: &Graph, sizes: &Sizes, strided: Strided) -> Result<Self, Error> {
+        let graph = graph.bind(sizes)?;
+        let plan = plan::build(&graph);
+        let backend = host::backend()?;
+        let space = Space::new(&plan, backend.target());
+        let compiled = OnceLock::new();
+        Ok(Self { graph, plan, space, backend, strided, threads_max: None, compiled })
+    }
+
+    /// Lets code compiled from now on use at most this many threads; `None`: what its schedule says.
+    pub fn set_threads_max(&mut self, threads_max: Option<u64>) {
+        self.threads_max = threads_max;
+        self.compiled = OnceLock::new();
+    }
+
+    /// The operations with bound extents.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The passes.
+    pub fn plan(&self) -> &PassProgram {
+        &self.plan
+    }
+
+    /// The legal schedules on this machine.
+    pub fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// The code generator.
+    pub fn backend(&self) -> &'static dyn Backend {
+        self.backend
+    }
+
+    /// What the store files results under.
+    pub fn task(&self) -> Task {
+        Task::of(&self.graph, &self.plan, self.backend)
+    }
+
+    /// The verified tile program that a schedule makes of this kernel.
+    ///
+    /// # Errors
+    /// The faults of the schedule, each with the legal values.
+    pub fn lower(&self, schedule: &Schedule) -> Result<TileProgram, Error> {
+        let program = lower_in(&self.space, schedule)?;
+        tile::verify(&program, self.backend.target())?;
+        Ok(program)
+    }
+
+    /// Compiles with a given schedule.
+    ///
+    /// # Errors
+    /// As `lower`; `Unsupported` when the back end has no lowering for a construct.
+    pub fn compile(&self, schedule: &Schedule) -> Result<CompiledKernel, Error> {
+        self.compile_from(schedule.clone(), Origin::Given)
+    }
+
+    /// Compiles a tile program written by hand. It enters by the verifier, as every other.
+    ///
+    /// # Errors
+    /// `TW0606` if its signature is not this kernel's; what the verifier and the back end say.
+    pub fn compile_tile(&self, program: &TileProgram) -> Result<CompiledKernel, Error> {
+        self.check_signature(program)?;
+        tile::verify(program, self.backend.target())?;
+        self.compile_program(program, None, Origin::Given)
+    }
+
+    fn check_signature(&self, program: &TileProgram) -> Result<(), Error> {
+        let outputs = self.graph.outputs.iter().map(|output| &output.tensor);
+        let expected: Vec<String> = (self.graph.inputs.iter().chain(outputs))
+            .map(|tensor| argument(&self.graph.axes, tensor.dtype, &tensor.axes))
+            .collect();
+        let found: Vec<String> = (program.inputs().chain(program.outputs()))
+            .map(|buffer| argument(&program.axes, buffer.dtype, &buffer.axes))
+            .collect();
+        if expected == found {
+            return Ok(());
+        }
+        let fault = Diagnostic::new("TW0606", "the tile program has another signature");
+        Err(fault.found(found.join(", ")).expected(expected.join(", ")).into())
+    }
+
+    /// The schedule that `call` uses: the store's winner for this task, else the default.
+    ///
+    /// # Errors
+    /// When there is a store and it cannot be read. A store that does not exist yet has no winner.
+    pub fn schedule(&self) -> Result<(Schedule, Origin), Error> {
+        let path = default_path()?;
+        if path.exists() {
+            if let Some(row) = Store::open(&path)?.best(&self.task())? {
+                let schedule = Schedule::parse(&row.schedule)?;
+                return Ok((schedule, Origin::Stored(row.record)));
+            }
+        }
+        Ok((self.space.default_schedule(), Origin::Default))
+    }
+
+    /// Computes the outputs from the inputs, both in signature order.
+    ///
+    /// The first call finds the store's winner (the default schedule if there is none), compiles it and keeps it.
+    ///
+    /// # Errors
+    /// A wrong count, element type, shape or stride, before anything is written; what `schedule` and `compile` say.
+    pub fn call(&self, inputs: &[Tensor<'_>], outputs: &mut [TensorMut<'_>]) -> Result<(), Error> {
+        call::check(&self.graph, inputs, outputs, self.strided)?;
+        self.compiled()?.call(inputs, outputs)
+    }
+
+    /// The code that `call` uses.
+    ///
+    /// # Errors
+    /// As `call`.
+    pub fn compiled(&self) -> Result<&CompiledKernel, Error> {
+        if let Some(compiled) = self.compiled.get() {
+            return Ok(compiled);
+        }
+        let (schedule, origin) = self.schedule()?;
+        let fresh = self.compile_from(schedule, origin)?;
+        // Two threads may compile at once; they compile the same, and one result is kept.
+        Ok(self.compiled.get_or_init(|| fresh))
+    }
+
+    /// Compiles with a schedule whose origin is known.
+    ///
+    /// # Errors
+    /// As `compile`.
+    pub fn compile_from(
+        &self,
+        schedule: Schedule,
+        origin: Origin,
+    ) -> Result<CompiledKernel, Error> {
+        let program = self.lower(&schedule)?;
+        self.compile_program(&program, Some(schedule), origin)
+    }
+
+    fn compile_program(
+        &self,
+        program: &TileProgram,
+        schedule: Option<Schedule>,
+        origin: Origin,
+    ) -> Result<CompiledKernel, Error> {
+        let mut artifact = self.backend.compile(program)?;
+        for launch in &mut artifact.launches {
+            launch.threads = launch.threads.min(self.threads_max.unwrap_or(u64::MAX));
+        }
+        CompiledKernel::new(self.graph.clone(), schedule, origin, &artifact, self.strided)
+    }
+}
+
+/// `f32[m=4, k=5]`: what the caller's array has to be.
+fn argument(axes: &AxisTable, dtype: DType, of: &[AxisId]) -> String {
+    let extent = |&axis: &AxisId| format!("{}={}", axes.name(axis), axes.extent(axis));
+    format!("{dtype}[{}]", of.iter().map(extent).collect::<Vec<_>>().join(", "))
+}

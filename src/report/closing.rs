@@ -1,0 +1,83 @@
+//! The closing table of a tuning run.
+//!
+//! Invariant: it shows no time that has not passed a check; what is not known is said to be unknown, not left out.
+
+use super::Table;
+use super::units::{percent, rate, time, time_interval};
+use tilewright::autotune::tune::TuneReport;
+
+/// The table that ends `tune`.
+pub(crate) fn closing_table(report: &TuneReport) -> String {
+    let mut table = Table::bare();
+    let mut row = |name: &str, value: String| table.row([name.to_string(), value]);
+    let sizes: Vec<_> = report.sizes.iter().map(|(axis, n)| format!("{axis}={n}")).collect();
+    row("kernel", format!("{} at {}", report.kernel, sizes.join(", ")));
+    row("machine", format!("{} ({})", report.target.chip, report.target.isa));
+    match &report.best {
+        Some(best) => {
+            row("best", format!("{}, 95 % interval of the median", time_interval(best.time_ns)));
+            row("rate", rates(report));
+            row("of peak", share(report));
+            row("accuracy", format!("{} of the allowed error", percent(best.worst_ratio)));
+        }
+        None => row("best", "no candidate passed the judge".to_string()),
+    }
+    row("naive", naive(report));
+    row("tried", tried(report));
+    if let Some(record) = &report.record {
+        row("stored", format!("record {record}"));
+    }
+    let mut text = table.render();
+    if let Some(best) = &report.best {
+        text.push_str(&differences(report));
+        text.push_str(&best.schedule.print());
+    }
+    text
+}
+
+fn rates(report: &TuneReport) -> String {
+    let gflops = report.gflops().map(|value| rate(value, "FLOP")).unwrap_or_default();
+    let gbps = report.gbps().map(|value| rate(value, "B")).unwrap_or_default();
+    format!("{gflops}, {gbps}")
+}
+
+fn share(report: &TuneReport) -> String {
+    match (report.fraction_of_peak, &report.bound) {
+        (Some(fraction), Some(bound)) => {
+            format!("{} of what this machine allows; bound by {bound}", percent(fraction))
+        }
+        _ => "unknown: the machine's ceilings were not measured".to_string(),
+    }
+}
+
+fn naive(report: &TuneReport) -> String {
+    match (&report.naive, report.speedup()) {
+        (Some(naive), Some(speedup)) => {
+            format!("{}; the best is {speedup:.1} times faster", time(naive.time_ns.median))
+        }
+        (Some(naive), None) => time(naive.time_ns.median),
+        (None, _) => "not timed: rejected, or too slow for the budget".to_string(),
+    }
+}
+
+fn tried(report: &TuneReport) -> String {
+    let rejected: u64 = report.rejected.values().sum();
+    let reasons: Vec<_> = report.rejected.iter().map(|(why, n)| format!("{why} {n}")).collect();
+    let reasons =
+        if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    let (tried, seconds) = (report.evaluated, report.elapsed_seconds);
+    let stopped = if report.stopped { ", then interrupted" } else { "" };
+    format!("{tried} candidates in {seconds:.0} s{stopped}, {rejected} rejected{reasons}")
+}
+
+fn differences(report: &TuneReport) -> String {
+    if report.changes.is_empty() {
+        return "the default schedule is the best\n".to_string();
+    }
+    let mut table = Table::new(&["choice", "default", "best"]);
+    for change in &report.changes {
+        let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_string());
+        table.row([change.name.clone(), show(&change.default), show(&change.best)]);
+    }
+    format!("\n{}\n", table.render())
+}

@@ -1,0 +1,321 @@
+//! The program as its user meets it: every subcommand, its JSON, its exit codes, bad input.
+//!
+//! Each test has a store of its own in a folder that vanishes.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const KERNEL: &str = "\
+kernel product(A: f32[m,k], B: f32[k,n]) -> f32[m,n] { sum[k](A * B) }
+sizes small { m=5, k=7, n=9 }
+sizes larger { m=33, k=65, n=31 }
+";
+
+/// A user with an empty store.
+struct User {
+    folder: tempfile::TempDir,
+}
+
+impl User {
+    fn new() -> Self {
+        let user = Self { folder: tempfile::tempdir().unwrap() };
+        user.write("product.tw", KERNEL);
+        user
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tilewright"));
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env("TILEWRIGHT_STORE", self.path().join("store.sqlite"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs a command that succeeds; its stdout.
+    #[track_caller]
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command that succeeds with `--json`; its one value.
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.ok(&[arguments, &["--json"]].concat());
+        assert_eq!(text.lines().count(), 1, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Runs a command that fails with this code and says these words on stderr, and no data on stdout.
+    #[track_caller]
+    fn fails(&self, arguments: &[&str], code: i32, words: &[&str]) {
+        let output = self.run(arguments);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        for word in words {
+            assert!(said.contains(word), "{arguments:?} does not say `{word}`: {said}");
+        }
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{arguments:?}");
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn check_names_kernels_axes_and_sizes() {
+    let user = User::new();
+    let text = user.ok(&["check", "product.tw"]);
+    assert_eq!(
+        text,
+        "product: A, B -> C; axes m, k, n\n  sizes small: k=7, m=5, n=9\n  sizes larger: k=65, m=33, n=31\n"
+            .replace("-> C", &format!("-> {}", output_name(&user)))
+    );
+    let json = user.json(&["check", "product.tw"]);
+    assert_eq!(json["kernels"][0]["sizes"]["small"]["k"], 7);
+    assert_eq!(json["diagnostics"].as_array().unwrap().len(), 0);
+}
+
+/// The language names an output that the text does not name.
+fn output_name(user: &User) -> String {
+    let json = user.json(&["check", "product.tw"]);
+    json["kernels"][0]["outputs"][0]["name"].as_str().unwrap().to_string()
+}
+
+#[test]
+fn faults_of_a_text_are_exit_code_3_all_at_once() {
+    let user = User::new();
+    user.write("bad.tw", "kernel bad(A: f32[m]) -> f32[m] { A + Q + P }\n");
+    user.fails(&["check", "bad.tw"], 3, &["bad.tw", "Q", "P", "TW0"]);
+    user.fails(&["run", "bad.tw", "--size", "m=3"], 3, &["Q", "P"]);
+    let output = user.run(&["check", "bad.tw", "--json"]);
+    assert_eq!(output.status.code(), Some(3));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let faults = json["diagnostics"].as_array().unwrap();
+    assert!(faults.len() >= 2, "{json}");
+    assert!(faults.iter().all(|fault| fault["code"].as_str().unwrap().starts_with("TW")));
+}
+
+#[test]
+fn usage_faults_list_what_there_is() {
+    let user = User::new();
+    user.fails(&["run", "product.tw", "--size", "q=3"], 2, &["`q`", "m, k, n"]);
+    user.fails(&["run", "product.tw", "--set", "huge"], 2, &["`huge`", "small, larger"]);
+    user.fails(&["run", "product.tw", "--kernel", "other"], 2, &["`other`", "product"]);
+    user.fails(&["run", "product.tw", "--input", "Q=q.npy"], 2, &["`Q`", "A, B"]);
+    user.fails(&["run", "product.tw", "--size", "m=x"], 2, &["whole number"]);
+    user.fails(&["explain", "product.tw", "--stage", "odd"], 2, &["graph", "disassembly"]);
+    user.fails(&["frobnicate"], 2, &["unrecognized subcommand"]);
+    user.fails(&["check", "nowhere.tw"], 7, &["nowhere.tw"]);
+    user.write("bare.tw", "kernel bare(x: f32[i]) -> f32[i] { x }\n");
+    user.fails(&["run", "bare.tw"], 2, &["`i`"]);
+    user.write(
+        "two.tw",
+        "kernel one(x: f32[i]) -> f32[i] { x }\nkernel two(x: f32[i]) -> f32[i] { x + x }\n",
+    );
+    user.fails(&["run", "two.tw", "--size", "i=3"], 2, &["one, two"]);
+}
+
+#[test]
+fn errors_are_json_when_asked_for() {
+    let user = User::new();
+    let output = user.run(&["run", "product.tw", "--set", "huge", "--json"]);
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["exit_code"], 2);
+    assert_eq!(error["error"]["kind"], "usage");
+}
+
+#[test]
+fn run_verifies_and_writes_arrays() {
+    let user = User::new();
+    let json = user.json(&["run", "product.tw", "--verify", "--output-dir", "out"]);
+    assert_eq!(json["schedule"]["origin"], "default");
+    assert_eq!(json["outputs"][0]["verify"]["passed"], true);
+    let file = json["outputs"][0]["file"].as_str().unwrap();
+    assert!(user.path().join(file).exists());
+    let text = user.ok(&["run", "product.tw", "--set", "larger", "--verify", "--threads", "1"]);
+    assert!(text.contains("correct"), "{text}");
+}
+
+#[test]
+fn run_reads_arrays_and_refuses_other_shapes_and_types() {
+    let user = User::new();
+    let write = |name: &str, rows: usize, columns: usize| {
+        let ones = ndarray::Array2::<f32>::ones((rows, columns));
+        ndarray_npy::write_npy(user.path().join(name), &ones).unwrap();
+    };
+    write("a.npy", 5, 7);
+    write("b.npy", 7, 9);
+    write("wrong.npy", 7, 5);
+    ndarray_npy::write_npy(user.path().join("f64.npy"), &ndarray::Array2::<f64>::ones((5, 7)))
+        .unwrap();
+    let inputs = ["--input", "A=a.npy", "--input", "B=b.npy"];
+    let json = user.json(&[&["run", "product.tw"], &inputs[..]].concat());
+    assert_eq!(json["outputs"][0]["min"], 7.0);
+    assert_eq!(json["outputs"][0]["max"], 7.0);
+    let shape = ["[7, 5]", "m=5, k=7"];
+    user.fails(&["run", "product.tw", "--input", "A=wrong.npy"], 2, &shape);
+    user.fails(&["run", "product.tw", "--input", "A=f64.npy"], 2, &["f32", "`A`"]);
+    user.fails(&["run", "product.tw", "--input", "A=none.npy"], 7, &["none.npy"]);
+}
+
+#[test]
+fn run_takes_a_schedule_and_refuses_a_wrong_one() {
+    let user = User::new();
+    let samples = user.ok(&["space", "product.tw", "--sample", "1", "--seed", "5"]);
+    user.write("good.schedule", &samples);
+    let run = ["run", "product.tw", "--verify", "--schedule"];
+    let json = user.json(&[&run[..], &["good.schedule"]].concat());
+    assert_eq!(json["schedule"]["origin"], "given");
+    assert_eq!(json["outputs"][0]["verify"]["passed"], true);
+    user.write("bad.schedule", "schedule product {\n  choose nothing.at.all = 3\n}\n");
+    user.fails(&[&run[..], &["bad.schedule"]].concat(), 3, &["nothing.at.all"]);
+}
+
+#[test]
+fn explain_shows_every_stage_and_compares_them() {
+    let user = User::new();
+    let json = user.json(&["explain", "product.tw"]);
+    let stages: Vec<_> =
+        json["stages"].as_array().unwrap().iter().map(|stage| &stage["stage"]).collect();
+    assert_eq!(stages, ["graph", "plan", "schedule", "tile", "clif", "disassembly"]);
+    for stage in json["stages"].as_array().unwrap() {
+        assert!(!stage["text"].as_str().unwrap().is_empty(), "{stage}");
+    }
+    assert!(user.ok(&["explain", "product.tw", "--stage", "tile"]).starts_with("tile product"));
+    let json = user.json(&["explain", "product.tw", "--verify-stages"]);
+    assert_eq!(json["broken"], Value::Null, "{json}");
+    assert_eq!(json["stages"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn space_describes_and_samples() {
+    let user = User::new();
+    let json = user.json(&["space", "product.tw"]);
+    assert!(json["combinations"].as_f64().unwrap() > 1.0);
+    let choices = json["choices"].as_array().unwrap();
+    assert!(choices.iter().all(|choice| !choice["meaning"].as_str().unwrap().is_empty()));
+    let sample = |seed| user.ok(&["space", "product.tw", "--sample", "3", "--seed", seed]);
+    assert_eq!(sample("4"), sample("4"));
+    assert_ne!(sample("4"), sample("5"));
+}
+
+#[test]
+fn the_store_is_empty_before_tuning() {
+    let user = User::new();
+    user.fails(&["best", "product.tw"], 5, &["TW0806", "product"]);
+    assert_eq!(user.json(&["list"])["records"].as_array().unwrap().len(), 0);
+    assert_eq!(user.ok(&["export"]), "");
+    assert!(!user.path().join("store.sqlite").exists(), "reading creates no store");
+}
+
+#[test]
+fn a_file_that_is_no_store_is_left_alone() {
+    let user = User::new();
+    user.write("store.sqlite", "this is a letter to my aunt, not a database at all");
+    user.fails(&["list"], 5, &["TW0802"]);
+    user.fails(&["run", "product.tw"], 5, &["TW0802"]);
+    let kept = std::fs::read_to_string(user.path().join("store.sqlite")).unwrap();
+    assert!(kept.starts_with("this is a letter"));
+}
+
+#[test]
+fn tune_stores_a_winner_that_run_and_best_use() {
+    let user = User::new();
+    let tune = ["tune", "product.tw", "--seconds", "20", "--evaluations", "6"];
+    let events = user.ok(&[&tune[..], &["--json"]].concat());
+    let events: Vec<Value> =
+        events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events[0]["event"], "start");
+    let result = events.last().unwrap();
+    assert_eq!(result["event"], "result");
+    for field in [
+        "kernel",
+        "sizes",
+        "target",
+        "best",
+        "naive_ns",
+        "speedup",
+        "evaluated",
+        "rejected",
+        "record",
+    ] {
+        assert!(result.get(field).is_some(), "{field} is missing: {result}");
+    }
+    assert_eq!(result["evaluated"], 6);
+    let record = result["record"].as_str().unwrap();
+    let run = user.json(&["run", "product.tw", "--verify"]);
+    assert_eq!(run["schedule"]["origin"], "stored");
+    assert_eq!(run["outputs"][0]["verify"]["passed"], true);
+    assert_eq!(run["schedule"]["text"], result["best"]["schedule"]);
+    let best = user.json(&["best", "product.tw"]);
+    assert_eq!(best["record"], record);
+    assert!(user.json(&["list"])["records"].as_array().unwrap().len() > 1);
+    let export = user.ok(&["export"]);
+    assert!(export.lines().any(|line| line.contains(record)));
+    // Another size is another task.
+    user.fails(&["best", "product.tw", "--set", "larger"], 5, &["TW0806"]);
+}
+
+#[test]
+fn describe_device_gives_the_target() {
+    let user = User::new();
+    let json = user.json(&["describe-device", "--no-measure"]);
+    assert_eq!(json["target"]["backend"], "cpu");
+    assert_eq!(json["target_hash"].as_str().unwrap().len(), 32);
+}
+
+#[test]
+fn fmt_is_a_fixed_point() {
+    let user = User::new();
+    let once = user.ok(&["fmt", "product.tw"]);
+    user.write("once.tw", &once);
+    assert_eq!(user.ok(&["fmt", "once.tw"]), once);
+    user.ok(&["fmt", "once.tw", "--check"]);
+    user.write("ugly.tw", "kernel   k( x:f32[i] )->f32[i]{x}\n");
+    user.fails(&["fmt", "ugly.tw", "--check"], 1, &["canonical"]);
+    user.ok(&["fmt", "ugly.tw", "--write"]);
+    user.ok(&["fmt", "ugly.tw", "--check"]);
+}
+
+#[test]
+fn a_closed_pipe_is_quiet() {
+    let user = User::new();
+    let mut child = user
+        .command(&["explain", "product.tw"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(!said.contains("panicked") && !said.contains("pipe"), "{said}");
+}
+
+#[test]
+fn help_documents_exit_codes_and_variables() {
+    let help = User::new().ok(&["--help"]);
+    for word in ["Exit codes", "TILEWRIGHT_STORE", "describe-device"] {
+        assert!(help.contains(word), "{help}");
+    }
+}
