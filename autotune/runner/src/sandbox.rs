@@ -21,11 +21,12 @@ const SA_ONSTACK: i32 = 0x0800_0000;
 
 /// Bounds everything that needs no open file. The address space comes last: threads have to exist by then.
 pub(crate) fn limit_resources(plan: &Plan) -> Result<(), u32> {
-    sys::limit(sys::RLIMIT_CORE, 0)?;
-    sys::limit(sys::RLIMIT_FSIZE, 0)?;
-    sys::limit(sys::RLIMIT_NOFILE, 0)?;
-    sys::limit(sys::RLIMIT_CPU, plan.cpu_seconds_max)?;
-    sys::limit(sys::RLIMIT_AS, plan.address_bytes_max)?;
+    sys::limit(sys::RLIMIT_CORE, 0, 0)?;
+    sys::limit(sys::RLIMIT_FSIZE, 0, 0)?;
+    sys::limit(sys::RLIMIT_NOFILE, 0, 0)?;
+    // The soft limit ends the process with a signal that says why, the hard one would not.
+    sys::limit(sys::RLIMIT_CPU, plan.cpu_seconds_max, 1)?;
+    sys::limit(sys::RLIMIT_AS, plan.address_bytes_max, 0)?;
     sys::give_up_privileges()
 }
 

@@ -124,9 +124,9 @@ pub(crate) fn give_up_privileges() -> Result<(), u32> {
     check(unsafe { prctl(PR_SET_NO_NEW_PRIVS, on, none, none, none) })
 }
 
-/// Sets the soft and the hard limit.
-pub(crate) fn limit(resource: c_int, value: u64) -> Result<(), u32> {
-    let limit = Limit { soft: value, hard: value };
+/// Sets the soft limit, and the hard one `grace` above it.
+pub(crate) fn limit(resource: c_int, value: u64, grace: u64) -> Result<(), u32> {
+    let limit = Limit { soft: value, hard: value.saturating_add(grace) };
     // SAFETY: `limit` lives through the call.
     check(unsafe { setrlimit(resource, &raw const limit) })
 }

@@ -136,8 +136,7 @@ pub fn interleave(
         for &index in &order {
             let Ok(sampler) = &mut samplers[index] else { continue };
             let session = &mut sessions[index];
-            // The child has slept while the others ran: wake it and its caches, outside the sample.
-            match session.run(1).and_then(|_| sampler.sample(&mut |calls| session.run(calls))) {
+            match sampler.sample_cold(&mut |calls| session.run(calls)) {
                 Ok(sample) => samples[index].push(sample),
                 Err(failure) => samplers[index] = Err(failure),
             }
@@ -180,6 +179,14 @@ impl Sampler {
                 return Ok(Self { calls, is_long: false, longer_first: false });
             }
         }
+    }
+
+    /// A sample after others have had the machine: the child and its caches are woken first, outside of it.
+    fn sample_cold(&mut self, run: &mut Run<'_>) -> Result<f64, Failure> {
+        if !self.is_long {
+            run(1)?;
+        }
+        self.sample(run)
     }
 
     /// Nanoseconds of one call.

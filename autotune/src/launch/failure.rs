@@ -52,7 +52,14 @@ impl Failure {
 
     /// Whether the failure is the candidate's own, so that running it elsewhere would tell the same.
     pub fn blames_candidate(&self) -> bool {
-        matches!(self, Self::TimedOut { .. } | Self::Crashed { .. } | Self::StrayWrite { .. })
+        // The candidate can send no signal: these come from a person, the system or the end of its memory.
+        const FROM_OUTSIDE: [i32; 5] =
+            [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];
+        match self {
+            Self::TimedOut { .. } | Self::StrayWrite { .. } => true,
+            Self::Crashed { signal, .. } => !FROM_OUTSIDE.contains(signal),
+            Self::Refused { .. } | Self::Start(_) => false,
+        }
     }
 
     pub(crate) fn refused(detail: impl Into<String>) -> Self {

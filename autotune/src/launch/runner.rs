@@ -125,7 +125,8 @@ fn command(program: &Path, fds: [RawFd; 4], plan_bytes: usize) -> Command {
     command.args(fds.map(|fd| fd.to_string()));
     command.args([plan_bytes.to_string(), std::process::id().to_string()]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.current_dir("/").env_clear();
+    // A group of its own: an interrupt from the terminal is for the parent to act on.
+    command.current_dir("/").env_clear().process_group(0);
     if let Some(path) = std::env::var_os("LD_LIBRARY_PATH") {
         command.env("LD_LIBRARY_PATH", path);
     }

@@ -108,6 +108,42 @@ fn a_frozen_child_stands_still() {
 }
 
 #[test]
+fn a_child_has_no_files_and_no_writable_code() {
+    run_alone("a_child_has_no_files_and_no_writable_code", || {
+        let options = SessionOptions { slots: 2, threads: 2, ..SessionOptions::default() };
+        let session = Session::start(&artifact(code::ADD, 16, 2), &options).unwrap();
+        let child = std::path::Path::new("/proc").join(&children()[0].id);
+        // The child has given up being looked at: only the superuser still may.
+        match (fs::read_dir(child.join("fd")), fs::read_to_string(child.join("maps"))) {
+            (Ok(files), Ok(mappings)) => {
+                assert_eq!(files.count(), 0);
+                assert!(!mappings.contains("wx"), "{mappings}");
+                let code = mappings.lines().filter(|line| line.contains("r-xs"));
+                assert_eq!(code.count(), 1, "{mappings}");
+                let inputs = mappings.lines().filter(|line| line.contains("r--s"));
+                // Two inputs in each of two slots, and the plan.
+                assert_eq!(inputs.count(), 5, "{mappings}");
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+            }
+        }
+        drop(session);
+    });
+}
+
+#[test]
+fn processor_time_has_an_end() {
+    run_alone("processor_time_has_an_end", || {
+        let cpu_time_max = Duration::from_secs(1);
+        let options = SessionOptions { cpu_time_max, ..SessionOptions::default() };
+        let mut session = Session::start(&artifact(code::ENDLESS, 1, 1), &options).unwrap();
+        let failure = session.run(1).unwrap_err();
+        assert!(failure.to_string().contains("SIGXCPU"), "{failure}");
+    });
+}
+
+#[test]
 fn a_child_killed_by_others_is_a_crash() {
     run_alone("a_child_killed_by_others_is_a_crash", || {
         let artifact = artifact(code::RETURN, 1, 1);
@@ -116,6 +152,7 @@ fn a_child_killed_by_others_is_a_crash() {
         assert!(status.success());
         let failure = session.run(1).unwrap_err();
         assert_eq!(failure.to_string(), "the candidate crashed: SIGKILL");
+        assert!(!failure.blames_candidate());
         drop(session);
         assert!(children().is_empty());
     });

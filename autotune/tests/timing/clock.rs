@@ -25,11 +25,12 @@ fn more_work_takes_more_time() {
         assert_eq!(measurement.samples_ns.len(), 15);
         let (lo, median, hi) = (measurement.lo, measurement.median, measurement.hi);
         assert!(0.0 < lo && lo <= median && median <= hi, "{lo} {median} {hi}");
-        median
+        measurement
     });
-    // A hundred times the work; a disturbance that halves or doubles one of the two does not matter.
-    let ratio = large / small;
-    assert!((50.0..200.0).contains(&ratio), "{small} ns, then {large} ns");
+    // It is a hundred times the work. A busy machine widens the intervals; they still have to tell the two apart
+    // and to allow about the right ratio.
+    assert!(large.lo > 5.0 * small.hi, "{small:?}, then {large:?}");
+    assert!(large.hi > 50.0 * small.lo && large.lo < 200.0 * small.hi, "{small:?}, then {large:?}");
 }
 
 #[test]

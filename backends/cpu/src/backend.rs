@@ -50,21 +50,27 @@ impl CpuBackend {
         program: &TileProgram,
         with_text: bool,
     ) -> Result<Vec<(MachinePhase, CompiledPhase)>, Unsupported> {
-        let arguments = program.buffers.iter().filter(|buffer| buffer.scope != Scope::Group).count();
+        let arguments =
+            program.buffers.iter().filter(|buffer| buffer.scope != Scope::Group).count();
         let compile = || {
             machine::build(program)?
                 .into_iter()
                 .map(|phase| {
-                    let code = emit::compile(&phase, &program.axes, arguments, &*self.isa, with_text)?;
+                    let code =
+                        emit::compile(&phase, &program.axes, arguments, &*self.isa, with_text)?;
                     Ok((phase, code))
                 })
                 .collect()
         };
-        let refused = |what: &str| Unsupported { what: what.to_string(), place: program.name.clone() };
+        let refused =
+            |what: &str| Unsupported { what: what.to_string(), place: program.name.clone() };
         std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, compile);
+            let thread =
+                std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, compile);
             let thread = thread.map_err(|_| refused("compiling without a thread to compile on"))?;
-            thread.join().unwrap_or_else(|_| Err(refused("a program that the code generator stumbles over")))
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(refused("a program that the code generator stumbles over")))
         })
     }
 }
@@ -101,14 +107,18 @@ impl Backend for CpuBackend {
         let functions: Vec<_> = launches
             .iter()
             .zip(&phases)
-            .map(|(launch, (_, compiled))| (launch.entry.cast_signed() - unwind as i64, &compiled.code))
+            .map(|(launch, (_, compiled))| {
+                (launch.entry.cast_signed() - unwind as i64, &compiled.code)
+            })
             .collect();
         let section = unwind::section(&functions, &*self.isa);
         let has_section = !section.is_empty();
         image.extend(section);
         let bytes = |scope| -> Vec<u64> {
             let buffers = program.buffers.iter().filter(|buffer| buffer.scope == scope);
-            buffers.map(|buffer: &Buffer| buffer.dtype.bytes_of(buffer.volume(&program.axes))).collect()
+            buffers
+                .map(|buffer: &Buffer| buffer.dtype.bytes_of(buffer.volume(&program.axes)))
+                .collect()
         };
         let inputs = bytes(Scope::Input);
         Ok(Artifact {

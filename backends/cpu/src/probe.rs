@@ -19,14 +19,15 @@ pub(crate) use x86::probes;
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{Probe, Target, Unsupported};
-    use iced_x86::code_asm::{CodeAssembler, get_xmm, get_ymm, get_zmm, rax, rdi, ptr};
+    use iced_x86::code_asm::{CodeAssembler, get_xmm, get_ymm, get_zmm, ptr, rax, rdi};
     use iced_x86::{IcedError, Register};
     use tilewright_ir::backend::{Artifact, Launch};
 
     /// Turns of the multiply-add loop in one call: about 20 microseconds.
     const TURNS: u64 = 4096;
     /// The widths that a target may have: bits, feature, chains in flight.
-    const WIDTHS: [(u32, &str, usize); 3] = [(128, "fma", 12), (256, "fma", 12), (512, "avx512f", 24)];
+    const WIDTHS: [(u32, &str, usize); 3] =
+        [(128, "fma", 12), (256, "fma", 12), (512, "avx512f", 24)];
 
     /// The probes that this target can run.
     pub(crate) fn probes(target: &Target) -> Result<Vec<Probe>, Unsupported> {
@@ -41,7 +42,13 @@ mod x86 {
                 probes.push(Probe { name, artifact: artifact(code, None), work, unit: "flop" });
             }
         }
-        let widest = if has("avx512f") { 512 } else if has("avx") { 256 } else { 128 };
+        let widest = if has("avx512f") {
+            512
+        } else if has("avx") {
+            256
+        } else {
+            128
+        };
         for level in &target.memory {
             let bytes = buffer_bytes(target, &level.name, level.bytes);
             let code = reads(widest, bytes).map_err(refused)?;
@@ -59,7 +66,8 @@ mod x86 {
     /// A buffer that a level holds well; for memory four times the last cache.
     fn buffer_bytes(target: &Target, name: &str, bytes: u64) -> u64 {
         let last = target.memory.iter().map(|level| level.bytes).max().unwrap_or(0);
-        let wanted = if name == "memory" { (last * 4).clamp(64 << 20, 256 << 20) } else { bytes / 2 };
+        let wanted =
+            if name == "memory" { (last * 4).clamp(64 << 20, 256 << 20) } else { bytes / 2 };
         (wanted / 4096).max(1) * 4096
     }
 
@@ -136,7 +144,8 @@ mod x86 {
         let mut top = a.create_label();
         a.set_label(&mut top)?;
         for index in 0..8 {
-            let offset = i32::try_from(index).expect("eight vectors are near") * i32::try_from(bits / 8).expect("a vector is small");
+            let offset = i32::try_from(index).expect("eight vectors are near")
+                * i32::try_from(bits / 8).expect("a vector is small");
             read(&mut a, bits, index, offset)?;
         }
         a.add(rdi, i32::try_from(step).expect("a turn is small"))?;

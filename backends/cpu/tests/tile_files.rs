@@ -31,7 +31,9 @@ fn tensor(buffer: &Buffer, program: &TileProgram, rng: &mut impl rand::Rng) -> H
 fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
     match dtype {
         DType::F64 => bytes.chunks(8).map(|c| f64::from_le_bytes(c.try_into().unwrap())).collect(),
-        _ => bytes.chunks(4).map(|c| f64::from(f32::from_le_bytes(c.try_into().unwrap()))).collect(),
+        _ => {
+            bytes.chunks(4).map(|c| f64::from(f32::from_le_bytes(c.try_into().unwrap()))).collect()
+        }
     }
 }
 
@@ -39,7 +41,8 @@ fn run(path: &Path, backend: &CpuBackend) -> Result<(), String> {
     let source = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let program = tile::parse(&source).map_err(|errors| format!("{errors:?}"))?;
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(SEED);
-    let inputs: Vec<HostTensor> = program.inputs().map(|buffer| tensor(buffer, &program, &mut rng)).collect();
+    let inputs: Vec<HostTensor> =
+        program.inputs().map(|buffer| tensor(buffer, &program, &mut rng)).collect();
     let refused = REFUSED.iter().find(|row| path.ends_with(row.0));
     let artifact = match (backend.compile(&program), refused) {
         (Err(error), Some((_, what))) if error.what.contains(what) => return Ok(()),
@@ -47,15 +50,21 @@ fn run(path: &Path, backend: &CpuBackend) -> Result<(), String> {
         (artifact, _) => artifact.map_err(|error| error.to_string())?,
     };
     let mut loaded = Loaded::new(&artifact).map_err(|error| error.to_string())?;
-    let mut outputs: Vec<Vec<u8>> =
-        artifact.argument_bytes[artifact.inputs..].iter().map(|&bytes| vec![0xff; bytes as usize]).collect();
+    let mut outputs: Vec<Vec<u8>> = artifact.argument_bytes[artifact.inputs..]
+        .iter()
+        .map(|&bytes| vec![0xff; bytes as usize])
+        .collect();
     let input_bytes: Vec<&[u8]> = inputs.iter().map(|input| input.bytes.as_slice()).collect();
     let mut output_bytes: Vec<&mut [u8]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
     loaded.call(&input_bytes, &mut output_bytes).map_err(|error| error.to_string())?;
     let expected = tile::interpret(&program, &inputs);
     for ((buffer, bytes), expected) in program.outputs().zip(&outputs).zip(expected) {
-        for (index, (got, want)) in numbers(buffer.dtype, bytes).into_iter().zip(expected).enumerate() {
-            let close = got == want || got.is_nan() && want.is_nan() || (got - want).abs() <= 2e-5 * want.abs().max(1.0);
+        for (index, (got, want)) in
+            numbers(buffer.dtype, bytes).into_iter().zip(expected).enumerate()
+        {
+            let close = got == want
+                || got.is_nan() && want.is_nan()
+                || (got - want).abs() <= 2e-5 * want.abs().max(1.0);
             if !close {
                 return Err(format!("{}[{index}] is {got}, not {want} (seed {SEED})", buffer.name));
             }
@@ -68,13 +77,16 @@ fn run(path: &Path, backend: &CpuBackend) -> Result<(), String> {
 fn compiled_tile_programs_agree_with_the_interpreter() {
     let backend = CpuBackend::host().expect("the host has a code generator");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/files/tile");
-    let mut paths: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "tile"));
     paths.sort();
     assert!(!paths.is_empty(), "no tile programs in {}", folder.display());
     let failures: Vec<String> = paths
         .iter()
-        .filter_map(|path| run(path, &backend).err().map(|error| format!("{}: {error}", path.display())))
+        .filter_map(|path| {
+            run(path, &backend).err().map(|error| format!("{}: {error}", path.display()))
+        })
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

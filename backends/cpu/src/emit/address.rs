@@ -34,7 +34,8 @@ impl PhaseEmitter<'_, '_> {
         };
         for term in place.terms.iter().filter(|term| !term.relative) {
             if let Some(start) = self.block(term.axis).start {
-                pointer = self.advance(pointer, place, term.axis, start, self.block(term.axis).step);
+                pointer =
+                    self.advance(pointer, place, term.axis, start, self.block(term.axis).step);
             }
         }
         pointer
@@ -42,7 +43,14 @@ impl PhaseEmitter<'_, '_> {
 
     /// `pointer` moved by `index` elements along an axis; `index` is a multiple of `step`, counted from a panel
     /// boundary.
-    pub(super) fn advance(&mut self, pointer: Value, place: &Place, axis: AxisId, index: Value, step: u64) -> Value {
+    pub(super) fn advance(
+        &mut self,
+        pointer: Value,
+        place: &Place,
+        axis: AxisId,
+        index: Value,
+        step: u64,
+    ) -> Value {
         match place.linear_stride_bytes(axis, step) {
             Some(0) => pointer,
             Some(stride) => {
@@ -53,7 +61,13 @@ impl PhaseEmitter<'_, '_> {
         }
     }
 
-    fn advance_in_panels(&mut self, pointer: Value, place: &Place, axis: AxisId, index: Value) -> Value {
+    fn advance_in_panels(
+        &mut self,
+        pointer: Value,
+        place: &Place,
+        axis: AxisId,
+        index: Value,
+    ) -> Value {
         let panel = place.panel_of(axis).expect("only panel axes are not linear");
         let term = *place.term(axis).expect("a panel axis has a term");
         let width = i64::try_from(panel.width).expect("a panel is narrow");

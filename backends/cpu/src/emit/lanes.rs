@@ -86,14 +86,26 @@ pub(super) fn first_lane_mask(b: &mut FunctionBuilder<'_>, dtype: DType) -> Valu
 }
 
 /// Loads one element into lane 0.
-pub(super) fn load_one(b: &mut FunctionBuilder<'_>, dtype: DType, flags: MemFlagsData, at: Value, disp: i32) -> Value {
+pub(super) fn load_one(
+    b: &mut FunctionBuilder<'_>,
+    dtype: DType,
+    flags: MemFlagsData,
+    at: Value,
+    disp: i32,
+) -> Value {
     let ty = vector_type(dtype).expect("the nest was checked for types");
     let scalar = b.ins().load(ty.lane_type(), flags, at, disp);
     b.ins().scalar_to_vector(ty, scalar)
 }
 
 /// Loads one element into every lane.
-pub(super) fn load_splat(b: &mut FunctionBuilder<'_>, dtype: DType, flags: MemFlagsData, at: Value, disp: i32) -> Value {
+pub(super) fn load_splat(
+    b: &mut FunctionBuilder<'_>,
+    dtype: DType,
+    flags: MemFlagsData,
+    at: Value,
+    disp: i32,
+) -> Value {
     let ty = vector_type(dtype).expect("the nest was checked for types");
     let scalar = b.ins().load(ty.lane_type(), flags, at, disp);
     b.ins().splat(ty, scalar)
@@ -132,7 +144,11 @@ pub(super) fn load_strided(
         let scalar = b.ins().load(ty.lane_type(), flags, at, disp);
         vector = Some(match vector {
             None => b.ins().scalar_to_vector(ty, scalar),
-            Some(vector) => b.ins().insertlane(vector, scalar, u8::try_from(lane).expect("a vector has few lanes")),
+            Some(vector) => b.ins().insertlane(
+                vector,
+                scalar,
+                u8::try_from(lane).expect("a vector has few lanes"),
+            ),
         });
     }
     vector.expect("a vector has lanes")

@@ -89,7 +89,8 @@ fn check_panels(phase: &PhaseEmitter<'_, '_>, nest: &Nest, lanes: u64) -> Result
         let tile = tile_of(nest, panel.axis, lanes);
         let block = phase.block(panel.axis);
         let absolute = place.term(panel.axis).is_some_and(|term| !term.relative);
-        let misplaced = absolute && block.start.is_some() && !block.step.is_multiple_of(panel.width);
+        let misplaced =
+            absolute && block.start.is_some() && !block.step.is_multiple_of(panel.width);
         let split = !tile.is_multiple_of(panel.width) && !panel.width.is_multiple_of(tile);
         if misplaced || split {
             let what = format!("panels of {} under a register tile of {tile}", panel.width);
@@ -104,7 +105,9 @@ fn check_panels(phase: &PhaseEmitter<'_, '_>, nest: &Nest, lanes: u64) -> Result
         .outer
         .iter()
         .chain(&nest.reduce)
-        .map(|&axis| tile_of(nest, axis, lanes) / if nest.micro.vector == Some(axis) { lanes } else { 1 })
+        .map(|&axis| {
+            tile_of(nest, axis, lanes) / if nest.micro.vector == Some(axis) { lanes } else { 1 }
+        })
         .product();
     if vectors > TILE_VECTORS_MAX {
         return Err(phase.unsupported(format!("a register tile of {vectors} vectors"), nest));
@@ -114,7 +117,8 @@ fn check_panels(phase: &PhaseEmitter<'_, '_>, nest: &Nest, lanes: u64) -> Result
 
 /// The register tile along an axis; along the vector axis a whole number of vectors.
 pub(super) fn tile_of(nest: &Nest, axis: AxisId, lanes: u64) -> u64 {
-    let tile = nest.micro.tile.iter().find(|entry| entry.0 == axis).map_or(1, |entry| entry.1).max(1);
+    let tile =
+        nest.micro.tile.iter().find(|entry| entry.0 == axis).map_or(1, |entry| entry.1).max(1);
     if nest.micro.vector == Some(axis) { tile.next_multiple_of(lanes) } else { tile }
 }
 
@@ -166,7 +170,8 @@ impl NestEmitter<'_, '_, '_, '_> {
             parts.push(Part { step: self.lanes, count: 1, mode });
             parts.push(Part { step: 1, count: 1, mode: Mode::One });
         } else {
-            let rests: Vec<u64> = lengths.iter().map(|length| length % tile).filter(|&rest| rest != 0).collect();
+            let rests: Vec<u64> =
+                lengths.iter().map(|length| length % tile).filter(|&rest| rest != 0).collect();
             match rests.first() {
                 // One rest for all blocks: computed as one smaller tile.
                 Some(&rest) if rests.iter().all(|&other| other == rest) => {
@@ -190,10 +195,12 @@ impl NestEmitter<'_, '_, '_, '_> {
         let saved_mode = std::mem::replace(&mut self.mode, part.mode);
         self.counts.push((axis, part.count));
         let outcome = match block.extent {
-            Extent::Known(extent) if start.is_none() && extent == part.step => {
-                self.at_index(axis, None, part.step, |emitter| emitter.outer_loops(level + 1)).map(|()| None)
+            Extent::Known(extent) if start.is_none() && extent == part.step => self
+                .at_index(axis, None, part.step, |emitter| emitter.outer_loops(level + 1))
+                .map(|()| None),
+            Extent::Known(_) | Extent::Value(_) => {
+                self.looped_part(level, axis, block, part, start)
             }
-            Extent::Known(_) | Extent::Value(_) => self.looped_part(level, axis, block, part, start),
         };
         self.counts.pop();
         self.mode = saved_mode;
@@ -258,13 +265,15 @@ impl NestEmitter<'_, '_, '_, '_> {
     fn move_pointers(&mut self, axis: AxisId, index: Value, step: u64) {
         for position in 0..self.places.len() {
             let place = self.places[position];
-            self.pointers[position] = self.phase.advance(self.pointers[position], place, axis, index, step);
+            self.pointers[position] =
+                self.phase.advance(self.pointers[position], place, axis, index, step);
         }
     }
 
     /// All positions of the current register tile, the vector axis fastest.
     fn positions(&self) -> Vec<Offsets> {
-        let mut axes: Vec<(AxisId, u64)> = self.counts.iter().copied().filter(|entry| entry.1 > 1).collect();
+        let mut axes: Vec<(AxisId, u64)> =
+            self.counts.iter().copied().filter(|entry| entry.1 > 1).collect();
         axes.sort_by_key(|entry| self.nest.micro.vector == Some(entry.0));
         axes.iter().fold(vec![Offsets::new()], |positions, &(axis, count)| {
             let extend = |position: &Offsets, offset| {
@@ -272,7 +281,10 @@ impl NestEmitter<'_, '_, '_, '_> {
                 position.push((axis, offset));
                 position
             };
-            positions.iter().flat_map(|position| (0..count).map(move |offset| extend(position, offset))).collect()
+            positions
+                .iter()
+                .flat_map(|position| (0..count).map(move |offset| extend(position, offset)))
+                .collect()
         })
     }
 
@@ -320,7 +332,9 @@ impl NestEmitter<'_, '_, '_, '_> {
                 let start = self.splat_literal(start.value, start.dtype);
                 vec![start; positions.len()]
             }
-            Flag::Value(first) => self.carried_by_branch(first, (start.value, start.dtype), positions)?,
+            Flag::Value(first) => {
+                self.carried_by_branch(first, (start.value, start.dtype), positions)?
+            }
         };
         for (position, value) in positions.iter().zip(values) {
             self.memo.set_carried(position, value);

@@ -8,7 +8,8 @@ use crate::machine::{Loop, MachinePhase, Nest, Step};
 use crate::math::clif::Abilities;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    self, AbiParam, BlockArg, Function, InstBuilder, MemFlagsData, Signature, UserFuncName, Value, types,
+    self, AbiParam, BlockArg, Function, InstBuilder, MemFlagsData, Signature, UserFuncName, Value,
+    types,
 };
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{CompiledCode, Context};
@@ -185,7 +186,9 @@ impl PhaseEmitter<'_, '_> {
                 Some(number)
             };
             let start = number.map(|number| {
-                self.b.ins().imul_imm_s(number, i64::try_from(step).expect("a step is an extent at most"))
+                self.b
+                    .ins()
+                    .imul_imm_s(number, i64::try_from(step).expect("a step is an extent at most"))
             });
             self.bind(axis, step, start);
         }
@@ -206,7 +209,10 @@ impl PhaseEmitter<'_, '_> {
                 Extent::Value(self.b.ins().smin(left, full))
             }
         };
-        self.blocks.insert(axis, Block { start, extent, step, ragged: ragged.filter(|_| start.is_some()) });
+        self.blocks.insert(
+            axis,
+            Block { start, extent, step, ragged: ragged.filter(|_| start.is_some()) },
+        );
     }
 
     /// The current block of an axis: all of it where no loop binds it.
@@ -263,7 +269,12 @@ impl PhaseEmitter<'_, '_> {
         outer.map_or(own, |outer| self.b.ins().band(outer, own))
     }
 
-    fn loop_body(&mut self, inner: &Loop, first: Option<Value>, last: Option<Value>) -> Result<(), Unsupported> {
+    fn loop_body(
+        &mut self,
+        inner: &Loop,
+        first: Option<Value>,
+        last: Option<Value>,
+    ) -> Result<(), Unsupported> {
         let saved = (self.first, self.last);
         self.first = first.map_or(Flag::Always, Flag::Value);
         self.last = last.map_or(Flag::Always, Flag::Value);
@@ -291,7 +302,13 @@ impl PhaseEmitter<'_, '_> {
 
     /// Begins `while index < end { ..; index += step }` with carried values; the caller emits the body at once and
     /// then ends the loop.
-    pub(super) fn begin_loop(&mut self, start: Value, end: Value, step: u64, carried: &[Value]) -> OpenLoop {
+    pub(super) fn begin_loop(
+        &mut self,
+        start: Value,
+        end: Value,
+        step: u64,
+        carried: &[Value],
+    ) -> OpenLoop {
         let (inside, after) = (self.b.create_block(), self.b.create_block());
         for block in [inside, after] {
             self.b.append_block_param(block, types::I64);
@@ -337,7 +354,10 @@ impl PhaseEmitter<'_, '_> {
     }
 
     pub(super) fn unsupported(&self, what: impl Into<String>, nest: &Nest) -> Unsupported {
-        Unsupported { what: what.into(), place: format!("`{}` of phase `{}`", nest.name, self.phase) }
+        Unsupported {
+            what: what.into(),
+            place: format!("`{}` of phase `{}`", nest.name, self.phase),
+        }
     }
 }
 

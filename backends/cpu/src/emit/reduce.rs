@@ -29,7 +29,10 @@ impl Layout {
 impl NestEmitter<'_, '_, '_, '_> {
     /// Emits the reductions: for each reduction the value at each position (in lane 0 where vectors run along a
     /// reduced axis).
-    pub(super) fn reductions(&mut self, positions: &[Offsets]) -> Result<Vec<Vec<Value>>, Unsupported> {
+    pub(super) fn reductions(
+        &mut self,
+        positions: &[Offsets],
+    ) -> Result<Vec<Vec<Value>>, Unsupported> {
         let reduced_vector = self.vector_is_reduced();
         let saved_mode = self.mode;
         if reduced_vector {
@@ -60,7 +63,8 @@ impl NestEmitter<'_, '_, '_, '_> {
         let reduce: AxisSet = self.nest.reduce.iter().copied().collect();
         let mut roots = Vec::new();
         let mut seen = BTreeSet::new();
-        let mut pending: Vec<NodeId> = self.nest.accumulators.iter().map(|accumulator| accumulator.term).collect();
+        let mut pending: Vec<NodeId> =
+            self.nest.accumulators.iter().map(|accumulator| accumulator.term).collect();
         while let Some(id) = pending.pop() {
             if !seen.insert(id) {
                 continue;
@@ -131,7 +135,8 @@ impl NestEmitter<'_, '_, '_, '_> {
             }
             let first = start.unwrap_or_else(|| self.phase.constant(0));
             let end = self.part_end(block.extent, part.step);
-            let (index, next) = self.innermost_part((axis, part), (first, end), values, positions, layout)?;
+            let (index, next) =
+                self.innermost_part((axis, part), (first, end), values, positions, layout)?;
             values = next;
             start = Some(index);
         }
@@ -175,9 +180,12 @@ impl NestEmitter<'_, '_, '_, '_> {
             carried.push(self.phase.advance(saved[place], places[place], axis, start, part.step));
         }
         let open = self.phase.begin_loop(start, end, part.step, &carried);
-        for (place, pointer) in self.places.clone().into_iter().enumerate().map(|(index, place)| (place, index)) {
+        for (place, pointer) in
+            self.places.clone().into_iter().enumerate().map(|(index, place)| (place, index))
+        {
             if place.linear_stride_bytes(axis, part.step).is_none() {
-                self.pointers[pointer] = self.phase.advance(saved[pointer], place, axis, open.index, part.step);
+                self.pointers[pointer] =
+                    self.phase.advance(saved[pointer], place, axis, open.index, part.step);
             }
         }
         for (&(place, _), &pointer) in moving.iter().zip(&open.carried[count..]) {
@@ -185,7 +193,8 @@ impl NestEmitter<'_, '_, '_, '_> {
         }
         self.indices.insert(axis, open.index);
         self.memo.enter();
-        let mut next = self.accumulate(Some((axis, part)), open.carried[..count].to_vec(), positions, layout)?;
+        let mut next =
+            self.accumulate(Some((axis, part)), open.carried[..count].to_vec(), positions, layout)?;
         self.memo.leave();
         self.indices.remove(&axis);
         for &(place, stride) in &moving {
@@ -208,7 +217,8 @@ impl NestEmitter<'_, '_, '_, '_> {
     ) -> Result<Vec<Value>, Unsupported> {
         let count = step.map_or(1, |(_, part)| part.count);
         let saved_mode = self.mode;
-        let masked = self.vector_is_reduced() && step.is_none_or(|(_, part)| part.mode == Mode::One);
+        let masked =
+            self.vector_is_reduced() && step.is_none_or(|(_, part)| part.mode == Mode::One);
         if masked {
             self.mode = Mode::One;
         } else if let Some((_, part)) = step {
@@ -220,7 +230,8 @@ impl NestEmitter<'_, '_, '_, '_> {
                 if let Some((axis, _)) = step.filter(|_| count > 1) {
                     at.push((axis, offset));
                 }
-                let copy = usize::try_from(offset).expect("a register tile is small") % layout.copies;
+                let copy =
+                    usize::try_from(offset).expect("a register tile is small") % layout.copies;
                 for accumulator in 0..self.nest.accumulators.len() {
                     let slot = layout.index(accumulator, number, copy);
                     values[slot] = self.accumulate_one(accumulator, &at, values[slot], masked)?;
@@ -238,7 +249,8 @@ impl NestEmitter<'_, '_, '_, '_> {
         so_far: Value,
         masked: bool,
     ) -> Result<Value, Unsupported> {
-        let (op, term) = (self.nest.accumulators[accumulator].op, self.nest.accumulators[accumulator].term);
+        let (op, term) =
+            (self.nest.accumulators[accumulator].op, self.nest.accumulators[accumulator].term);
         let dtype = self.nest.dag.dtype(term);
         if let (ReduceOp::Sum, Node::Binary(BinaryOp::Mul, x, y), true, false) =
             (op, self.nest.dag.node(term), dtype.is_float(), masked)
@@ -270,7 +282,8 @@ impl NestEmitter<'_, '_, '_, '_> {
     ) -> Result<Vec<Vec<Value>>, Unsupported> {
         let mut folded = Vec::with_capacity(self.nest.accumulators.len());
         for accumulator in 0..self.nest.accumulators.len() {
-            let (op, term) = (self.nest.accumulators[accumulator].op, self.nest.accumulators[accumulator].term);
+            let (op, term) =
+                (self.nest.accumulators[accumulator].op, self.nest.accumulators[accumulator].term);
             let dtype = self.nest.dag.dtype(term);
             debug_assert!(vector_type(dtype).is_some());
             let mut list = Vec::with_capacity(layout.positions);
@@ -283,7 +296,11 @@ impl NestEmitter<'_, '_, '_, '_> {
                         *lower = self.fold(op, dtype, upper, *lower)?;
                     }
                 }
-                list.push(if reduced_vector { self.fold_lanes(op, dtype, copies[0])? } else { copies[0] });
+                list.push(if reduced_vector {
+                    self.fold_lanes(op, dtype, copies[0])?
+                } else {
+                    copies[0]
+                });
             }
             folded.push(list);
         }
@@ -291,7 +308,12 @@ impl NestEmitter<'_, '_, '_, '_> {
     }
 
     /// Folds the lanes of a vector into lane 0, halves first.
-    fn fold_lanes(&mut self, op: ReduceOp, dtype: tilewright_ir::DType, mut value: Value) -> Result<Value, Unsupported> {
+    fn fold_lanes(
+        &mut self,
+        op: ReduceOp,
+        dtype: tilewright_ir::DType,
+        mut value: Value,
+    ) -> Result<Value, Unsupported> {
         let mut width = self.lanes / 2;
         while width >= 1 {
             let moved = self.lanes_down(dtype, value, width);

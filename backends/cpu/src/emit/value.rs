@@ -71,8 +71,14 @@ impl NestEmitter<'_, '_, '_, '_> {
             Node::Accumulator(accumulator) => What::Accumulator(accumulator),
             Node::Carried => What::Carried,
             Node::Result => What::Result,
-            Node::Literal(_) | Node::Index(_) | Node::Load(_) | Node::Unary(..) | Node::Binary(..)
-            | Node::Compare(..) | Node::Select(..) | Node::Cast(_) => What::Node(id, self.mode == Mode::Vector),
+            Node::Literal(_)
+            | Node::Index(_)
+            | Node::Load(_)
+            | Node::Unary(..)
+            | Node::Binary(..)
+            | Node::Compare(..)
+            | Node::Select(..)
+            | Node::Cast(_) => What::Node(id, self.mode == Mode::Vector),
         };
         let axes = self.nest.dag.axes(id);
         let own: Offsets = match what {
@@ -138,7 +144,11 @@ impl NestEmitter<'_, '_, '_, '_> {
 
     /// The absolute index along an axis as an i32 vector.
     fn index(&mut self, axis: AxisId, at: &Offsets) -> Value {
-        let offset: u64 = at.iter().filter(|entry| entry.0 == axis).map(|entry| self.elements(axis, entry.1)).sum();
+        let offset: u64 = at
+            .iter()
+            .filter(|entry| entry.0 == axis)
+            .map(|entry| self.elements(axis, entry.1))
+            .sum();
         let mut index = self.phase.constant(offset);
         let parts = [self.phase.block(axis).start, self.indices.get(&axis).copied()];
         for part in parts.into_iter().flatten() {
@@ -161,7 +171,10 @@ impl NestEmitter<'_, '_, '_, '_> {
         let constant = place.constant || matches!(place.base, Base::Scratch(_)) && !is_target;
         let flags = MemFlagsData::new().with_notrap();
         let flags = if constant { flags.with_readonly().with_can_move() } else { flags };
-        let offset: i64 = at.iter().map(|&(axis, offset)| place.offset_bytes(axis, self.elements(axis, offset))).sum();
+        let offset: i64 = at
+            .iter()
+            .map(|&(axis, offset)| place.offset_bytes(axis, self.elements(axis, offset)))
+            .sum();
         let pointer = self.pointers[position];
         let along = self.nest.micro.vector.filter(|&axis| self.is_along_vector(axis));
         let stride = along.and_then(|axis| place.term(axis)).map(|term| term.stride_bytes);
@@ -189,7 +202,10 @@ impl NestEmitter<'_, '_, '_, '_> {
     /// Stores a value into the target at a position.
     pub(super) fn store(&mut self, at: &Offsets, value: Value) {
         let place = &self.nest.target;
-        let offset: i64 = at.iter().map(|&(axis, offset)| place.offset_bytes(axis, self.elements(axis, offset))).sum();
+        let offset: i64 = at
+            .iter()
+            .map(|&(axis, offset)| place.offset_bytes(axis, self.elements(axis, offset)))
+            .sum();
         let pointer = *self.pointers.last().expect("the target is the last place");
         let along = self.nest.micro.vector.filter(|&axis| self.is_along_vector(axis));
         let stride = along.and_then(|axis| place.term(axis)).map_or(0, |term| term.stride_bytes);
@@ -213,7 +229,13 @@ impl NestEmitter<'_, '_, '_, '_> {
         result.ok_or_else(|| self.phase.unsupported(format!("`{op}` of {dtype}"), self.nest))
     }
 
-    fn binary(&mut self, op: BinaryOp, dtype: DType, x: Value, y: Value) -> Result<Value, Unsupported> {
+    fn binary(
+        &mut self,
+        op: BinaryOp,
+        dtype: DType,
+        x: Value,
+        y: Value,
+    ) -> Result<Value, Unsupported> {
         let float = dtype.is_float();
         let b = &mut self.phase.b;
         Ok(match op {
@@ -348,7 +370,11 @@ impl NestEmitter<'_, '_, '_, '_> {
                 let zero = self.splat_literal(0.0, from);
                 self.compare(CompareOp::Ne, from, x, zero)
             }
-            _ => return Err(self.phase.unsupported(format!("a cast from {from} to {to}"), self.nest)),
+            _ => {
+                return Err(self
+                    .phase
+                    .unsupported(format!("a cast from {from} to {to}"), self.nest));
+            }
         })
     }
 
@@ -367,8 +393,13 @@ impl NestEmitter<'_, '_, '_, '_> {
 }
 
 /// Picks four 32-bit words of a vector.
-fn shuffle_words(b: &mut cranelift_frontend::FunctionBuilder<'_>, bytes: Value, words: [u8; 4]) -> Value {
-    let mask: Vec<u8> = words.iter().flat_map(|word| (0..4).map(move |byte| word * 4 + byte)).collect();
+fn shuffle_words(
+    b: &mut cranelift_frontend::FunctionBuilder<'_>,
+    bytes: Value,
+    words: [u8; 4],
+) -> Value {
+    let mask: Vec<u8> =
+        words.iter().flat_map(|word| (0..4).map(move |byte| word * 4 + byte)).collect();
     let mask = b.func.dfg.immediates.push(mask.into());
     b.ins().shuffle(bytes, bytes, mask)
 }

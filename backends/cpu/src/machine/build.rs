@@ -11,7 +11,9 @@ use super::{Accumulator, Loop, MachinePhase, Nest, SCRATCH_HEADER_BYTES, Step};
 use std::collections::BTreeMap;
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::base::Expr;
-use tilewright_ir::tile::{Carry, For, Micro, Phase, Place as CarryPlace, Scope, Stmt, TileProgram};
+use tilewright_ir::tile::{
+    Carry, For, Micro, Phase, Place as CarryPlace, Scope, Stmt, TileProgram,
+};
 use tilewright_ir::{AxisId, AxisSet, BinaryOp, BufferId, DType, LocalId, ReduceOp};
 
 /// Builds the machine phases of a verified tile program.
@@ -80,7 +82,8 @@ impl<'p> Builder<'p> {
             let id = buffer_id(index);
             let buffer = &buffers[index];
             let constant = !written.contains(&id);
-            let place = Place::of_buffer(buffer, &self.program.axes, Base::Argument(position), constant);
+            let place =
+                Place::of_buffer(buffer, &self.program.axes, Base::Argument(position), constant);
             self.places.insert(id, place);
         }
     }
@@ -146,7 +149,8 @@ impl<'p> Builder<'p> {
                 let axes: Vec<AxisId> = info.axes.iter().collect();
                 let target = self.allocate_value(&info.name, info.dtype, &axes);
                 let micro = Micro::default();
-                let task = Task { name: &info.name, target: &target, expr, micro: &micro, carry: None };
+                let task =
+                    Task { name: &info.name, target: &target, expr, micro: &micro, carry: None };
                 self.nest(&task, steps)?;
                 self.bindings.insert(*local, Binding::Memory(target));
             }
@@ -169,7 +173,8 @@ impl<'p> Builder<'p> {
     }
 
     fn for_loop(&mut self, statement: &For, steps: &mut Vec<Step>) -> Result<(), Unsupported> {
-        let targets: Vec<Place> = statement.carries.iter().map(|carry| self.carry_place(carry)).collect();
+        let targets: Vec<Place> =
+            statement.carries.iter().map(|carry| self.carry_place(carry)).collect();
         if statement.axes.iter().any(|&(axis, _)| self.program.axes.extent(axis) == 0) {
             for (carry, target) in statement.carries.iter().zip(&targets) {
                 self.store_start(carry, target, carry.last.as_ref(), steps)?;
@@ -209,7 +214,8 @@ impl<'p> Builder<'p> {
         let mut copies = Vec::new();
         for (index, carry) in statement.carries.iter().enumerate() {
             let target = &targets[index];
-            let shadow = (!in_place[index]).then(|| self.allocate_value(&target.name, target.dtype, &carry.axes));
+            let shadow = (!in_place[index])
+                .then(|| self.allocate_value(&target.name, target.dtype, &carry.axes));
             let name = &self.program.locals[carry.local.index()].name;
             let task = Task {
                 name,
@@ -261,7 +267,9 @@ impl<'p> Builder<'p> {
         }
         let result = conversion.convert(task.expr, true)?;
         let mut last = None;
-        if let Some((carry, epilogue)) = task.carry.and_then(|(carry, _)| Some((carry, carry.last.as_ref()?))) {
+        if let Some((carry, epilogue)) =
+            task.carry.and_then(|(carry, _)| Some((carry, carry.last.as_ref()?)))
+        {
             let binding = Binding::OwnResult(carry.start.dtype, task.target.axes());
             conversion.builder.bindings.insert(carry.local, binding);
             conversion.locals.clear();
@@ -314,16 +322,20 @@ impl<'c, 'p> Conversion<'c, 'p> {
                 let place = self.builder.places[buffer].clone();
                 Ok(self.dag.load(&place))
             }
-            Expr::Index(axis) => Ok(self.dag.add(Node::Index(*axis), DType::I32, AxisSet::one(*axis))),
+            Expr::Index(axis) => {
+                Ok(self.dag.add(Node::Index(*axis), DType::I32, AxisSet::one(*axis)))
+            }
             Expr::Len(axis) => {
                 let extent = self.builder.program.axes.extent(*axis);
                 Ok(self.dag.literal(extent as f64, DType::I32))
             }
             Expr::Reduce(op, axes, body) => self.reduction(*op, *axes, body, top),
             Expr::Mma(axes, a, b, c) => self.contraction(*axes, a, b, c, top),
-            Expr::Unary(..) | Expr::Binary(..) | Expr::Compare(..) | Expr::Select(..) | Expr::Cast(..) => {
-                self.elementwise(expr, top)
-            }
+            Expr::Unary(..)
+            | Expr::Binary(..)
+            | Expr::Compare(..)
+            | Expr::Select(..)
+            | Expr::Cast(..) => self.elementwise(expr, top),
         }
     }
 
@@ -342,9 +354,16 @@ impl<'c, 'p> Conversion<'c, 'p> {
             }
             Expr::Cast(dtype, _) if *dtype == first => return Ok(operands[0]),
             Expr::Cast(dtype, _) => (Node::Cast(operands[0]), *dtype),
-            Expr::Literal(_) | Expr::Local(_) | Expr::Load(_) | Expr::Index(_) | Expr::Len(_)
-            | Expr::Reduce(..) | Expr::Mma(..) => {
-                return Err(self.builder.unsupported("a leaf where an operator stands", &self.name));
+            Expr::Literal(_)
+            | Expr::Local(_)
+            | Expr::Load(_)
+            | Expr::Index(_)
+            | Expr::Len(_)
+            | Expr::Reduce(..)
+            | Expr::Mma(..) => {
+                return Err(self
+                    .builder
+                    .unsupported("a leaf where an operator stands", &self.name));
             }
         };
         Ok(self.dag.add(node, dtype, AxisSet::EMPTY))
@@ -361,7 +380,11 @@ impl<'c, 'p> Conversion<'c, 'p> {
             Some(Binding::Memory(place)) => self.dag.load(&place),
             Some(Binding::OwnCarry(dtype, axes)) => self.dag.add(Node::Carried, dtype, axes),
             Some(Binding::OwnResult(dtype, axes)) => self.dag.add(Node::Result, dtype, axes),
-            None => return Err(self.builder.unsupported(format!("a use of `{name}` before its definition"), &self.name)),
+            None => {
+                return Err(self
+                    .builder
+                    .unsupported(format!("a use of `{name}` before its definition"), &self.name));
+            }
         };
         self.locals.insert(local, node);
         Ok(node)
@@ -383,7 +406,13 @@ impl<'c, 'p> Conversion<'c, 'p> {
     }
 
     /// A reduction of this nest if it has the nest's shape, else a nest of its own into scratch.
-    fn reduction(&mut self, op: ReduceOp, axes: AxisSet, body: &Expr, top: bool) -> Result<NodeId, Unsupported> {
+    fn reduction(
+        &mut self,
+        op: ReduceOp,
+        axes: AxisSet,
+        body: &Expr,
+        top: bool,
+    ) -> Result<NodeId, Unsupported> {
         if op.fold().is_none() {
             return Err(self.builder.unsupported(format!("`{op}`"), &self.name));
         }
@@ -412,7 +441,13 @@ impl<'c, 'p> Conversion<'c, 'p> {
         }) && self.outer.contains_all(free)
     }
 
-    fn hoist(&mut self, op: ReduceOp, axes: AxisSet, body: &Expr, free: AxisSet) -> Result<NodeId, Unsupported> {
+    fn hoist(
+        &mut self,
+        op: ReduceOp,
+        axes: AxisSet,
+        body: &Expr,
+        free: AxisSet,
+    ) -> Result<NodeId, Unsupported> {
         let dtype = body.dtype(self.builder.program);
         let name = format!("{} of {}", op.name(), self.name);
         let free: Vec<AxisId> = free.iter().collect();
@@ -446,7 +481,8 @@ impl<'c, 'p> Conversion<'c, 'p> {
 fn loop_order(target: &Place, micro: &Micro) -> Vec<AxisId> {
     let axes = target.axes();
     let rest = target.terms.iter().map(|term| term.axis).filter(|axis| !micro.order.contains(axis));
-    let ordered: Vec<AxisId> = micro.order.iter().copied().filter(|&axis| axes.contains(axis)).collect();
+    let ordered: Vec<AxisId> =
+        micro.order.iter().copied().filter(|&axis| axes.contains(axis)).collect();
     ordered.into_iter().chain(rest).collect()
 }
 
@@ -470,7 +506,10 @@ fn copy_nest(from: &Place, to: &Place, micro: &Micro) -> Step {
         carried: None,
         last: None,
         target: to.clone(),
-        micro: Micro { vector: micro.vector.filter(|&axis| to.axes().contains(axis)), ..micro.clone() },
+        micro: Micro {
+            vector: micro.vector.filter(|&axis| to.axes().contains(axis)),
+            ..micro.clone()
+        },
     }))
 }
 
@@ -487,9 +526,9 @@ fn is_own_only(statement: &For, index: usize) -> bool {
     let reads = |expr: &Expr| reads_local(expr, local, &lets);
     let own = &statement.carries[index].next;
     let others = statement.carries.iter().enumerate().filter(|&(other, _)| other != index);
-    let read_by_others = others.map(|(_, carry)| carry).any(|carry| {
-        reads(&carry.next) || carry.last.as_ref().is_some_and(&reads)
-    });
+    let read_by_others = others
+        .map(|(_, carry)| carry)
+        .any(|carry| reads(&carry.next) || carry.last.as_ref().is_some_and(&reads));
     let mut read_in_reduction = false;
     own.walk(&mut |part: &Expr| {
         if let Expr::Reduce(_, _, body) = part {

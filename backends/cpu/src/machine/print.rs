@@ -13,7 +13,8 @@ impl MachinePhase {
         let mut out = String::new();
         let grid = steps(&self.grid, axes);
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "phase {} grid({grid}) scratch {} bytes", self.name, self.scratch_bytes);
+        let _ =
+            writeln!(out, "phase {} grid({grid}) scratch {} bytes", self.name, self.scratch_bytes);
         for step in &self.body {
             print_step(step, axes, 1, &mut out);
         }
@@ -41,7 +42,13 @@ fn print_step(step: &Step, axes: &AxisTable, depth: usize, out: &mut String) {
 fn print_nest(nest: &Nest, axes: &AxisTable, depth: usize, out: &mut String) {
     let outer = axes.names(nest.outer.iter().copied());
     let indent = depth * 2;
-    let _ = write!(out, "{:indent$}nest {}[{outer}] = {}", "", nest.name, text(&nest.dag, nest.result, axes));
+    let _ = write!(
+        out,
+        "{:indent$}nest {}[{outer}] = {}",
+        "",
+        nest.name,
+        text(&nest.dag, nest.result, axes)
+    );
     for (position, accumulator) in nest.accumulators.iter().enumerate() {
         let reduce = axes.names(nest.reduce.iter().copied());
         let term = text(&nest.dag, accumulator.term, axes);
@@ -54,7 +61,12 @@ fn print_nest(nest: &Nest, axes: &AxisTable, depth: usize, out: &mut String) {
         let _ = write!(out, "; vector({})", axes.name(vector));
     }
     let tile = nest.micro.tile.iter().map(|&(axis, count)| format!("{}:{count}", axes.name(axis)));
-    let _ = writeln!(out, "; micro({}) unroll({})", tile.collect::<Vec<_>>().join(", "), nest.micro.unroll);
+    let _ = writeln!(
+        out,
+        "; micro({}) unroll({})",
+        tile.collect::<Vec<_>>().join(", "),
+        nest.micro.unroll
+    );
 }
 
 /// A node as text; deep expressions are cut, since this is for people.
