@@ -331,7 +331,8 @@ impl Walker<'_> {
                 let fits = out.scope != Scope::Input;
                 if !fits || out.axes != carry.axes || out.dtype != local.dtype {
                     let what = format!("the carry does not fit in place of `{}`", out.name);
-                    let help = "an output, device or group buffer of the same type and axes, or @group";
+                    let help =
+                        "an output, device or group buffer of the same type and axes, or @group";
                     self.fault(code::CARRIES, &what, help);
                 }
             }
