@@ -31,13 +31,15 @@ pub(super) fn evaluate<R: Real>(graph: &Graph, inputs: &[HostTensor]) -> Vec<Exp
     let mut results: Vec<Expected> = graph.outputs.iter().map(|o| empty::<R>(graph, o)).collect();
     let regions = cut.regions();
     for group in regions.chunks(2 * threads as usize) {
-        let blocks: Vec<Vec<Block<R>>> = group
+        let blocks: Vec<Vec<Option<Block<R>>>> = group
             .par_iter()
             .with_max_len(1)
             .map(|region| chunk(&program, &shared, region))
             .collect();
         for (region, blocks) in group.iter().zip(&blocks) {
-            for ((result, output), block) in results.iter_mut().zip(&graph.outputs).zip(blocks) {
+            for (result, output) in results.iter_mut().zip(&graph.outputs) {
+                let own = blocks[output.node.index()].as_ref();
+                let block = own.or(shared.block(output.node)).expect("outputs are held to the end");
                 scatter(graph, &output.tensor.axes, region, block, result);
             }
         }
@@ -73,8 +75,12 @@ impl<R> Values<R> for Store<'_, R> {
     }
 }
 
-/// The blocks of the outputs over a region.
-fn chunk<R: Real>(program: &Program<'_>, shared: &Store<'_, R>, region: &Region) -> Vec<Block<R>> {
+/// By node: the blocks of the outputs over a region, where they are not shared.
+fn chunk<R: Real>(
+    program: &Program<'_>,
+    shared: &Store<'_, R>,
+    region: &Region,
+) -> Vec<Option<Block<R>>> {
     let graph = program.graph;
     let mut store = Store::new(shared.inputs, graph);
     store.shared = Some(shared);
@@ -89,10 +95,7 @@ fn chunk<R: Real>(program: &Program<'_>, shared: &Store<'_, R>, region: &Region)
             }
         }
     }
-    let outputs = graph.outputs.iter();
-    outputs
-        .map(|output| store.block(output.node).expect("outputs are held to the end").clone())
-        .collect()
+    store.blocks
 }
 
 /// By node: the last held node that reads it, directly or through operations computed in passing.

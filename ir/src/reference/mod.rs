@@ -10,6 +10,7 @@ mod contract;
 mod execute;
 mod inputs;
 mod judge;
+pub mod naive;
 mod program;
 mod real;
 mod reduce;
@@ -18,6 +19,7 @@ mod rules;
 pub(crate) mod scalar;
 mod shuffle;
 mod tensor;
+mod twofold;
 
 pub use inputs::{Family, draw, integers_are_exact};
 pub use judge::{UNDECIDED_MAX, Verdict, Wrong, compare, compare_exact};
@@ -62,5 +64,9 @@ pub fn evaluate(graph: &Graph, inputs: &[HostTensor]) -> Vec<Expected> {
         let shape: Vec<u64> = tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
         assert_eq!((tensor.dtype, &shape), (data.dtype, &data.shape), "input `{}`", tensor.name);
     }
-    execute::evaluate::<f64>(graph, inputs)
+    if program::Program::needs_twofold(graph) {
+        execute::evaluate::<twofold::Twofold>(graph, inputs)
+    } else {
+        execute::evaluate::<f64>(graph, inputs)
+    }
 }

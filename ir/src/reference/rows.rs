@@ -9,7 +9,7 @@ use super::program::Program;
 use super::real::{self, Real};
 use super::rules::{self, Rounding, UNDECIDED};
 use super::{HostTensor, tensor};
-use crate::base::{AxisId, BinaryOp, CompareOp, DType};
+use crate::base::{AxisId, BinaryOp, CompareOp, DType, UnaryOp};
 use crate::graph::{NodeId, Op};
 
 /// Elements of a row.
@@ -294,13 +294,7 @@ fn copy<T: Copy>(from: &[T], start: usize, stride: usize, to: &mut [T]) {
     }
 }
 
-fn unary_row<R: Real>(
-    op: crate::base::UnaryOp,
-    step: &Step<'_, R>,
-    x: &Row<R>,
-    row: &mut Row<R>,
-    count: usize,
-) {
+fn unary_row<R: Real>(op: UnaryOp, step: &Step<'_, R>, x: &Row<R>, row: &mut Row<R>, count: usize) {
     let rounding = Rounding::new(op.ulps(), step.dtype);
     for index in 0..count {
         let value = real::unary(op, step.dtype, x.values[index]);
@@ -309,6 +303,9 @@ fn unary_row<R: Real>(
         let mut handed = rules::unary(op, high, e, value.high());
         if x.overflow && rules::overflows(step.from, high, e) {
             handed = rules::overflowed_unary(op, value.high(), handed);
+        }
+        if matches!(op, UnaryOp::Exp | UnaryOp::Exp2) {
+            handed += rules::underflow(step.dtype, value.high(), high, 1.0);
         }
         row.allowances[index] = rounding.finish(handed, value.high());
     }
@@ -341,6 +338,12 @@ fn binary_row<R: Real>(
             let left = (xs[index].high(), x.allowance(index));
             let right = (ys[index].high(), y.allowance(index));
             *e = rounding.finish(rules::binary(op, left, right, value.high()), value.high());
+        }
+    }
+    if step.dtype == DType::F64 && matches!(op, BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow) {
+        for (index, (x, y)) in xs.iter().zip(ys).enumerate() {
+            let value = row.values[index].high();
+            row.allowances[index] += rules::underflow(step.dtype, value, x.high(), y.high());
         }
     }
     if x.overflow || y.overflow {

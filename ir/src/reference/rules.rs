@@ -45,6 +45,14 @@ impl Rounding {
     }
 }
 
+/// What a zero from operands that are not zero is off by: it underflowed the reference's own range, which is no wider
+/// than that of a kernel in f64.
+pub(super) fn underflow(dtype: DType, value: f64, x: f64, y: f64) -> f64 {
+    let finite = x.is_finite() && y.is_finite();
+    let underflowed = dtype == DType::F64 && value == 0.0 && x != 0.0 && y != 0.0 && finite;
+    if underflowed { dtype.min_normal() } else { 0.0 }
+}
+
 /// Handed-on allowance of an operator of one operand: the largest |f(t) - f(x)| for t in [x - e, x + e], or a
 /// bound of it.
 pub(super) fn unary(op: UnaryOp, x: f64, e: f64, value: f64) -> f64 {
@@ -172,6 +180,10 @@ fn power(x: f64, ex: f64, y: f64, ey: f64, value: f64) -> f64 {
     let whole = ey == 0.0 && y == y.floor();
     if whole && y >= 0.0 && x.abs() <= ex {
         return (x.abs() + ex).powf(y) + value.abs();
+    }
+    let never_whole = (y - ey).ceil() > y + ey;
+    if x < 0.0 && x.abs() > ex && never_whole {
+        return 0.0;
     }
     if x.abs() <= ex || (x < 0.0 && !whole) || !value.is_finite() {
         return UNDECIDED;

@@ -1,0 +1,218 @@
+//! A second evaluator that is too simple to be wrong in the same way: every node in full, element by element.
+//!
+//! It shares no code with the first but the operator tables. `Arithmetic` lets a test say how results are rounded and
+//! sums are ordered, so it also plays honest and dishonest implementations.
+//! Invariant: with `Arithmetic::exact` nothing is rounded but integers, and sums run in row-major order.
+
+use super::HostTensor;
+use crate::base::{AxisId, BinaryOp, DType, ReduceOp, UnaryOp};
+use crate::graph::{Graph, Node, NodeId, Op};
+
+/// How an implementation computes.
+#[derive(Clone, Copy, Debug)]
+pub struct Arithmetic {
+    /// What is stored of a result of an operation in a type.
+    pub round: fn(DType, f64) -> f64,
+    /// The sum of terms in a type.
+    pub sum: fn(DType, &[f64]) -> f64,
+}
+
+impl Arithmetic {
+    /// f64 throughout.
+    pub fn exact() -> Self {
+        Self { round: |_, value| value, sum: |_, terms| terms.iter().sum() }
+    }
+}
+
+/// The values of every output, row-major.
+pub fn evaluate(graph: &Graph, inputs: &[HostTensor], arithmetic: Arithmetic) -> Vec<Vec<f64>> {
+    let mut run = Run { graph, inputs, arithmetic, values: vec![] };
+    for node in graph.ids() {
+        let values = run.node(graph.node(node));
+        run.values.push(values);
+    }
+    let outputs = graph.outputs.iter();
+    outputs
+        .map(|output| {
+            let axes = &output.tensor.axes;
+            coordinates(graph, axes).iter().map(|at| run.at(output.node, at)).collect()
+        })
+        .collect()
+}
+
+struct Run<'a> {
+    graph: &'a Graph,
+    inputs: &'a [HostTensor],
+    arithmetic: Arithmetic,
+    values: Vec<Vec<f64>>,
+}
+
+/// Every coordinate of some axes, row-major; a coordinate has a place for each axis of the graph.
+fn coordinates(graph: &Graph, axes: &[AxisId]) -> Vec<Vec<usize>> {
+    let mut all = vec![vec![0; graph.axes.len()]];
+    for &axis in axes {
+        let mut next = vec![];
+        for at in &all {
+            for index in 0..graph.axes.extent(axis) as usize {
+                let mut longer = at.clone();
+                longer[axis.index()] = index;
+                next.push(longer);
+            }
+        }
+        all = next;
+    }
+    all
+}
+
+fn position(graph: &Graph, axes: impl IntoIterator<Item = AxisId>, at: &[usize]) -> usize {
+    axes.into_iter()
+        .fold(0, |position, axis| position * graph.axes.extent(axis) as usize + at[axis.index()])
+}
+
+impl Run<'_> {
+    /// The value of a node at a coordinate.
+    fn at(&self, node: NodeId, at: &[usize]) -> f64 {
+        self.values[node.index()][position(self.graph, self.graph.node(node).axes.iter(), at)]
+    }
+
+    fn node(&self, node: &Node) -> Vec<f64> {
+        let axes: Vec<AxisId> = node.axes.iter().collect();
+        let elements = coordinates(self.graph, &axes);
+        elements.iter().map(|at| self.element(node, at)).collect()
+    }
+
+    fn element(&self, node: &Node, at: &[usize]) -> f64 {
+        let graph = self.graph;
+        let round = |value| (self.arithmetic.round)(node.dtype, value);
+        match node.op {
+            Op::Input(input) => {
+                let axes = graph.inputs[input].axes.iter().copied();
+                self.inputs[input].get(position(graph, axes, at))
+            }
+            Op::Literal(value) if node.dtype == DType::F32 => f64::from(value as f32),
+            Op::Literal(value) => value,
+            Op::Index(axis) => at[axis.index()] as f64,
+            Op::Len(axis) => graph.axes.extent(axis) as f64,
+            Op::Unary(op, x) => round(integer(node.dtype, unary(op, self.at(x, at)))),
+            Op::Binary(BinaryOp::Div, x, y) if node.dtype.is_integer() => {
+                let (x, y) = (self.at(x, at), self.at(y, at));
+                if y == 0.0 { 0.0 } else { integer(node.dtype, (x / y).trunc()) }
+            }
+            Op::Binary(op, x, y) => {
+                round(integer(node.dtype, op.apply(self.at(x, at), self.at(y, at))))
+            }
+            Op::Compare(op, x, y) => f64::from(u8::from(op.apply(self.at(x, at), self.at(y, at)))),
+            Op::Select(c, x, y) => self.at(if self.at(c, at) != 0.0 { x } else { y }, at),
+            Op::Cast(x) => {
+                let value = self.at(x, at);
+                let from = graph.node(x).dtype;
+                round(if from.is_float() {
+                    saturate(node.dtype, value)
+                } else {
+                    integer(node.dtype, value)
+                })
+            }
+            Op::Reduce(op, axes, x) => {
+                let axes: Vec<AxisId> = axes.iter().collect();
+                let terms: Vec<f64> = coordinates(graph, &axes)
+                    .iter()
+                    .map(|inner| {
+                        let mut at = at.to_vec();
+                        axes.iter().for_each(|axis| at[axis.index()] = inner[axis.index()]);
+                        self.at(x, &at)
+                    })
+                    .collect();
+                self.reduce(op, node.dtype, &terms)
+            }
+        }
+    }
+
+    fn reduce(&self, op: ReduceOp, dtype: DType, terms: &[f64]) -> f64 {
+        match op.fold() {
+            Some(BinaryOp::Add) => integer(dtype, (self.arithmetic.sum)(dtype, terms)),
+            Some(fold) => terms.iter().fold(op.identity(), |value, &term| {
+                (self.arithmetic.round)(dtype, integer(dtype, fold.apply(value, term)))
+            }),
+            None => {
+                let mut best: Option<usize> = None;
+                for (index, &term) in terms.iter().enumerate() {
+                    let wins = best.is_none_or(|best: usize| {
+                        let value = terms[best];
+                        let beats =
+                            if op == ReduceOp::Argmax { term > value } else { term < value };
+                        !value.is_nan() && (term.is_nan() || beats)
+                    });
+                    if wins {
+                        best = Some(index);
+                    }
+                }
+                best.map_or(-1.0, |index| index as f64)
+            }
+        }
+    }
+}
+
+/// Wraps to the width of an integer type; other types keep the value.
+fn integer(dtype: DType, value: f64) -> f64 {
+    match dtype {
+        DType::I32 => f64::from(value as i64 as i32),
+        DType::I16 => f64::from(value as i64 as i16),
+        DType::I8 => f64::from(value as i64 as i8),
+        DType::U8 => f64::from(value as i64 as u8),
+        DType::I4 => f64::from(((value as i64 as i8) << 4) >> 4),
+        DType::Bool => f64::from(u8::from(value != 0.0)),
+        DType::F64 | DType::F32 | DType::F16 | DType::Bf16 => value,
+    }
+}
+
+/// A float as another type: integers are rounded to nearest even and saturate.
+fn saturate(dtype: DType, value: f64) -> f64 {
+    let value = if dtype.is_integer() { value.round_ties_even() } else { value };
+    match dtype {
+        DType::I32 => f64::from(value as i32),
+        DType::I16 => f64::from(value as i16),
+        DType::I8 => f64::from(value as i8),
+        DType::U8 => f64::from(value as u8),
+        DType::I4 => f64::from((value as i8).clamp(-8, 7)),
+        DType::Bool => f64::from(u8::from(value != 0.0)),
+        DType::F64 | DType::F32 | DType::F16 | DType::Bf16 => value,
+    }
+}
+
+fn unary(op: UnaryOp, x: f64) -> f64 {
+    match op {
+        UnaryOp::Neg => -x,
+        UnaryOp::Abs => x.abs(),
+        UnaryOp::Recip => x.recip(),
+        UnaryOp::Exp => x.exp(),
+        UnaryOp::Exp2 => x.exp2(),
+        UnaryOp::Log => x.ln(),
+        UnaryOp::Log2 => x.log2(),
+        UnaryOp::Sqrt => x.sqrt(),
+        UnaryOp::Rsqrt => x.sqrt().recip(),
+        UnaryOp::Tanh => x.tanh(),
+        UnaryOp::Erf => erf(x),
+        UnaryOp::Sin => x.sin(),
+        UnaryOp::Cos => x.cos(),
+        UnaryOp::Floor => x.floor(),
+        UnaryOp::Round => x.round_ties_even(),
+        UnaryOp::Not => f64::from(u8::from(x == 0.0)),
+    }
+}
+
+/// Simpson's rule on 2 / sqrt(pi) exp(-t^2) from 0 to x.
+fn erf(x: f64) -> f64 {
+    const STEPS: u32 = 2000;
+    if x.is_nan() || x.abs() > 7.0 {
+        return if x.is_nan() { x } else { x.signum() };
+    }
+    let width = x / f64::from(STEPS);
+    let weight = |step: u32| match step {
+        0 | STEPS => 1.0,
+        _ if step % 2 == 1 => 4.0,
+        _ => 2.0,
+    };
+    let point = |step: u32| (-(width * f64::from(step)).powi(2)).exp();
+    let sum: f64 = (0..=STEPS).map(|step| weight(step) * point(step)).sum();
+    sum * width / 3.0 * std::f64::consts::FRAC_2_SQRT_PI
+}
