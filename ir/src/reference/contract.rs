@@ -335,7 +335,7 @@ fn accumulate<R: Real>(tile: &mut Tile<R>, lefts: &[[R; TILE_M]], rights: &[[R; 
     tile.magnitudes = magnitudes;
 }
 
-/// E += |y| e_x.
+/// `E += |y| e_x`.
 fn accumulate_left<R: Real>(
     tile: &mut Tile<R>,
     lefts: &[[R; TILE_M]],
@@ -356,7 +356,7 @@ fn accumulate_left<R: Real>(
     *tile = Tile { sums, magnitudes, allowances };
 }
 
-/// E += |x| e_y.
+/// `E += |x| e_y`.
 fn accumulate_right<R: Real>(
     tile: &mut Tile<R>,
     lefts: &[[R; TILE_M]],
@@ -377,7 +377,7 @@ fn accumulate_right<R: Real>(
     *tile = Tile { sums, magnitudes, allowances };
 }
 
-/// E += (|x| + e_x) e_y + |y| e_x.
+/// `E += (|x| + e_x) e_y + |y| e_x`.
 fn accumulate_both<R: Real>(
     tile: &mut Tile<R>,
     (lefts, left_e): (&[[R; TILE_M]], &[[f64; TILE_M]]),

@@ -110,7 +110,7 @@ impl Real for f64 {
 /// The error function by erf x = 2/sqrt(pi) exp(-x^2) sum over n of 2^n x^(2n+1) / (1 3 5 .. (2n+1)), whose terms
 /// have one sign (Abramowitz and Stegun 7.1.6).
 pub(super) fn erf<R: Real>(x: R) -> R {
-    if !(x.high().abs() < R::ERF_ONE) {
+    if x.high().is_nan() || x.high().abs() >= R::ERF_ONE {
         return if x.high().is_nan() { x } else { R::of(1f64.copysign(x.high())) };
     }
     let square = x * x;

@@ -143,12 +143,12 @@ impl<R: Real> State<R> {
                 (lane.value, if settled { 0.0 } else { UNDECIDED })
             }
             ReduceOp::Argmax | ReduceOp::Argmin => {
-                let rival = if self.op == ReduceOp::Argmax {
-                    !(lane.possible < lane.sure)
+                let settled = if self.op == ReduceOp::Argmax {
+                    lane.possible < lane.sure
                 } else {
-                    !(lane.possible > lane.sure)
+                    lane.possible > lane.sure
                 };
-                let undecided = lane.doubt && rival;
+                let undecided = lane.doubt && !settled;
                 (R::of(lane.position), if undecided { UNDECIDED } else { 0.0 })
             }
         }

@@ -11,7 +11,7 @@ use super::tensor::round_to;
 /// The allowance of an element whose value depends on an undecided comparison.
 pub(super) const UNDECIDED: f64 = f64::INFINITY;
 
-/// What the rounding of one operation adds: c_f u, and the smallest normal number.
+/// What the rounding of one operation adds: `c_f u`, and the smallest normal number.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rounding {
     relative: f64,
@@ -30,7 +30,7 @@ impl Rounding {
     #[inline]
     pub(super) fn finish(self, propagated: f64, value: f64) -> f64 {
         let magnitude = value.abs();
-        if !(magnitude < f64::INFINITY) {
+        if !magnitude.is_finite() {
             return if propagated == 0.0 { 0.0 } else { UNDECIDED };
         }
         if propagated.is_nan() {
@@ -196,7 +196,9 @@ fn power(x: f64, ex: f64, y: f64, ey: f64, value: f64) -> f64 {
 
 /// Whether a comparison of operands this far apart is undecided, as an allowance.
 pub(super) fn compare(x: f64, ex: f64, y: f64, ey: f64, difference: f64) -> f64 {
-    if ex == 0.0 && ey == 0.0 || (x.is_nan() && ex == 0.0) || (y.is_nan() && ey == 0.0) {
+    let (x_exact, y_exact) = (ex == 0.0, ey == 0.0);
+    let certain = (x_exact && (y_exact || x.is_nan())) || (y_exact && y.is_nan());
+    if certain {
         return 0.0;
     }
     logic(difference.abs() > ex + ey)

@@ -151,8 +151,11 @@ impl HostTensor {
             DType::I4 => {
                 let nibble = value as i8 as u8 & 15;
                 let byte = &mut bytes[index / 2];
-                *byte =
-                    if index % 2 == 0 { *byte & 0xf0 | nibble } else { *byte & 15 | nibble << 4 };
+                *byte = if index.is_multiple_of(2) {
+                    *byte & 0xf0 | nibble
+                } else {
+                    *byte & 15 | nibble << 4
+                };
             }
         }
     }
@@ -186,7 +189,7 @@ impl HostTensor {
             DType::I8 => fill(bytes, start, step, out, |b| f64::from(i8::from_le_bytes(b))),
             DType::U8 => fill(bytes, start, step, out, |b: [u8; 1]| f64::from(b[0])),
             DType::Bool => {
-                fill(bytes, start, step, out, |b: [u8; 1]| f64::from(u8::from(b[0] != 0)))
+                fill(bytes, start, step, out, |b: [u8; 1]| f64::from(u8::from(b[0] != 0)));
             }
             DType::I4 => {
                 for (index, value) in out.iter_mut().enumerate() {

@@ -164,7 +164,7 @@ impl Twofold {
 
     /// Sine and cosine: x - q pi/2 and the Taylor series.
     fn sin_cos(self) -> (Self, Self) {
-        if !(self.high.abs() < REDUCTION_MAX) {
+        if self.high.is_nan() || self.high.abs() >= REDUCTION_MAX {
             let (sine, cosine) = self.high.sin_cos();
             let low = self.low;
             return (joined(sine, cosine * low), joined(cosine, -sine * low));
@@ -240,7 +240,7 @@ impl Real for Twofold {
     }
 
     fn ln(self) -> Self {
-        if !(self.high > 0.0) || self.high.is_infinite() {
+        if self.high.is_nan() || self.high <= 0.0 || self.high.is_infinite() {
             return Self::of(self.high.ln());
         }
         // A subnormal is brought into the normal range first.
