@@ -16,11 +16,11 @@ fn a_call_takes_sizes_from_the_arrays_and_keeps_the_code() {
     let kernel = Kernel::parse(PRODUCT).unwrap();
     let (a, b) = operands();
     for _ in 0..2 {
-        let mut c = Array2::zeros((3, 5));
+        let mut c = Array2::<f32>::zeros((3, 5));
         kernel.call(&[(&a).into(), (&b).into()], &mut [(&mut c).into()]).unwrap();
         assert_eq!(c, a.dot(&b));
     }
-    let mut c = Array2::zeros((1, 1));
+    let mut c = Array2::<f32>::zeros((1, 1));
     kernel
         .call(&[(&array![[2.0f32]]).into(), (&array![[3.0f32]]).into()], &mut [(&mut c).into()])
         .unwrap();
@@ -34,7 +34,7 @@ fn the_steps_are_there_one_by_one() {
     let compiled = bound.compile(&bound.space().naive_schedule()).unwrap();
     assert_eq!(*compiled.origin(), Origin::Given);
     let (a, b) = operands();
-    let mut c = Array2::zeros((3, 5));
+    let mut c = Array2::<f32>::zeros((3, 5));
     compiled.call(&[(&a).into(), (&b).into()], &mut [(&mut c).into()]).unwrap();
     assert_eq!(c, a.dot(&b));
 }
