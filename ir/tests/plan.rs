@@ -1,9 +1,17 @@
 //! Plans, schedules and lowerings of a set of graphs, checked against each other and against kept texts.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails has found a fault")]
+
 #[path = "plan/equal.rs"]
 mod equal;
+#[path = "plan/faults.rs"]
+mod faults;
 #[path = "plan/graphs.rs"]
 mod graphs;
+#[path = "plan/kept.rs"]
+mod kept;
+#[path = "plan/large.rs"]
+mod large;
 
 use tilewright_ir::target::{MemoryLevel, Target};
 

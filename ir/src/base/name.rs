@@ -3,7 +3,7 @@
 //! Invariant: a name handed out is an identifier, is no reserved word of a text, and was never handed out before.
 
 use super::{AxisTable, BinaryOp, DType, ReduceOp, UnaryOp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Words that mean something else in the texts.
 const RESERVED: [&str; 40] = [
@@ -17,6 +17,8 @@ const RESERVED: [&str; 40] = [
 #[derive(Clone, Debug, Default)]
 pub struct Namer {
     taken: BTreeSet<String>,
+    /// The last number tried after a base, so that many names of one base take linear time.
+    counts: BTreeMap<String, u64>,
 }
 
 impl Namer {
@@ -42,25 +44,26 @@ impl Namer {
     /// `base` if it is free, else `base_2`, `base_3`, ...
     pub fn fresh(&mut self, base: &str) -> String {
         let base = identifier(base);
-        let mut name = base.clone();
-        let mut count = 2_u64;
-        while !self.taken.insert(name.clone()) {
-            name = format!("{base}_{count}");
-            count += 1;
+        if self.taken.insert(base.clone()) {
+            return base;
         }
-        name
+        self.counts.entry(format!("{base}_")).or_insert(1);
+        self.counted(format!("{base}_"))
     }
 
     /// `base1`, `base2`, ...: the first that is free.
     pub fn numbered(&mut self, base: &str) -> String {
-        let base = identifier(base);
-        let mut count = 1_u64;
+        self.counted(identifier(base))
+    }
+
+    fn counted(&mut self, base: String) -> String {
+        let count = self.counts.entry(base.clone()).or_insert(0);
         loop {
+            *count += 1;
             let name = format!("{base}{count}");
             if self.taken.insert(name.clone()) {
                 return name;
             }
-            count += 1;
         }
     }
 }

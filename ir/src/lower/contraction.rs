@@ -5,6 +5,7 @@
 
 use crate::base::{AxisId, AxisSet, BinaryOp, Expr, ReduceOp};
 use crate::plan::{Let, Pass, PassProgram, State, is_expensive};
+use std::collections::BTreeSet;
 
 /// The two operands of a contraction.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,13 +56,15 @@ pub(crate) fn is_costly(expr: &Expr, lets: &[Let]) -> bool {
     let mut costly = false;
     let mut todo = vec![expr];
     let mut next = lets.len();
-    let mut wanted = vec![];
+    let mut wanted = BTreeSet::new();
     loop {
         while let Some(expr) = todo.pop() {
             match expr {
                 Expr::Unary(op, _) => costly |= is_expensive(*op),
                 Expr::Binary(op, ..) => costly |= matches!(op, BinaryOp::Div | BinaryOp::Pow),
-                Expr::Local(local) => wanted.push(*local),
+                Expr::Local(local) => {
+                    wanted.insert(*local);
+                }
                 _ => {}
             }
             todo.extend(expr.children());

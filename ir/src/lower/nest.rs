@@ -218,10 +218,10 @@ fn needed<'a>(lets: &'a [Let], exprs: &[Expr]) -> Vec<&'a Let> {
 /// The expression with every let written out, unless that takes more than `parts` parts.
 fn expand(expr: &Expr, lets: &[Let], parts: &mut usize) -> Option<Expr> {
     *parts = parts.checked_sub(1)?;
-    if let Expr::Local(local) = expr {
-        if let Some(item) = lets.iter().find(|item| item.local == *local) {
-            return expand(&item.expr, lets, parts);
-        }
+    if let Expr::Local(local) = expr
+        && let Some(item) = lets.iter().find(|item| item.local == *local)
+    {
+        return expand(&item.expr, lets, parts);
     }
     let mut fits = true;
     let expanded = expr.map_children(|child| match expand(child, lets, parts) {

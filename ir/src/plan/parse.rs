@@ -178,7 +178,7 @@ impl Reader {
             let (name, span) = self.equals()?;
             let expr = self.parser.expr(&self.names)?;
             let (dtype, axes) = (expr.dtype(&self.names.program), expr.axes(&self.names.program));
-            let local = self.local(name, span, dtype, axes)?;
+            let local = self.local(&name, span, dtype, axes)?;
             pass.result_lets.push(Let { local, expr });
             return Ok(());
         }
@@ -222,18 +222,18 @@ impl Reader {
             Some(_) => body.dtype(&self.names.program),
             None => DType::I32,
         };
-        let local = self.local(name, span, dtype, pass.axes.iter().copied().collect())?;
+        let local = self.local(&name, span, dtype, pass.axes.iter().copied().collect())?;
         pass.body_lets.append(&mut pass.result_lets);
         pass.states.push(State { local, op, body });
         Ok(())
     }
 
-    fn local(&mut self, name: String, span: Span, dtype: DType, axes: AxisSet) -> Parsed<LocalId> {
+    fn local(&mut self, name: &str, span: Span, dtype: DType, axes: AxisSet) -> Parsed<LocalId> {
         let locals = &mut self.names.program.locals;
         let id = LocalId(u32::try_from(locals.len()).map_err(|_| Failed)?);
-        locals.push(Local { name: name.clone(), dtype, axes });
-        if self.names.locals.insert(name.clone(), id).is_some() {
-            self.duplicate(&name, span);
+        locals.push(Local { name: name.to_string(), dtype, axes });
+        if self.names.locals.insert(name.to_string(), id).is_some() {
+            self.duplicate(name, span);
         }
         Ok(id)
     }

@@ -92,7 +92,7 @@ impl Site<'_> {
 
     /// Whether the vector axis can be cut by its loop's step: whole vectors, or the whole axis.
     pub(super) fn is_whole(&self, axis: AxisId, step: u64) -> bool {
-        step % self.shape.lanes == 0 || step >= self.plan.axes.extent(axis)
+        step.is_multiple_of(self.shape.lanes) || step >= self.plan.axes.extent(axis)
     }
 
     /// Whether an operand packed in panels has an axis to cut.
@@ -161,7 +161,7 @@ impl Site<'_> {
     fn tile_faults(&self, faults: &mut Vec<Fault>) {
         for axis in self.shape.all_axes() {
             let (tile, unit, most) = (self.tile(axis), self.tile_unit(axis), self.tile_max(axis));
-            if tile % unit != 0 || tile > most {
+            if !tile.is_multiple_of(unit) || tile > most {
                 let of = self.plan.axes.name(axis);
                 let message = format!("a register tile of {tile} along {of} does not fit its step");
                 let legal = format!("multiples of {unit} up to {most}");

@@ -80,6 +80,11 @@ pub(super) fn default(
     target: &Target,
     naive: &Config,
 ) -> Config {
+    let mut states = plan.passes.iter().flat_map(|pass| &pass.states);
+    if states.any(|state| state.op.fold().is_none()) {
+        // Such a plan is not lowered, so no guess can be checked.
+        return naive.clone();
+    }
     let mut config = Config { threads: target.threads.max(1), passes: vec![] };
     for (position, shape) in shapes.iter().enumerate() {
         config.passes.push(guess_pass(plan, position, shape, target));
@@ -87,6 +92,7 @@ pub(super) fn default(
     let half = target.memory_bytes("L2").max(1 << 18) / 2;
     fuse(plan, shapes, target, &mut config, |plan_bytes, parallel| plan_bytes <= half && parallel);
     guess_grids(plan, shapes, target, &mut config);
+    fill_cache(plan, shapes, target, &mut config, half);
     if fits(plan, shapes, target, &config) { config } else { fallback(plan, shapes, target, naive) }
 }
 
@@ -101,10 +107,7 @@ fn fallback(plan: &PassProgram, shapes: &[Shape], target: &Target, naive: &Confi
 fn fits(plan: &PassProgram, shapes: &[Shape], target: &Target, config: &Config) -> bool {
     let phases = config.phases(plan);
     let sites = sites(plan, shapes, target, config, &phases);
-    let folds =
-        plan.passes.iter().flat_map(|pass| &pass.states).all(|state| state.op.fold().is_some());
-    folds
-        && sites.iter().all(|site| site.faults().is_empty())
+    sites.iter().all(|site| site.faults().is_empty())
         && limits::exceeded(&crate::lower::write(plan, config, target), target).is_none()
 }
 
@@ -117,7 +120,7 @@ fn fuse(
     config: &mut Config,
     accept: impl Fn(u64, bool) -> bool,
 ) {
-    let limit = target.memory_bytes("L2").saturating_mul(4).max(8 << 20) / 2;
+    let limit = limits::group_bytes_max(target) / 2;
     let mut run: Vec<usize> = vec![];
     for (position, pass) in plan.passes.iter().enumerate().take(FUSED_PASSES_MAX) {
         let mut longer = run.clone();
@@ -187,10 +190,10 @@ fn guess_pass(plan: &PassProgram, position: usize, shape: &Shape, target: &Targe
 /// contiguous.
 fn guess_vector(plan: &PassProgram, pass: &Pass, shape: &Shape) -> Option<AxisId> {
     let wide = |axis: &AxisId| plan.axes.extent(*axis) >= shape.lanes;
-    if let Some(&axis) = shape.axes.last().filter(|axis| wide(axis)) {
-        if rows(plan, pass, Some(axis)).is_some() {
-            return Some(axis);
-        }
+    if let Some(&axis) = shape.axes.last().filter(|axis| wide(axis))
+        && rows(plan, pass, Some(axis)).is_some()
+    {
+        return Some(axis);
     }
     let mut buffers: Vec<BufferId> = pass.results.iter().map(|result| result.buffer).collect();
     let mut note = |expr: &Expr| {
@@ -251,7 +254,7 @@ fn guess_tile(
     config.micro.insert(vector, count * lanes);
     if let Some(rows) = rows {
         let fits = |&tile: &u64| tile * count * shape.states + count < target.vector_registers;
-        let even = |&tile: &u64| tile < 5 || tile % 2 == 0;
+        let even = |&tile: &u64| tile < 5 || tile.is_multiple_of(2);
         let values = tiles(plan.axes.extent(rows), lanes, true);
         let best = values.into_iter().filter(fits).filter(even).filter(|&tile| tile <= 16).max();
         config.micro.insert(rows, best.unwrap_or(1));
@@ -259,6 +262,9 @@ fn guess_tile(
 }
 
 fn guess_blocks(plan: &PassProgram, pass: &Pass, shape: &Shape, config: &mut PassConfig) {
+    for &axis in &shape.stream {
+        config.block.insert(axis, plan.axes.extent(axis).max(1));
+    }
     let contracts = !contractions(plan, pass, config.vector).is_empty();
     let wide = config.vector.is_some_and(|axis| shape.stream.contains(&axis));
     let most = match (contracts, wide) {
@@ -269,14 +275,14 @@ fn guess_blocks(plan: &PassProgram, pass: &Pass, shape: &Shape, config: &mut Pas
     shorten_chain(plan, shape, &mut config.block, most);
     if let Some(vector) = config.vector.filter(|axis| shape.stream.contains(axis)) {
         let (step, extent) = (config.block[&vector], plan.axes.extent(vector));
-        if step < extent && step % shape.lanes != 0 {
+        if step < extent && !step.is_multiple_of(shape.lanes) {
             config.block.insert(vector, shape.lanes);
         }
     }
     for &axis in &shape.axes {
         if plan.axes.extent(axis) > INNER_BLOCK && contracts {
             let tile = config.micro[&axis];
-            let step = if INNER_BLOCK % tile == 0 { INNER_BLOCK } else { 336 };
+            let step = if INNER_BLOCK.is_multiple_of(tile) { INNER_BLOCK } else { 336 };
             config.block.insert(axis, step);
         }
     }
@@ -317,8 +323,7 @@ fn guess_grids(plan: &PassProgram, shapes: &[Shape], target: &Target, config: &m
         }
         let snapshot = config.clone();
         let run = sites(plan, shapes, target, &snapshot, std::slice::from_ref(&phase));
-        let single: u64 = phase.grid.len() as u64;
-        let mut work = single.min(1).max(1);
+        let mut work = 1_u64;
         for &(axis, _) in phase.grid.iter().rev() {
             let step = grid_step(&run, axis, plan.axes.extent(axis), work);
             work = work.saturating_mul(step);
@@ -327,6 +332,33 @@ fn guess_grids(plan: &PassProgram, shapes: &[Shape], target: &Target, config: &m
         share(plan, &run, target, &mut grid, &phase.grid);
         config.passes[head].grid = grid;
         clip_tiles(plan, shapes, config, &phase.passes, &phase.grid);
+    }
+}
+
+/// Halves grid steps while the scratch of a phase is above `most` bytes, down to the register tiles.
+fn fill_cache(
+    plan: &PassProgram,
+    shapes: &[Shape],
+    target: &Target,
+    config: &mut Config,
+    most: u64,
+) {
+    for (index, phase) in config.phases(plan).into_iter().enumerate() {
+        for &(axis, _) in &phase.grid {
+            loop {
+                let program = crate::lower::write(plan, config, target);
+                let full = limits::group_bytes(&program, &program.phases[index]) > most;
+                let snapshot = config.clone();
+                let run = sites(plan, shapes, target, &snapshot, std::slice::from_ref(&phase));
+                let step = config.passes[phase.passes[0]].grid[&axis];
+                let tile = run.iter().map(|site| site.tile(axis)).max().unwrap_or(1);
+                let smaller = nearest(plan.axes.extent(axis), step / 2, unit(&run, axis));
+                if !full || smaller >= step || smaller < tile {
+                    break;
+                }
+                config.passes[phase.passes[0]].grid.insert(axis, smaller);
+            }
+        }
     }
 }
 
@@ -361,7 +393,7 @@ fn unit(run: &[Site<'_>], axis: AxisId) -> u64 {
 
 /// The largest legal step up to `wanted` that holds whole vectors, or the whole axis.
 fn nearest(extent: u64, wanted: u64, unit: u64) -> u64 {
-    let legal = |&step: &u64| step % unit == 0 || step >= extent;
+    let legal = |&step: &u64| step.is_multiple_of(unit) || step >= extent;
     let steps = steps(extent);
     let below = steps.iter().copied().filter(legal).filter(|&step| step <= wanted).max();
     below.or_else(|| steps.iter().copied().find(legal)).unwrap_or(1)

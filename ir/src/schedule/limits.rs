@@ -5,28 +5,54 @@
 use crate::base::{AxisId, AxisTable, ExprRef};
 use crate::target::Target;
 use crate::tile::{Phase, Place, Scope, Stmt, TileProgram};
+use std::fmt;
 
 /// Scratch is at least this, however small the caches.
 const GROUP_BYTES_MIN: u64 = 8 << 20;
 /// All device buffers together.
 const DEVICE_BYTES_MAX: u64 = 512 << 20;
 
+/// A memory that a program takes too much of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Exceeded {
+    /// The scratch of a phase.
+    Group { phase: String, bytes: u64, most: u64 },
+    /// The buffers between phases.
+    Device { bytes: u64 },
+}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group { phase, bytes, most } => {
+                write!(f, "the phase {phase} needs {bytes} bytes of scratch, above {most}")
+            }
+            Self::Device { bytes } => {
+                write!(f, "the buffers between phases need {bytes} bytes, above {DEVICE_BYTES_MAX}")
+            }
+        }
+    }
+}
+
+/// Scratch that one grid iteration may take.
+pub(super) fn group_bytes_max(target: &Target) -> u64 {
+    target.memory_bytes("L2").saturating_mul(4).max(GROUP_BYTES_MIN)
+}
+
 /// Says which memory a program exceeds.
-pub(super) fn exceeded(program: &TileProgram, target: &Target) -> Option<String> {
-    let most = (target.memory_bytes("L2").saturating_mul(4)).max(GROUP_BYTES_MIN);
-    let axes = &program.axes;
+pub(super) fn exceeded(program: &TileProgram, target: &Target) -> Option<Exceeded> {
+    let most = group_bytes_max(target);
     for phase in &program.phases {
         let bytes = group_bytes(program, phase);
         if bytes > most {
-            let name = &phase.name;
-            return Some(format!("the phase {name} needs {bytes} bytes of scratch of {most}"));
+            return Some(Exceeded::Group { phase: phase.name.clone(), bytes, most });
         }
     }
     let device = program.buffers.iter().filter(|buffer| buffer.scope == Scope::Device);
-    let bytes = device
-        .fold(0_u64, |all, buffer| all.saturating_add(buffer.dtype.bytes_of(buffer.volume(axes))));
-    (bytes > DEVICE_BYTES_MAX)
-        .then(|| format!("the buffers between phases need {bytes} bytes of {DEVICE_BYTES_MAX}"))
+    let bytes = device.fold(0_u64, |all, buffer| {
+        all.saturating_add(buffer.dtype.bytes_of(buffer.volume(&program.axes)))
+    });
+    (bytes > DEVICE_BYTES_MAX).then_some(Exceeded::Device { bytes })
 }
 
 /// Scratch of one grid iteration.

@@ -5,6 +5,7 @@
 use super::constraint::{BLOCKS_MAX, Site};
 use super::domain::{steps, tiles};
 use super::key::{Field, Key};
+use super::limits::Exceeded;
 use super::space::Point;
 use super::{ChoiceValue, Config, Domain, Pack, Schedule, Space};
 use crate::base::AxisId;
@@ -64,24 +65,19 @@ impl Space {
         let mut config = self.config(point);
         for _ in 0..SHRINKS_MAX {
             self.repair_passes(&mut config, rng);
-            let values = self.keys.iter().zip(point).map(|(key, value)| match key {
-                // A configuration always has the first stored pass unfused; the point keeps what was drawn.
-                Key::Pass(_, Field::Fuse) if !self.fuse_matters(*key, &config) => value.clone(),
-                _ => key.read(&config, &self.plan.axes),
-            });
-            let values: Point = values.collect();
-            match self.realise_point(&values) {
-                Ok(_) => return Some(values),
-                Err(_) if self.shrink(&mut config, rng) => {}
-                Err(_) => return None,
+            if !self.constraint_faults(&config).is_empty() {
+                return None;
+            }
+            match self.write(&config) {
+                Ok(_) => {
+                    let value = |key: &Key| key.read(&config, &self.plan.axes);
+                    return Some(self.keys.iter().map(value).collect());
+                }
+                Err(Exceeded::Group { .. }) => self.shrink(&mut config, rng),
+                Err(Exceeded::Device { .. }) => self.fuse_one(&mut config, rng),
             }
         }
         None
-    }
-
-    fn fuse_matters(&self, key: Key, config: &Config) -> bool {
-        let first = config.passes.iter().position(|pass| pass.stored);
-        !matches!(key, Key::Pass(pass, _) if Some(pass) == first)
     }
 
     /// Makes every pass obey its own rules, whatever the others choose.
@@ -139,7 +135,8 @@ impl Space {
         };
         let (extent, lanes) = (self.plan.axes.extent(axis), self.shapes[position].lanes);
         if let Some(step) = self.step_mut(position, axis, config) {
-            let whole = |&next: &u64| next >= *step && (next % lanes == 0 || next >= extent);
+            let whole =
+                |&next: &u64| next >= *step && (next.is_multiple_of(lanes) || next >= extent);
             if let Some(next) = steps(extent).into_iter().find(whole) {
                 *step = next;
             }
@@ -157,7 +154,7 @@ impl Space {
             let Some((tile, unit, most)) = facts else {
                 return;
             };
-            if tile % unit != 0 || tile > most {
+            if !tile.is_multiple_of(unit) || tile > most {
                 let legal = self.legal_tiles(position, axis, unit, most);
                 let tile = legal.choose(rng).copied().unwrap_or(unit);
                 config.passes[position].micro.insert(axis, tile);
@@ -178,7 +175,7 @@ impl Space {
         let shape = &self.shapes[position];
         let rows = shape.axes.contains(&axis);
         let tiles = tiles(self.plan.axes.extent(axis), shape.lanes, rows);
-        tiles.into_iter().filter(|tile| tile % unit == 0 && *tile <= most).collect()
+        tiles.into_iter().filter(|tile| tile.is_multiple_of(unit) && *tile <= most).collect()
     }
 
     fn fit_registers(&self, position: usize, config: &mut Config, axes: &[AxisId]) {
@@ -225,11 +222,11 @@ impl Space {
                 return;
             };
             let vector = config.passes[position].vector == Some(axis);
-            let whole = |step: &u64| !vector || step % shape.lanes == 0;
+            let whole = |step: &u64| !vector || step.is_multiple_of(shape.lanes);
             let step = config.passes[position].block[&axis];
-            let smaller =
-                steps(self.plan.axes.extent(axis)).into_iter().filter(|&next| next < step);
-            let Some(smaller) = smaller.filter(whole).next_back() else {
+            let shorter = |next: &u64| *next < step && whole(next);
+            let Some(smaller) = steps(self.plan.axes.extent(axis)).into_iter().rfind(shorter)
+            else {
                 return;
             };
             config.passes[position].block.insert(axis, smaller);
@@ -259,37 +256,38 @@ impl Space {
         }
     }
 
-    /// Makes a program that takes too much memory smaller: halves the largest step of a grid, else fuses or unfuses.
-    fn shrink(&self, config: &mut Config, rng: &mut impl Rng) -> bool {
+    /// Halves the largest step of a grid; where all are 1, ends a phase earlier.
+    fn shrink(&self, config: &mut Config, rng: &mut impl Rng) {
         let phases = config.phases(&self.plan);
-        let mut larger: Vec<(usize, AxisId)> = vec![];
-        for phase in &phases {
-            let head = phase.passes[0];
-            let grid = phase.grid.iter().filter(|&&(_, step)| step > 1);
-            larger.extend(grid.map(|&(axis, _)| (head, axis)));
-        }
-        let volume = |&(head, axis): &(usize, AxisId)| config.passes[head].grid[&axis];
-        if let Some((head, axis)) = larger.iter().copied().max_by_key(volume) {
-            let step = config.passes[head].grid[&axis];
-            let smaller = steps(self.plan.axes.extent(axis)).into_iter();
-            let smaller = smaller.filter(|&next| next <= step / 2).next_back().unwrap_or(1);
-            let vectors = phases.iter().filter(|phase| phase.passes[0] == head);
-            let vectors = vectors.flat_map(|phase| &phase.passes);
-            for &pass in vectors {
-                if config.passes[pass].vector == Some(axis) && smaller < self.shapes[pass].lanes {
-                    config.passes[pass].vector = None;
-                }
+        let steps_of = phases.iter().flat_map(|phase| {
+            let larger = phase.grid.iter().filter(|&&(_, step)| step > 1);
+            larger.map(move |&(axis, step)| (step, axis, phase))
+        });
+        let Some((step, axis, phase)) = steps_of.max_by_key(|&(step, axis, _)| (step, axis)) else {
+            return self.unfuse_one(config, rng);
+        };
+        let half = |next: &u64| *next <= step / 2;
+        let smaller = steps(self.plan.axes.extent(axis)).into_iter().rfind(half).unwrap_or(1);
+        for &pass in &phase.passes {
+            if config.passes[pass].vector == Some(axis) && smaller < self.shapes[pass].lanes {
+                config.passes[pass].vector = None;
             }
-            config.passes[head].grid.insert(axis, smaller);
-            return true;
         }
-        let movable: Vec<usize> = (0..config.passes.len()).collect();
-        match movable.choose(rng) {
-            Some(&pass) => {
-                config.passes[pass].fused = !config.passes[pass].fused && pass > 0;
-                true
-            }
-            None => false,
+        config.passes[phase.passes[0]].grid.insert(axis, smaller);
+    }
+
+    fn unfuse_one(&self, config: &mut Config, rng: &mut impl Rng) {
+        let fused = (0..config.passes.len()).filter(|&pass| config.passes[pass].fused);
+        if let Some(&pass) = fused.collect::<Vec<_>>().choose(rng) {
+            config.passes[pass].fused = false;
+        }
+    }
+
+    fn fuse_one(&self, config: &mut Config, rng: &mut impl Rng) {
+        let stored = (0..config.passes.len()).filter(|&pass| config.passes[pass].stored).skip(1);
+        let alone = stored.filter(|&pass| !config.passes[pass].fused);
+        if let Some(&pass) = alone.collect::<Vec<_>>().choose(rng) {
+            config.passes[pass].fused = true;
         }
     }
 }

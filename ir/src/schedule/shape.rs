@@ -59,12 +59,12 @@ fn widest(plan: &PassProgram, pass: &Pass) -> u64 {
     while let Some(pass) = passes.pop() {
         let mut note = |expr: &Expr| {
             bytes = bytes.max(own_dtype(plan, expr).map_or(0, DType::bytes));
-            if let Expr::Load(buffer) = expr {
-                if !seen.contains(buffer) {
-                    seen.push(*buffer);
-                    let map = plan.producer(*buffer).map(|position| &plan.passes[position]);
-                    passes.extend(map.filter(|map| map.optional));
-                }
+            if let Expr::Load(buffer) = expr
+                && !seen.contains(buffer)
+            {
+                seen.push(*buffer);
+                let map = plan.producer(*buffer).map(|position| &plan.passes[position]);
+                passes.extend(map.filter(|map| map.optional));
             }
         };
         pass.exprs().for_each(|expr| expr.walk(&mut note));

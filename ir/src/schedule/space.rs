@@ -3,9 +3,10 @@
 //! A point of the space is one value for each choice. Invariant: a schedule is legal exactly if `check` passes, and then
 //! it lowers.
 
-use super::constraint::{Site, sites};
+use super::constraint::{Fault, Site, sites};
 use super::domain::choices;
 use super::key::{Field, Key};
+use super::limits::Exceeded;
 use super::shape::Shape;
 use super::{ChoiceValue, Config, PhaseConfig, Schedule, Setting, code, defaults, limits};
 use crate::diag::Diagnostic;
@@ -140,33 +141,45 @@ impl Space {
         self.realise_point(&self.point(schedule))
     }
 
-    pub(super) fn realise_point(
-        &self,
-        point: &[ChoiceValue],
-    ) -> Result<TileProgram, Vec<Diagnostic>> {
+    fn realise_point(&self, point: &[ChoiceValue]) -> Result<TileProgram, Vec<Diagnostic>> {
         let config = self.config(point);
+        let faults = self.constraint_faults(&config);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        self.write(&config).map_err(|exceeded| {
+            let help = match exceeded {
+                Exceeded::Group { .. } => "smaller grid steps or fewer fused passes need less",
+                Exceeded::Device { .. } => {
+                    "more fused passes, or maps that are not stored, need less"
+                }
+            };
+            vec![Diagnostic::new(code::MEMORY, exceeded.to_string()).help(help)]
+        })
+    }
+
+    /// Broken rules of single passes, and operations without a lowering.
+    pub(super) fn constraint_faults(&self, config: &Config) -> Vec<Diagnostic> {
         let phases = config.phases(&self.plan);
-        let faults = self.with_sites(&config, &phases, |site| {
-            let fault = |fault: super::constraint::Fault| {
+        let faults = self.with_sites(config, &phases, |site| {
+            let fault = |fault: Fault| {
                 let name = Key::Pass(site.position, fault.field).name(&self.plan);
-                let value = Key::Pass(site.position, fault.field).read(&config, &self.plan.axes);
+                let value = Key::Pass(site.position, fault.field).read(config, &self.plan.axes);
                 Diagnostic::new(code::CONSTRAINT, fault.message)
                     .found(format!("{name} = {value}"))
                     .expected(fault.legal)
             };
             site.faults().into_iter().map(fault).collect::<Vec<_>>()
         });
-        let faults: Vec<_> = faults.into_iter().flatten().chain(self.unsupported()).collect();
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        let program = crate::lower::write(&self.plan, &config, &self.target);
+        faults.into_iter().flatten().chain(self.unsupported()).collect()
+    }
+
+    /// The tile program of a configuration that breaks no rule, if it fits the memories.
+    pub(super) fn write(&self, config: &Config) -> Result<TileProgram, Exceeded> {
+        let program = crate::lower::write(&self.plan, config, &self.target);
         match limits::exceeded(&program, &self.target) {
             None => Ok(program),
-            Some(message) => Err(vec![
-                Diagnostic::new(code::MEMORY, message)
-                    .help("smaller steps of the grid, or other fused passes, need less"),
-            ]),
+            Some(exceeded) => Err(exceeded),
         }
     }
 

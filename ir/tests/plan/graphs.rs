@@ -236,7 +236,7 @@ pub(crate) fn attention(h: u64, i: u64, d: u64) -> Graph {
 }
 
 /// Two products over the same axes, one gating the other.
-fn gated() -> Graph {
+pub(crate) fn gated() -> Graph {
     let mut kernel = Kernel::new("gated", &[("m", 6), ("n", 8), ("k", 10)]);
     let x = kernel.input("X", "mk");
     let (up, gate) = (kernel.input("U", "kn"), kernel.input("W", "kn"));
@@ -266,7 +266,7 @@ fn mlp() -> Graph {
 }
 
 /// One value for two outputs of other axis orders, an input as an output, constants, a broadcast, rank 0.
-fn corners() -> Graph {
+pub(crate) fn corners() -> Graph {
     let mut kernel = Kernel::new("corners", &[("i", 3), ("j", 5)]);
     let x = kernel.input("X", "ij");
     let e = kernel.un(UnaryOp::Exp, x);

@@ -1,0 +1,100 @@
+//! What the user is told about a wrong schedule or plan text: one case for each code.
+
+use super::graphs::{self, Kernel};
+use super::target;
+use tilewright_ir::base::ReduceOp;
+use tilewright_ir::schedule::{Schedule, Space};
+use tilewright_ir::{plan, schedule};
+
+fn space(graph: &tilewright_ir::graph::Graph) -> Space {
+    Space::new(&plan::build(graph), &target())
+}
+
+/// The codes that a schedule of the given lines is refused with.
+fn codes(space: &Space, kernel: &str, lines: &str) -> Vec<&'static str> {
+    let text = format!("schedule {kernel} {{ {lines}\n }}");
+    let schedule = Schedule::parse(&text).unwrap();
+    let faults = space.check(&schedule).err().unwrap_or_default();
+    faults.into_iter().map(|fault| fault.code).collect()
+}
+
+#[test]
+fn every_fault_has_its_code() {
+    let space = space(&graphs::matmul(64, 64, 4096));
+    let legal = "choose C.grid.m = 16 choose C.grid.order = (n, m) # a comment";
+    let cases = [
+        ("matmul", legal, vec![]),
+        ("other", "", vec!["TW0401"]),
+        ("matmul", "choose C.grid.x = 1 choose D.store = no", vec!["TW0402", "TW0402"]),
+        ("matmul", "choose threads = 1 choose threads = 2", vec!["TW0403"]),
+        ("matmul", "choose C.grid.m = 5", vec!["TW0404"]),
+        ("matmul", "choose C.grid.order = (m)", vec!["TW0404"]),
+        ("matmul", "choose C.vector = m choose C.micro.m = 6", vec!["TW0405"]),
+        ("matmul", "choose C.grid.n = 6", vec!["TW0405"]),
+        ("matmul", "choose C.block.k = 2048", vec!["TW0405"]),
+        ("matmul", "choose C.micro.m = 16", vec!["TW0405"]),
+    ];
+    for (kernel, lines, wanted) in cases {
+        assert_eq!(codes(&space, kernel, lines), wanted, "{lines}");
+    }
+}
+
+#[test]
+fn too_much_memory_is_refused() {
+    let space = space(&graphs::attention(16, 4094, 64));
+    let found = codes(&space, "attention", "choose s.grid.i = 4094");
+    assert_eq!(found, ["TW0406"]);
+}
+
+#[test]
+fn argmax_is_refused_with_a_way_out() {
+    let mut kernel = Kernel::new("argmax", &[("i", 3), ("j", 5)]);
+    let x = kernel.input("X", "ij");
+    let found = kernel.reduce(ReduceOp::Argmax, "j", x);
+    kernel.output("Y", "i", found);
+    let space = space(&kernel.finish());
+    assert_eq!(codes(&space, "argmax", ""), [schedule::code::UNSUPPORTED]);
+    assert_eq!(schedule::code::UNSUPPORTED, "TW0407");
+}
+
+#[test]
+fn schedule_texts_that_are_wrong_say_where() {
+    for text in
+        ["", "schedule", "schedule m { choose }", "schedule m { choose a = }", "schedule m {} x"]
+    {
+        let faults = Schedule::parse(text).unwrap_err();
+        assert!(
+            faults.iter().all(|fault| fault.code == "TW0502" && fault.span.is_some()),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn broken_plans_are_refused() {
+    let head = "plan p { extents i=2, j=3 input A: f32[i, j] output B: f32[i]";
+    let bodies = [
+        "}",
+        "pass B[i] { result B = load B } }",
+        "pass B[i] { result B = load A } }",
+        "pass B[i] stream [j] { result B = 0 } }",
+        "pass B[i] stream [j] { state s = sum(load A) result B = i32(s) } }",
+        "pass B[i] stream [j] { state s = any(load A) result B = 0 } }",
+        "pass B[i] stream [j] { state s = sum(load A + 1i32) result B = s } }",
+        "pass B[j] { result B = 0 } }",
+        "pass B[i] { result B = 0 } pass C[i] { result B = 0 } }",
+        "pass B[i] { result B = reduce sum[j](load A) } }",
+        "pass B[i] optional { result B = 0 } }",
+    ];
+    for body in bodies {
+        let plan = plan::parse(&format!("{head} {body}")).unwrap();
+        assert!(plan::verify(&plan).is_err(), "{body}");
+    }
+    for text in [
+        "plan p { input A: f32[x] }",
+        "plan p { extents i=1, i=2 }",
+        "plan p { pass q { let x = y } }",
+    ] {
+        assert!(plan::parse(text).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,92 @@
+//! Sizes that a recursion, a tree or a search over everything would not survive.
+
+use super::graphs::{self, Kernel};
+use super::target;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tilewright_ir::base::{BinaryOp, UnaryOp};
+use tilewright_ir::graph::{Graph, GraphBuilder};
+use tilewright_ir::schedule::Space;
+use tilewright_ir::{lower, plan, tile};
+
+/// A chain of `length` element-wise nodes around a sum.
+fn chain(length: usize) -> Graph {
+    let mut kernel = Kernel::new("chain", &[("i", 2), ("j", 3)]);
+    let mut x = kernel.input("X", "ij");
+    for _ in 0..length / 2 {
+        x = kernel.times(x, 0.5);
+    }
+    let mut y = kernel.sum("j", x);
+    for _ in 0..length / 2 {
+        y = kernel.un(UnaryOp::Neg, y);
+        y = kernel.bin(BinaryOp::Max, y, y);
+    }
+    kernel.output("Y", "i", y);
+    kernel.finish()
+}
+
+#[test]
+fn sixty_squarings_stay_sixty_lets() {
+    let plan = plan::build(&graphs::squarings());
+    assert_eq!(plan.passes[0].result_lets.len(), 59);
+}
+
+#[test]
+fn a_hundred_thousand_nodes_plan_and_lower() {
+    let short = plan::build(&chain(10_000));
+    assert_eq!(plan::parse(&plan::print(&short)).unwrap(), short);
+    let graph = chain(100_000);
+    assert!(graph.nodes.len() > 100_000);
+    let plan = plan::build(&graph);
+    plan::verify(&plan).unwrap();
+    let space = Space::new(&plan, &target());
+    let program = lower::lower_in(&space, &space.default_schedule()).unwrap();
+    assert_eq!(program.phases.len(), 1);
+}
+
+#[test]
+fn real_sizes_have_legal_schedules() {
+    let graphs = [
+        graphs::matmul(4096, 11008, 4096),
+        graphs::linear_gelu(1, 4096, 4096),
+        graphs::softmax(4096, 131_072),
+        graphs::layernorm(8192, 8192),
+        graphs::attention(32, 2046, 128),
+    ];
+    for graph in graphs {
+        let plan = plan::build(&graph);
+        let space = Space::new(&plan, &target());
+        let default = space.default_schedule();
+        let mut schedules = vec![default.clone(), space.naive_schedule()];
+        schedules.extend((0..50).map(|seed| space.sample(&mut ChaCha8Rng::seed_from_u64(seed))));
+        let drawn = schedules.iter().skip(2).filter(|schedule| **schedule != default).count();
+        assert!(drawn > 40, "{}: {drawn} of 50 are drawn", graph.name);
+        for schedule in schedules {
+            let program = lower::lower_in(&space, &schedule).unwrap();
+            let verified = tile::verify(&program, &target());
+            assert!(verified.is_ok(), "{verified:?}\n{}", tile::print(&program));
+        }
+    }
+}
+
+#[test]
+fn a_deep_builder_chain_is_within_the_limits_of_the_text() {
+    // Names of nodes that are words of the text, or no words at all, reach the plan as fresh identifiers.
+    let mut builder = GraphBuilder::new("names");
+    let i = builder.axis("i");
+    let x = builder.input("let", tilewright_ir::DType::F32, &[i]);
+    let e = builder.unary(UnaryOp::Exp, x);
+    builder.name(e, "yield me");
+    let sum = builder.reduce(tilewright_ir::ReduceOp::Sum, [i].into_iter().collect(), e);
+    builder.name(sum, "let");
+    let y = builder.binary(BinaryOp::Div, e, sum);
+    let axes = vec![i];
+    let name = "i".to_string();
+    let tensor = tilewright_ir::graph::Tensor { name, dtype: tilewright_ir::DType::F32, axes };
+    let graph = builder.finish(vec![tilewright_ir::graph::Output { tensor, node: y }]);
+    let plan = plan::build(&graph.bind(&[("i".to_string(), 5)].into()).unwrap());
+    assert_eq!(plan::parse(&plan::print(&plan)).unwrap(), plan);
+    let space = Space::new(&plan, &target());
+    let program = lower::lower_in(&space, &space.default_schedule()).unwrap();
+    assert_eq!(tile::parse(&tile::print(&program)).unwrap(), program);
+}
