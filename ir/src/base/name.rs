@@ -48,16 +48,16 @@ impl Namer {
             return base;
         }
         self.counts.entry(format!("{base}_")).or_insert(1);
-        self.counted(format!("{base}_"))
+        self.counted(&format!("{base}_"))
     }
 
     /// `base1`, `base2`, ...: the first that is free.
     pub fn numbered(&mut self, base: &str) -> String {
-        self.counted(identifier(base))
+        self.counted(&identifier(base))
     }
 
-    fn counted(&mut self, base: String) -> String {
-        let count = self.counts.entry(base.clone()).or_insert(0);
+    fn counted(&mut self, base: &str) -> String {
+        let count = self.counts.entry(base.to_string()).or_insert(0);
         loop {
             *count += 1;
             let name = format!("{base}{count}");

@@ -32,7 +32,7 @@ fn every_fault_has_its_code() {
         ("matmul", "choose C.vector = m choose C.micro.m = 6", vec!["TW0405"]),
         ("matmul", "choose C.grid.n = 6", vec!["TW0405"]),
         ("matmul", "choose C.block.k = 2048", vec!["TW0405"]),
-        ("matmul", "choose C.micro.m = 16", vec!["TW0405"]),
+        ("matmul", "choose C.micro.m = 8", vec!["TW0405"]),
     ];
     for (kernel, lines, wanted) in cases {
         assert_eq!(codes(&space, kernel, lines), wanted, "{lines}");
