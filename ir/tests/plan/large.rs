@@ -70,7 +70,7 @@ fn real_sizes_have_legal_schedules() {
 }
 
 #[test]
-fn a_deep_builder_chain_is_within_the_limits_of_the_text() {
+fn names_that_are_words_of_the_text_are_quoted_or_fresh() {
     // Names of nodes that are words of the text, or no words at all, reach the plan as fresh identifiers.
     let mut builder = GraphBuilder::new("names");
     let i = builder.axis("i");
@@ -89,4 +89,33 @@ fn a_deep_builder_chain_is_within_the_limits_of_the_text() {
     let space = Space::new(&plan, &target());
     let program = lower::lower_in(&space, &space.default_schedule()).unwrap();
     assert_eq!(tile::parse(&tile::print(&program)).unwrap(), program);
+}
+
+#[test]
+fn every_kernel_of_the_catalogue_lowers() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernels");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "tw")).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for file in files {
+        let checked = tilewright_ir::check::check(&std::fs::read_to_string(&file).unwrap());
+        for kernel in checked.unwrap().kernels {
+            for (name, sizes) in &kernel.size_sets {
+                let plan = plan::build(&kernel.graph.bind(sizes).unwrap());
+                plan::verify(&plan).unwrap();
+                let space = Space::new(&plan, &target());
+                let sample = |seed| space.sample(&mut ChaCha8Rng::seed_from_u64(seed));
+                let mut schedules = vec![space.default_schedule(), space.naive_schedule()];
+                schedules.extend((0..5).map(sample));
+                for schedule in schedules {
+                    let program = lower::lower_in(&space, &schedule)
+                        .unwrap_or_else(|faults| panic!("{} {name}: {faults:?}", plan.name));
+                    let verified = tile::verify(&program, &target());
+                    assert!(verified.is_ok(), "{name}: {verified:?}\n{}", tile::print(&program));
+                }
+            }
+        }
+    }
 }
