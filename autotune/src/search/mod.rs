@@ -52,7 +52,7 @@ impl Moves for Space {
     }
 
     fn canonical(&self, schedule: &Schedule) -> Schedule {
-        schedule.clone()
+        self.canonical(schedule)
     }
 }
 

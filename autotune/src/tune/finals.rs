@@ -5,7 +5,7 @@
 
 use super::report::Timed;
 use super::run::{FINALISTS, Kept, Run, timed};
-use super::trial::{Pace, Trial, session_options, slots, try_artifact};
+use super::trial::{Pace, Trial, nanoseconds, session_options, slots, try_artifact};
 use crate::clock::{MeasureOptions, Measurement, interleave};
 use crate::judge::{Passed, Rejection};
 use crate::launch::{Failure, Session};
@@ -31,7 +31,7 @@ pub(super) fn reserve(run: &Run<'_>) -> Duration {
     let Some(best_ns) = run.best_ns() else { return Duration::ZERO };
     let samples = (FINALISTS * ROUNDS_MAX + 2 * ROUNDS_MAX) as f64;
     let needed_ns = samples * sample_ns(best_ns) * 1.3 + 200e6;
-    run.options.budget().mul_f64(RESERVE_MAX).min(Duration::from_secs_f64(needed_ns / 1e9))
+    run.options.budget().mul_f64(RESERVE_MAX).min(nanoseconds(needed_ns))
 }
 
 fn sample_ns(call_ns: f64) -> f64 {
@@ -92,7 +92,7 @@ fn prepare(
     let artifact = &kept.built.artifact;
     let mut options = session_options(artifact, slots(artifact, together), pace);
     // The clock runs many calls for one ring of the doorbell.
-    options.deadline += Duration::from_secs(1);
+    options.deadline = options.deadline.saturating_add(Duration::from_secs(1));
     let mut session = match Session::start(artifact, &options) {
         Ok(session) => session,
         Err(Failure::Start(diagnostic)) => return Err(*diagnostic),
@@ -109,7 +109,7 @@ fn prepare(
 }
 
 fn settle(
-    run: &Run<'_>,
+    run: &mut Run<'_>,
     session: &mut Session,
     passed: &Passed,
     measurement: Result<Measurement, Failure>,

@@ -2,7 +2,7 @@
 
 use super::build::{Built, build_all};
 use super::report::{Timed, TuneReport};
-use super::trial::{Pace, Trial, try_artifact};
+use super::trial::{Pace, Trial, nanoseconds, try_artifact};
 use super::{NO_THREADS, TuneOptions};
 use crate::ceiling::{Bound, Ceilings, bound};
 use crate::clock::Stopwatch;
@@ -312,7 +312,7 @@ impl<'a> Run<'a> {
         let naive_ns = self.naive.as_ref().map(|naive| naive.time_ns.median);
         let first_call = match naive_ns {
             Some(naive_ns) => {
-                Duration::from_secs_f64(2.0 * naive_ns / 1e9) + Duration::from_millis(250)
+                nanoseconds(2.0 * naive_ns).saturating_add(Duration::from_millis(250))
             }
             None => self.options.budget() / 8,
         };

@@ -57,6 +57,11 @@ impl Trial {
     }
 }
 
+/// A duration of that many nanoseconds; what no duration holds is the longest one.
+pub(super) fn nanoseconds(count: f64) -> Duration {
+    Duration::try_from_secs_f64(count.max(0.0) / 1e9).unwrap_or(Duration::MAX)
+}
+
 /// How many copies of an artifact's arguments each of `sessions` sessions may map.
 pub(super) fn slots(artifact: &Artifact, sessions: usize) -> usize {
     let bytes: u64 = artifact.argument_bytes.iter().sum();
@@ -69,13 +74,13 @@ pub(super) fn session_options(artifact: &Artifact, slots: usize, pace: &Pace) ->
     let threads = artifact.launches.iter().map(|launch| launch.threads).max().unwrap_or(1);
     let call = match pace.best_ns {
         // A candidate this much slower than the best has lost; the constant covers a busy machine.
-        Some(best_ns) => Duration::from_secs_f64(20.0 * best_ns / 1e9) + Duration::from_millis(100),
+        Some(best_ns) => nanoseconds(20.0 * best_ns).saturating_add(Duration::from_millis(100)),
         None => pace.first_call,
     };
     SessionOptions {
         slots,
         threads: usize::try_from(threads.max(1)).unwrap_or(1),
-        deadline: call * u32::try_from(slots).unwrap_or(1),
+        deadline: call.saturating_mul(u32::try_from(slots).unwrap_or(1)),
         ..SessionOptions::default()
     }
 }
@@ -112,9 +117,9 @@ fn judge_and_time(
     judge.poison(session)?;
     let measurement = time(session, &passed, pace)?;
     judge.unchanged(session, &passed)?;
-    let floor_ns = pace.floor_ns;
-    if measurement.median * IMPOSSIBLE < floor_ns {
-        let evidence = format!("{} ns, where the machine needs {floor_ns} ns", measurement.median);
+    let (median, floor_ns) = (measurement.median, pace.floor_ns);
+    if median.is_nan() || median <= 0.0 || median * IMPOSSIBLE < floor_ns {
+        let evidence = format!("{median} ns, where the machine needs {floor_ns} ns");
         return Err(Rejection::new("impossible", evidence));
     }
     trial.measurement = Some(measurement);
@@ -123,7 +128,7 @@ fn judge_and_time(
 
 fn time(session: &mut Session, passed: &Passed, pace: &Pace) -> Result<Measurement, Rejection> {
     let call_ns = passed.call_ns_min();
-    session.set_deadline(Duration::from_secs_f64(40.0 * call_ns / 1e9) + Duration::from_secs(1));
+    session.set_deadline(nanoseconds(40.0 * call_ns).saturating_add(Duration::from_secs(1)));
     if call_ns > LONG_CALL_NS {
         return time_long(session, passed, pace);
     }

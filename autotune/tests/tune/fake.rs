@@ -1,0 +1,92 @@
+//! A back end that ignores the program and hands out prepared code, one piece for each call.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tilewright_ir::backend::{Artifact, Backend, Launch, Probe, Unsupported};
+use tilewright_ir::base::{BinaryOp, DType};
+use tilewright_ir::graph::{Graph, GraphBuilder, Output, Tensor};
+use tilewright_ir::target::{MemoryLevel, Target};
+use tilewright_ir::tile::TileProgram;
+
+/// Elements of each argument.
+pub(crate) const ELEMENTS: u64 = 16 * 32 * 8;
+
+/// out = a + b over three axes, so that there is something to choose.
+pub(crate) fn graph() -> Graph {
+    let mut builder = GraphBuilder::new("add");
+    let axes = ["x", "y", "z"].map(|name| builder.axis(name));
+    let a = builder.input("a", DType::F32, &axes);
+    let b = builder.input("b", DType::F32, &axes);
+    let node = builder.binary(BinaryOp::Add, a, b);
+    let tensor = Tensor { name: "out".to_string(), dtype: DType::F32, axes: axes.to_vec() };
+    let sizes = [("x", 16), ("y", 32), ("z", 8)].map(|(name, size)| (name.to_string(), size));
+    builder.finish(vec![Output { tensor, node }]).bind(&sizes.into()).unwrap()
+}
+
+/// One launch of `code` over all elements.
+pub(crate) fn artifact(code: &[u8]) -> Artifact {
+    let launch = Launch { entry: 0, iterations: ELEMENTS, scratch_bytes: 64, threads: 1 };
+    Artifact {
+        image: code.to_vec(),
+        unwind: None,
+        launches: vec![launch],
+        argument_bytes: vec![ELEMENTS * 4; 3],
+        inputs: 2,
+        device_bytes: vec![64],
+    }
+}
+
+/// The back end: call i gets `code(i)`; `None` is unsupported. Call 0 is the naive baseline.
+pub(crate) struct Fake {
+    target: Target,
+    calls: AtomicUsize,
+    code: fn(usize) -> Option<Vec<u8>>,
+}
+
+impl Fake {
+    pub(crate) fn new(code: fn(usize) -> Option<Vec<u8>>) -> Self {
+        let level = |name: &str, bytes| MemoryLevel { name: name.to_string(), bytes };
+        let target = Target {
+            backend: "fake".to_string(),
+            isa: "x86_64".to_string(),
+            features: vec![],
+            chip: "a chip".to_string(),
+            vector_bytes: 16,
+            vector_registers: 16,
+            threads: 1,
+            memory: vec![level("L1", 32 << 10), level("L2", 1 << 20), level("memory", 0)],
+        };
+        Self { target, calls: AtomicUsize::new(0), code }
+    }
+}
+
+impl Backend for Fake {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn version(&self) -> String {
+        "1".to_string()
+    }
+
+    fn compile(&self, program: &TileProgram) -> Result<Artifact, Unsupported> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let code = (self.code)(call).ok_or_else(|| unsupported(&program.name))?;
+        Ok(artifact(&code))
+    }
+
+    fn listings(&self, program: &TileProgram) -> Result<Vec<(&'static str, String)>, Unsupported> {
+        Err(unsupported(&program.name))
+    }
+
+    fn probes(&self) -> Result<Vec<Probe>, Unsupported> {
+        Err(unsupported("probes"))
+    }
+}
+
+fn unsupported(place: &str) -> Unsupported {
+    Unsupported { what: "this".to_string(), place: place.to_string() }
+}
