@@ -23,7 +23,7 @@ impl Task {
         Self {
             row: TaskRow {
                 kernel: graph.name.clone(),
-                kernel_hash: hash_text("graph", &graph_text(graph)).to_string(),
+                kernel_hash: graph.hash().to_string(),
                 form_hash: hash_text("plan", &plan_text(plan)).to_string(),
                 sizes: sizes_of(graph),
                 arguments,
@@ -74,10 +74,6 @@ pub(crate) fn sizes_of(graph: &Graph) -> Sizes {
 fn argument(graph: &Graph, tensor: &Tensor) -> String {
     let axes = graph.axes.names(tensor.axes.iter().copied());
     format!("{}: {}[{axes}] row-major", tensor.name, tensor.dtype)
-}
-
-fn graph_text(graph: &Graph) -> String {
-    format!("{graph:?}")
 }
 
 fn plan_text(plan: &PassProgram) -> String {
