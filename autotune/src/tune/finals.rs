@@ -22,7 +22,9 @@ const CALLS_PER_SAMPLE: f64 = 3.0;
 /// The shortest batch of calls, and so the shortest sample, with some air.
 const SAMPLE_NS_MIN: f64 = 1.5e6;
 /// The largest share of the budget that is kept back for the finals.
-const RESERVE_MAX: f64 = 0.15;
+const RESERVE_MAX: f64 = 0.2;
+/// The longest that one confirmation measures.
+const CONFIRM_MAX: Duration = Duration::from_millis(500);
 /// A confirmed time this much above the next finalist's is not believed to be the best.
 const LUCKY: f64 = 1.05;
 
@@ -69,7 +71,11 @@ fn measure_in_turns(run: &mut Run<'_>, finalists: Vec<Kept>) -> Result<Vec<Kept>
     let spare_ns = run.left().as_secs_f64() * 1e9 * 0.6;
     let affordable = spare_ns / (sessions.len().max(1) as f64 * sample_ns(best_ns));
     let rounds = (affordable as usize).clamp(ROUNDS_MIN, ROUNDS_MAX);
-    let options = MeasureOptions { seed: run.options.seed, ..MeasureOptions::default() };
+    let options = MeasureOptions {
+        seed: run.options.seed,
+        budget: nanoseconds(spare_ns),
+        ..MeasureOptions::default()
+    };
     let measured = interleave(&mut sessions, rounds, &options);
     for (((kept, passed), session), measurement) in
         ready.into_iter().zip(&mut sessions).zip(measured)
@@ -134,7 +140,8 @@ fn confirm(run: &mut Run<'_>, finalists: &[Kept]) -> Result<Option<(Timed, Strin
     let mut best: Option<(Timed, String)> = None;
     for (place, kept) in finalists.iter().enumerate() {
         // A candidate that fails or disappoints here is not slow: what it promised was wrong.
-        let pace = Pace { best_ns: None, careful: true, ..run.pace() };
+        let spare = run.left().mul_f64(0.5).min(CONFIRM_MAX);
+        let pace = Pace { best_ns: None, careful: Some(spare), ..run.pace() };
         let trial = try_artifact(&mut run.judge, &kept.built.artifact, &pace)?;
         let tile_hash = Some(kept.built.tile_hash.to_string());
         let record = run.tell(None, Role::Winner, &kept.schedule, tile_hash, &trial)?;
@@ -148,7 +155,8 @@ fn confirm(run: &mut Run<'_>, finalists: &[Kept]) -> Result<Option<(Timed, Strin
             let next = finalists.get(place + 1).map(|next| next.timed.time_ns.median);
             next.is_none_or(|next_ns| known.0.time_ns.median <= next_ns * LUCKY)
         };
-        if best.as_ref().is_some_and(|known| holds(known) || run.is_stopped()) {
+        let is_over = run.is_stopped() || run.left().is_zero();
+        if best.as_ref().is_some_and(|known| is_over || holds(known)) {
             break;
         }
     }

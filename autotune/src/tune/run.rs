@@ -57,6 +57,8 @@ pub(super) struct Run<'a> {
     rejected: BTreeMap<String, u64>,
     /// The fastest accepted candidates, fastest first.
     pub(super) kept: Vec<Kept>,
+    /// The smallest accepted median.
+    best_ns: Option<f64>,
     /// The schedule that first gave an image.
     images: BTreeMap<[u8; 32], String>,
 }
@@ -115,6 +117,7 @@ impl<'a> Run<'a> {
             evaluated: 0,
             rejected: BTreeMap::new(),
             kept: vec![],
+            best_ns: None,
             images: BTreeMap::new(),
         })
     }
@@ -230,6 +233,7 @@ impl<'a> Run<'a> {
 
     fn keep(&mut self, kept: Kept) {
         let median = kept.timed.time_ns.median;
+        self.best_ns = Some(self.best_ns.map_or(median, |best_ns| best_ns.min(median)));
         let place = self.kept.partition_point(|known| known.timed.time_ns.median <= median);
         self.kept.insert(place, kept);
         self.kept.truncate(FINALISTS);
@@ -290,7 +294,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn best_ns(&self) -> Option<f64> {
-        self.kept.first().map(|kept| kept.timed.time_ns.median)
+        self.best_ns
     }
 
     pub(super) fn is_stopped(&self) -> bool {
@@ -317,7 +321,7 @@ impl<'a> Run<'a> {
             None => self.options.budget() / 8,
         };
         let floor_ns = self.roofline().map_or(0.0, |bound| bound.floor_ns);
-        Pace { best_ns: self.best_ns(), floor_ns, first_call, careful: false }
+        Pace { best_ns: self.best_ns(), floor_ns, first_call, careful: None }
     }
 
     /// The shortest time that the measured ceilings allow on all threads.

@@ -16,8 +16,12 @@ const SLOTS: u64 = 2;
 const LONG_CALL_NS: f64 = 50e6;
 /// A first sample this many times slower than the best ends a candidate.
 const SLOW: f64 = 3.0;
-/// The length of the first sample.
+/// The length of a first sample.
 const SAMPLE_NS: f64 = 200e3;
+/// Short samples before a candidate is called slow.
+const FIRST_SAMPLES: usize = 3;
+/// An interval this many times as high as low is measured again.
+const UNSURE: f64 = 1.25;
 /// A time this many times below the roofline is no time. The ceilings drift with the load of a shared machine, so
 /// the limit is wider than their own error.
 const IMPOSSIBLE: f64 = 1.5;
@@ -31,9 +35,17 @@ pub(super) struct Pace {
     pub(super) floor_ns: f64,
     /// The longest that one call may take while nothing is known.
     pub(super) first_call: Duration,
-    /// Whether to take more samples than a search needs.
-    pub(super) careful: bool,
+    /// Whether to take more samples than a search needs, and the time that they may take.
+    pub(super) careful: Option<Duration>,
 }
+
+/// The pace of a second measurement.
+const AGAIN: Pace = Pace {
+    best_ns: None,
+    floor_ns: 0.0,
+    first_call: Duration::ZERO,
+    careful: Some(Duration::from_millis(40)),
+};
 
 /// What became of a candidate.
 #[derive(Clone, Debug, Default)]
@@ -132,19 +144,33 @@ fn time(session: &mut Session, passed: &Passed, pace: &Pace) -> Result<Measureme
     if call_ns > LONG_CALL_NS {
         return time_long(session, passed, pace);
     }
-    // The doorbell is in the calls seen so far, so the first sample is long enough to hide it.
-    let calls = (SAMPLE_NS / call_ns).clamp(1.0, 1000.0) as u64;
-    let sample_ns = session.run(calls)? as f64 / calls as f64;
-    refuse_slow(sample_ns.min(call_ns), pace)?;
-    let measurement = measure(session, &measure_options(passed.seed, pace.careful))?;
+    first_samples(session, call_ns, pace)?;
+    let measurement = measure(session, &measure_options(passed.seed, pace))?;
     let is_record = pace.best_ns.is_some_and(|best_ns| measurement.median < best_ns);
-    if !is_record || pace.careful {
+    let is_unsure = measurement.hi > UNSURE * measurement.lo;
+    if pace.careful.is_some() || !(is_record || is_unsure) {
         return Ok(measurement);
     }
-    // A record is measured once more before it steers the search: noise likes to win.
-    let again = measure(session, &measure_options(passed.seed, true))?;
+    // A record is measured once more before it steers the search, and so is a time that something disturbed: noise
+    // likes to win.
+    let again = measure(session, &measure_options(passed.seed, &AGAIN))?;
     let samples = measurement.samples_ns.into_iter().chain(again.samples_ns).collect();
     Ok(Measurement::of(samples, passed.seed))
+}
+
+/// Refuses a candidate that is slow in each of a few short samples. One disturbance must not cost a good candidate.
+fn first_samples(session: &mut Session, call_ns: f64, pace: &Pace) -> Result<(), Rejection> {
+    // The doorbell is in the calls seen so far, so a sample is long enough to hide it.
+    let calls = (SAMPLE_NS / call_ns).clamp(1.0, 1000.0) as u64;
+    let mut best_ns = call_ns;
+    for _ in 1..FIRST_SAMPLES {
+        best_ns = best_ns.min(session.run(calls)? as f64 / calls as f64);
+        if refuse_slow(best_ns, pace).is_ok() {
+            return Ok(());
+        }
+    }
+    best_ns = best_ns.min(session.run(calls)? as f64 / calls as f64);
+    refuse_slow(best_ns, pace)
 }
 
 /// A call of this length is its own sample.
@@ -156,7 +182,7 @@ fn time_long(
     refuse_slow(passed.call_ns_min(), pace)?;
     let mut samples = passed.calls_ns.clone();
     let slots = session.slots() as u64;
-    let wanted = if pace.careful { 5 } else { 3 };
+    let wanted = if pace.careful.is_some() { 5 } else { 3 };
     // The slots have been filled with garbage again, so each runs once at least.
     loop {
         samples.push(session.run(slots)? as f64 / slots as f64);
@@ -170,17 +196,16 @@ fn refuse_slow(sample_ns: f64, pace: &Pace) -> Result<(), Rejection> {
     match pace.best_ns {
         Some(best_ns) if sample_ns > SLOW * best_ns => Err(Rejection::new(
             "slow",
-            format!("a first sample of {sample_ns:.0} ns, the best has {best_ns:.0} ns"),
+            format!("the first samples have {sample_ns:.0} ns, the best has {best_ns:.0} ns"),
         )),
         _ => Ok(()),
     }
 }
 
-fn measure_options(seed: u64, careful: bool) -> MeasureOptions {
-    let (samples, warm_up, budget) = if careful {
-        (15, Duration::from_millis(5), Duration::from_millis(500))
-    } else {
-        (5, Duration::from_micros(500), Duration::from_millis(15))
+fn measure_options(seed: u64, pace: &Pace) -> MeasureOptions {
+    let (samples, warm_up, budget) = match pace.careful {
+        Some(budget) => (15, Duration::from_millis(5), budget),
+        None => (5, Duration::from_micros(500), Duration::from_millis(15)),
     };
     MeasureOptions { samples, warm_up, budget, seed, ..MeasureOptions::default() }
 }
