@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let (ceilings, age) = measured.unzip();
     let report = DeviceReport {
         format_version: FORMAT_VERSION,
-        compiler: format!("{} {}", backend.name(), backend.version()),
+        compiler: backend.version(),
         target_hash: TargetName::new(backend.target()).hash,
         target: backend.target().clone(),
         ceilings: ceilings.unwrap_or_default(),
@@ -66,7 +66,10 @@ fn text(report: &DeviceReport) -> String {
     }
     for ceiling in &report.ceilings {
         let unit = if ceiling.unit == "flop" { "FLOP" } else { "B" };
-        let name = format!("{} ({} threads)", ceiling.name, ceiling.threads);
+        let name = match ceiling.threads {
+            1 => format!("{}, 1 thread", ceiling.name),
+            threads => format!("{}, {threads} threads", ceiling.name),
+        };
         row(&name, rate(ceiling.giga_per_second, unit));
     }
     row("hash", report.target_hash.clone());

@@ -27,12 +27,9 @@ pub(crate) fn closing_table(report: &TuneReport) -> String {
     if let Some(record) = &report.record {
         row("stored", format!("record {record}"));
     }
-    let mut text = table.render();
-    if let Some(best) = &report.best {
-        text.push_str(&differences(report));
-        text.push_str(&best.schedule.print());
-    }
-    text
+    let schedule =
+        report.best.as_ref().map(|best| differences(report, best.schedule.settings.len()));
+    format!("{}{}", table.render(), schedule.unwrap_or_default())
 }
 
 fn rates(report: &TuneReport) -> String {
@@ -70,14 +67,16 @@ fn tried(report: &TuneReport) -> String {
     format!("{tried} candidates in {seconds:.0} s{stopped}, {rejected} rejected{reasons}")
 }
 
-fn differences(report: &TuneReport) -> String {
+/// The best schedule by what it changes; `tilewright best` prints all of it.
+fn differences(report: &TuneReport, settings: usize) -> String {
     if report.changes.is_empty() {
-        return "the default schedule is the best\n".to_string();
+        return format!("schedule  the default, {settings} settings\n");
     }
-    let mut table = Table::new(&["choice", "default", "best"]);
+    let mut table = Table::new(&["schedule", "default", "best"]);
     for change in &report.changes {
         let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_string());
         table.row([change.name.clone(), show(&change.default), show(&change.best)]);
     }
-    format!("\n{}\n", table.render())
+    let same = settings.saturating_sub(report.changes.len());
+    format!("\n{}and {same} settings as in the default\n", table.render())
 }

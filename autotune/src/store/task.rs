@@ -29,7 +29,7 @@ impl Task {
                 arguments,
                 target: serde_json::to_string(target).expect("a target is plain data"),
                 target_hash: TargetName::new(target).hash,
-                compiler: format!("{} {}", backend.name(), backend.version()),
+                compiler: backend.version(),
             },
         }
     }

@@ -31,7 +31,7 @@ pub fn ceilings(
     now_unix: u64,
 ) -> Result<Option<KnownCeilings>, Diagnostic> {
     let target = TargetName::new(backend.target()).hash;
-    let key = format!("{target} {} {}", backend.name(), backend.version());
+    let key = format!("{target} {}", backend.version());
     if let Some((text, measured_unix)) = store.ceilings(&key)? {
         let fresh = now_unix.saturating_sub(measured_unix) <= AGE_SECONDS_MAX;
         if let (true, Ok(ceilings)) = (fresh, serde_json::from_str(&text)) {
