@@ -149,7 +149,7 @@ impl Lanes for ClifLanes<'_, '_> {
     fn bits(&mut self, a: Value) -> Value {
         self.cast(self.int_type(), a)
     }
-    fn from_bits(&mut self, a: Value) -> Value {
+    fn as_float(&mut self, a: Value) -> Value {
         self.cast(self.float_type(), a)
     }
     fn iadd(&mut self, a: Value, b: Value) -> Value {

@@ -179,6 +179,10 @@ def atanh_tail(z):
     return (2 * mp.atanh(s) / s - 2) / z
 
 
+def pow_tail(z):
+    return (atanh_tail(z) - mpf(2) / 3) / z
+
+
 def erf_over_x(z):
     x = mp.sqrt(z)
     return mp.erf(x) / x
@@ -242,7 +246,7 @@ NARROW = (-LN2 / 2 * mpf("1.001"), LN2 / 2 * mpf("1.001"))
 HALF = (mpf("-0.5"), mpf("0.5"))
 MANTISSA = (1 / ROOT - 1, ROOT - 1)
 EIGHTH = (mpf(10) ** -16, (mp.pi / 4 * mpf("1.001")) ** 2)
-Z_ATANH = (mpf(10) ** -16, ((ROOT - 1) / (ROOT + 1)) ** 2)
+Z_ATANH = (mpf(10) ** -9, ((ROOT - 1) / (ROOT + 1)) ** 2)
 
 TABLES = {
     "EXP_F32": lambda: (Fit(exp_tail, relative_expm1, NARROW, range(5)), to_single),
@@ -252,6 +256,8 @@ TABLES = {
     "LOG_F32": lambda: (Fit(log_tail, relative_log, MANTISSA, range(8)), to_single),
     "LOG2_F32": lambda: (Fit(lambda f: log_tail(f) / LN2, lambda f: relative_log(f) * LN2, MANTISSA, range(8)), to_single),
     "LOG_F64": lambda: (Fit(atanh_tail, lambda z: z / 2, Z_ATANH, range(7)), to_double),
+    "POW_F32": lambda: (Fit(pow_tail, lambda z: z**2 / 2, Z_ATANH, range(3)), to_single),
+    "POW_F64": lambda: (Fit(pow_tail, lambda z: z**2 / 2, Z_ATANH, range(9)), to_double),
     "ERF_SMALL_F32": lambda: (
         Fit(
             lambda z: erf_over_x(z) - 1,

@@ -4,7 +4,7 @@
 //! fit serves all x:
 //! f32: 1 - 2^(x L(x)) with L fitted to log2(erfc(x)) / x on [1, 4];
 //! f64: 1 - e^(-x^2) N(x) / D(x) with the quotient fitted to e^(x^2) erfc(x) on [1, 6] (the form of
-//! Cody, 1969, and of fdlibm's s_erf.c). Beyond these intervals the result rounds to 1. Both pieces
+//! Cody, 1969, and of fdlibm's `s_erf.c`). Beyond these intervals the result rounds to 1. Both pieces
 //! are evaluated and one is selected.
 
 use super::{Lanes, exp, polynomial, tables};

@@ -56,7 +56,7 @@ pub(super) fn reduce<L: Lanes>(lanes: &mut L, x: L::F, offset: i32) -> (L::F, L:
 pub(super) fn exponent_field<L: Lanes>(lanes: &mut L, raised: L::F) -> L::F {
     let exponent = lanes.bits(raised);
     let exponent = lanes.shl(exponent, lanes.format().mantissa_bits);
-    lanes.from_bits(exponent)
+    lanes.as_float(exponent)
 }
 
 /// 2^x.
@@ -88,8 +88,8 @@ pub(super) fn scale<L: Lanes>(lanes: &mut L, sum: L::F, raised: L::F) -> L::F {
     let upper = lanes.isub(biased, lower);
     let lower = lanes.shl(lower, mantissa_bits);
     let upper = lanes.shl(upper, mantissa_bits);
-    let lower = lanes.from_bits(lower);
-    let upper = lanes.from_bits(upper);
+    let lower = lanes.as_float(lower);
+    let upper = lanes.as_float(upper);
     let sum = lanes.mul(sum, lower);
     lanes.mul(sum, upper)
 }

@@ -3,15 +3,17 @@
 //! x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), by integer arithmetic on the bits; subnormal
 //! x is scaled up first.
 //! f32: log(1 + f) = f + f^2 Q(f). f64: with s = f / (2 + f), log(1 + f) = f - (f^2/2 - s (f^2/2 +
-//! R(s^2))), the form of fdlibm's e_log.c, which keeps the large term f exact. k ln 2 enters in two
+//! R(s^2))), the form of fdlibm's `e_log.c`, which keeps the large term f exact. k ln 2 enters in two
 //! parts, so that k times the first is exact.
 
 use super::{Lanes, polynomial, power_of_two, tables};
 
-/// 2^k (1 + f), and for f64 the correction c of log(1 + f) = f - c.
-struct Split<F> {
-    exponent: F,
-    fraction: F,
+/// 2^k (1 + f).
+pub(super) struct Split<F> {
+    /// k.
+    pub(super) exponent: F,
+    /// f.
+    pub(super) fraction: F,
 }
 
 /// The natural logarithm.
@@ -59,7 +61,8 @@ pub(super) fn log2<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
     special_cases(lanes, x, result)
 }
 
-fn split<L: Lanes>(lanes: &mut L, x: L::F) -> Split<L::F> {
+/// The parts of a positive finite number.
+pub(super) fn split<L: Lanes>(lanes: &mut L, x: L::F) -> Split<L::F> {
     let format = lanes.format();
     let mantissa_bits = format.mantissa_bits;
     let least = lanes.float(format.smallest_normal);
@@ -80,14 +83,14 @@ fn split<L: Lanes>(lanes: &mut L, x: L::F) -> Split<L::F> {
     let integer_bits = u64::from(mantissa_bits + format.bias.unsigned_abs()) << mantissa_bits;
     let raise = lanes.int(integer_bits);
     let exponent = lanes.ior(exponent, raise);
-    let exponent = lanes.from_bits(exponent);
+    let exponent = lanes.as_float(exponent);
     let exponent = lanes.sub(exponent, offset);
 
     let mantissa = lanes.int(format.mantissa);
     let mantissa = lanes.iand(bits, mantissa);
     let root_half = lanes.int(format.root_half);
     let mantissa = lanes.iadd(mantissa, root_half);
-    let mantissa = lanes.from_bits(mantissa);
+    let mantissa = lanes.as_float(mantissa);
     let one = lanes.float(1.0);
     Split { exponent, fraction: lanes.sub(mantissa, one) }
 }

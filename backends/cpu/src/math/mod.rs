@@ -12,8 +12,10 @@
 
 pub mod clif;
 mod erf;
+mod exact;
 mod exp;
 mod log;
+mod pow;
 pub mod scalar;
 mod tables;
 mod tanh;
@@ -117,7 +119,7 @@ pub trait Lanes {
     /// The bits of floats as integers.
     fn bits(&mut self, a: Self::F) -> Self::I;
     /// The floats of these bits.
-    fn from_bits(&mut self, a: Self::I) -> Self::F;
+    fn as_float(&mut self, a: Self::I) -> Self::F;
     /// Wrapping sum.
     fn iadd(&mut self, a: Self::I, b: Self::I) -> Self::I;
     /// Wrapping difference.
@@ -156,7 +158,7 @@ pub trait Lanes {
         let sign = self.int(self.format().magnitude + 1);
         let bits = self.bits(a);
         let bits = self.ixor(bits, sign);
-        self.from_bits(bits)
+        self.as_float(bits)
     }
 
     /// `a` without its sign.
@@ -164,7 +166,7 @@ pub trait Lanes {
         let magnitude = self.int(self.format().magnitude);
         let bits = self.bits(a);
         let bits = self.iand(bits, magnitude);
-        self.from_bits(bits)
+        self.as_float(bits)
     }
 
     /// `magnitude`, which must have a clear sign bit, with the sign of `sign`.
@@ -174,7 +176,7 @@ pub trait Lanes {
         let sign = self.iand(sign, mask);
         let bits = self.bits(magnitude);
         let bits = self.ior(bits, sign);
-        self.from_bits(bits)
+        self.as_float(bits)
     }
 
     /// The nearest integer, ties to even.
@@ -256,6 +258,12 @@ pub fn unary<L: Lanes>(lanes: &mut L, op: UnaryOp, x: L::F) -> Option<L::F> {
         UnaryOp::Round => lanes.round_even(x),
         UnaryOp::Not => return None,
     })
+}
+
+/// x to the power of y, lane by lane, with the special cases of IEEE 754: NaN for negative x with a
+/// fractional y, 1 for y = 0 and for x = 1 whatever the other is.
+pub fn power<L: Lanes>(lanes: &mut L, x: L::F, y: L::F) -> L::F {
+    pow::pow(lanes, x, y)
 }
 
 /// c0 + x (c1 + x (c2 + ..)), by Horner's rule.

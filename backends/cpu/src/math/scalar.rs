@@ -61,7 +61,7 @@ macro_rules! scalar_lanes {
             fn bits(&mut self, a: $float) -> $bits {
                 a.to_bits()
             }
-            fn from_bits(&mut self, a: $bits) -> $float {
+            fn as_float(&mut self, a: $bits) -> $float {
                 <$float>::from_bits(a)
             }
             fn iadd(&mut self, a: $bits, b: $bits) -> $bits {

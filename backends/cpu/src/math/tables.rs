@@ -4,6 +4,8 @@
 //! Invariant: a table named `_F32` holds numbers that are exact in f32. `_BELOW` is the denominator
 //! of the table before.
 
+#![expect(clippy::approx_constant, reason = "a coefficient near a constant is not that constant")]
+
 /// Weighted error 1.32e-8, with rounded coefficients 1.48e-8
 pub(super) const EXP_F32: [f64; 5] = [
     0.4999999701976776,
@@ -266,4 +268,18 @@ pub(super) const FAR_F64: [[f64; 6]; 7] = [
         -2.7280619096965944e-67,
         -2.537641306607315e-84,
     ],
+];
+/// Weighted error 8.45e-12, with rounded coefficients 8.49e-12
+pub(super) const POW_F32: [f64; 3] = [0.40000152587890625, 0.2854709029197693, 0.23419633507728577];
+/// Weighted error 4.78e-25, with rounded coefficients 6.75e-24
+pub(super) const POW_F64: [f64; 9] = [
+    0.4,
+    0.2857142857142689,
+    0.2222222222271647,
+    0.18181818106028905,
+    0.15384622184808522,
+    0.13332959934134014,
+    0.11777267532335403,
+    0.10278947047859752,
+    0.12029152670655884,
 ];

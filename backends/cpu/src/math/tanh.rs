@@ -1,9 +1,9 @@
 //! tanh.
 //!
-//! tanh(a) = E / (E + 2) with E = e^(2a) - 1, for a = |x|. E = 2^n (e^r - 1) + (2^n - 1), where e^r
-//! - 1 = r + r^2 Q(r): for n = 0 this keeps the relative accuracy down to the smallest subnormal,
-//! so one form serves the whole range and nothing is selected (fdlibm's s_tanh.c uses the same
-//! identity by cases).
+//! tanh(a) = E / (E + 2) with E = e^(2a) - 1, for a = |x|. E = 2^n D + (2^n - 1) with D = e^r - 1,
+//! a polynomial without constant term: for n = 0 this keeps the relative accuracy down to the
+//! smallest subnormal, so one form serves the whole range and nothing is selected (fdlibm's
+//! `s_tanh.c` uses the same identity by cases).
 
 use super::{Lanes, exp, polynomial};
 

@@ -6,6 +6,7 @@
 //! integer multiple of a power of two, and the table holds 2/pi times that power modulo 4 in
 //! several floats (Payne and Hanek, 1983), so that x 2/pi modulo 4 is a sum of exact products.
 
+use super::exact::{two_product, two_sum};
 use super::{Lanes, exp, polynomial, power_of_two, tables};
 
 /// An angle in [-pi/4, pi/4] and the number of right angles taken off, in the low two bits.
@@ -24,7 +25,7 @@ pub(super) fn sin<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
     let sign = lanes.iand(bits, sign);
     let bits = lanes.bits(result);
     let bits = lanes.ixor(bits, sign);
-    lanes.from_bits(bits)
+    lanes.as_float(bits)
 }
 
 /// The cosine.
@@ -100,7 +101,7 @@ fn evaluate<L: Lanes>(lanes: &mut L, angle: &Reduced<L>, turn: u64) -> L::F {
     let one = lanes.int(1);
     let odd = lanes.iand(quadrant, one);
     let odd = lanes.shl(odd, format.mantissa_bits);
-    let odd = lanes.from_bits(odd);
+    let odd = lanes.as_float(odd);
     let zero = lanes.float(0.0);
     let even = lanes.eq(odd, zero);
     let result = lanes.select(even, sine, cosine);
@@ -110,7 +111,7 @@ fn evaluate<L: Lanes>(lanes: &mut L, angle: &Reduced<L>, turn: u64) -> L::F {
     let sign = lanes.shl(sign, sign_shift);
     let bits = lanes.bits(result);
     let bits = lanes.ixor(bits, sign);
-    lanes.from_bits(bits)
+    lanes.as_float(bits)
 }
 
 fn reduce_far<L: Lanes>(lanes: &mut L, x: L::F) -> Reduced<L> {
@@ -180,42 +181,4 @@ fn distill<L: Lanes>(lanes: &mut L, terms: &mut [L::F]) {
         terms[index - 1] = sum;
         terms[index] = error;
     }
-}
-
-/// The rounded sum and its exact error (Knuth).
-fn two_sum<L: Lanes>(lanes: &mut L, a: L::F, b: L::F) -> (L::F, L::F) {
-    let sum = lanes.add(a, b);
-    let second = lanes.sub(sum, a);
-    let first = lanes.sub(sum, second);
-    let second_error = lanes.sub(b, second);
-    let first_error = lanes.sub(a, first);
-    (sum, lanes.add(first_error, second_error))
-}
-
-/// The rounded product and its exact error.
-fn two_product<L: Lanes>(lanes: &mut L, a: L::F, b: L::F) -> (L::F, L::F) {
-    let product = lanes.mul(a, b);
-    if lanes.fused() {
-        let negative = lanes.neg(product);
-        return (product, lanes.fma(a, b, negative));
-    }
-    let (a_high, a_low) = halves(lanes, a);
-    let (b_high, b_low) = halves(lanes, b);
-    let error = lanes.mul(a_high, b_high);
-    let error = lanes.sub(error, product);
-    let cross = lanes.mul(a_high, b_low);
-    let error = lanes.add(error, cross);
-    let cross = lanes.mul(a_low, b_high);
-    let error = lanes.add(error, cross);
-    let cross = lanes.mul(a_low, b_low);
-    (product, lanes.add(error, cross))
-}
-
-/// Two floats of half the bits whose sum is `a` (Veltkamp).
-fn halves<L: Lanes>(lanes: &mut L, a: L::F) -> (L::F, L::F) {
-    let factor = lanes.float(power_of_two(if lanes.double() { 27 } else { 12 }) + 1.0);
-    let large = lanes.mul(a, factor);
-    let rest = lanes.sub(large, a);
-    let high = lanes.sub(large, rest);
-    (high, lanes.sub(a, high))
 }

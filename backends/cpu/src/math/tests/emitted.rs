@@ -17,7 +17,8 @@ use tilewright_ir::base::UnaryOp;
 
 use super::{OPS, boundaries, double, doubles, single};
 use crate::math::clif::{Abilities, ClifLanes};
-use crate::math::unary;
+use crate::math::scalar::{ScalarF32, ScalarF64};
+use crate::math::{power, unary};
 
 /// A mapped function.
 struct Code {
@@ -59,8 +60,11 @@ fn isa(host: bool) -> OwnedTargetIsa {
     cranelift_codegen::isa::lookup(triple).unwrap().finish(flags).unwrap()
 }
 
-/// The bytes of a loop over vectors.
-fn compile(op: UnaryOp, is_double: bool, host: bool) -> Vec<u8> {
+/// For tests of the power function.
+const EXPONENT: f64 = -7.0;
+
+/// The bytes of a loop over vectors: of the operator, or of the power to [`EXPONENT`].
+fn compile(op: Option<UnaryOp>, is_double: bool, host: bool) -> Vec<u8> {
     let isa = isa(host);
     let mut signature = Signature::new(CallConv::SystemV);
     signature.params.extend([AbiParam::new(I64); 3]);
@@ -72,13 +76,13 @@ fn compile(op: UnaryOp, is_double: bool, host: bool) -> Vec<u8> {
     builder.seal_all_blocks();
     builder.finalize(isa.frontend_config());
     let compiled = context.compile(&*isa, &mut ControlPlane::default()).unwrap();
-    assert!(compiled.buffer.relocs().is_empty(), "{op}: relocations tie the code to a place");
+    assert!(compiled.buffer.relocs().is_empty(), "{op:?}: relocations tie the code to a place");
     compiled.code_buffer().to_vec()
 }
 
 fn emit_loop(
     builder: &mut FunctionBuilder<'_>,
-    op: UnaryOp,
+    op: Option<UnaryOp>,
     is_double: bool,
     abilities: Abilities,
 ) {
@@ -96,7 +100,13 @@ fn emit_loop(
     let vector = ClifLanes::new(builder, is_double, abilities).float_type();
     let x = builder.ins().load(vector, MemFlagsData::trusted(), state[0], 0);
     let mut lanes = ClifLanes::new(builder, is_double, abilities);
-    let y = unary(&mut lanes, op, x).unwrap();
+    let y = match op {
+        Some(op) => unary(&mut lanes, op, x).unwrap(),
+        None => {
+            let exponent = lanes.float(EXPONENT);
+            power(&mut lanes, x, exponent)
+        }
+    };
     builder.ins().store(MemFlagsData::trusted(), y, state[1], 0);
     let input = builder.ins().iadd_imm_s(state[0], 16);
     let output = builder.ins().iadd_imm_s(state[1], 16);
@@ -134,7 +144,7 @@ fn report(op: UnaryOp, is_double: bool, host: bool, code: &[u8]) {
 }
 
 fn check_single(op: UnaryOp, host: bool) {
-    let code = compile(op, false, host);
+    let code = compile(Some(op), false, host);
     report(op, false, host, &code);
     let fused = Abilities::of(&*isa(host)).fused;
     let mut input: Vec<f32> = (0..=u32::MAX).step_by(4099).map(f32::from_bits).collect();
@@ -148,7 +158,7 @@ fn check_single(op: UnaryOp, host: bool) {
 }
 
 fn check_double(op: UnaryOp, host: bool) {
-    let code = compile(op, true, host);
+    let code = compile(Some(op), true, host);
     report(op, true, host, &code);
     let fused = Abilities::of(&*isa(host)).fused;
     let mut input: Vec<f64> = doubles(500_000).collect();
@@ -175,5 +185,28 @@ fn plain_code_gives_the_scalar_bits() {
     for op in OPS {
         check_single(op, false);
         check_double(op, false);
+    }
+}
+
+#[test]
+fn emitted_power_gives_the_scalar_bits() {
+    let hosts: &[bool] = if cfg!(target_arch = "x86_64") { &[true, false] } else { &[true] };
+    for &on_host in hosts {
+        let fused = Abilities::of(&*isa(on_host)).fused;
+        let code = compile(None, false, on_host);
+        println!("f32 pow host {on_host}: {} vector instructions", instructions(&code));
+        let input: Vec<f32> = (0..=u32::MAX).step_by(8191).map(f32::from_bits).collect();
+        let input = &input[..input.len() / 4 * 4];
+        for (x, got) in input.iter().zip(run(&code, input)) {
+            let want = power(&mut ScalarF32 { fused }, *x, EXPONENT as f32);
+            assert!(got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(), "pow({x})");
+        }
+        let code = compile(None, true, on_host);
+        println!("f64 pow host {on_host}: {} vector instructions", instructions(&code));
+        let input: Vec<f64> = doubles(200_000).collect();
+        for (x, got) in input.iter().zip(run(&code, &input)) {
+            let want = power(&mut ScalarF64 { fused }, *x, EXPONENT);
+            assert!(got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(), "pow({x})");
+        }
     }
 }

@@ -13,11 +13,11 @@ mod reference;
 use rand::Rng as _;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
-use tilewright_ir::base::UnaryOp;
+use tilewright_ir::base::{BinaryOp, UnaryOp};
 
 use super::scalar::{ScalarF32, ScalarF64};
-use super::unary;
-use reference::{double_error, exact_single, single_error};
+use super::{power, unary};
+use reference::{double_distance, double_error, exact_single, single_error};
 
 /// The functions that round more than once, or branch on cases.
 const OPS: [UnaryOp; 12] = [
@@ -86,6 +86,7 @@ fn worst_double(op: UnaryOp, fused: bool, count: u32) -> Worst<f64> {
 }
 
 /// Where cases, ranges and exponents change.
+#[expect(clippy::approx_constant, reason = "these are next to the constants, not equal")]
 fn boundaries() -> Vec<f64> {
     let mut centers = vec![
         0.0,
@@ -197,6 +198,74 @@ accuracy! {
     recip: Recip;
     round: Round;
     floor: Floor;
+}
+
+/// Pairs of pow: any bits, and powers whose result is in range.
+fn power_arguments(count: u32) -> impl Iterator<Item = (f64, f64)> {
+    let mut random = ChaCha8Rng::seed_from_u64(0xB0B);
+    (0..count).map(move |i| {
+        let x = f64::from(random.random_range(-30.0..30.0f32).exp2());
+        match i % 3 {
+            0 => (x, f64::from(random.random_range(-8.0..8.0f32))),
+            1 => (
+                f64::from(random.random_range(0.5..2.0f32)),
+                f64::from(random.random_range(-170.0..170.0f32)),
+            ),
+            _ => (-x, f64::from(random.random_range(-6..7i32))),
+        }
+    })
+}
+
+#[test]
+fn power_accuracy() {
+    for fused in [true, false] {
+        let mut worst = Worst { ulps: 0.0, at: (0.0, 0.0) };
+        let mut worst_double = worst;
+        for (x, y) in power_arguments(1_000_000) {
+            let got = power(&mut ScalarF32 { fused }, x as f32, y as f32);
+            worst.see(single_error(got, x.powf(y)), (x, y));
+            let got = power(&mut ScalarF64 { fused }, x, y * 6.0);
+            worst_double.see(double_distance(got, x.powf(y * 6.0)), (x, y * 6.0));
+        }
+        println!("f32 pow fused {fused}: {worst:?}; f64: {worst_double:?}");
+        let limit = BinaryOp::Pow.ulps() / 2.0;
+        assert!(worst.ulps <= limit && worst_double.ulps <= limit, "{worst:?} {worst_double:?}");
+    }
+}
+
+#[test]
+fn power_special_values() {
+    let values = [
+        0.0,
+        0.5,
+        1.0,
+        1.5,
+        2.0,
+        3.0,
+        4.0,
+        100.5,
+        101.0,
+        1e10,
+        16_777_217.0,
+        1e30,
+        f64::INFINITY,
+        f64::NAN,
+    ];
+    let values: Vec<f64> = values.iter().flat_map(|value| [*value, -value]).collect();
+    for x in &values {
+        for y in &values {
+            let want = x.powf(*y);
+            let got = power(&mut ScalarF64 { fused: true }, *x, *y);
+            let close = double_distance(got, want) <= 2.0
+                && got.is_sign_negative() == want.is_sign_negative();
+            assert!(close || got.is_nan() && want.is_nan(), "pow({x}, {y}) = {got}, not {want}");
+            let want = (*x as f32).powf(*y as f32);
+            let got = power(&mut ScalarF32 { fused: true }, *x as f32, *y as f32);
+            let close = single_error(got, want.into()) <= 2.0
+                && got.is_sign_negative() == want.is_sign_negative();
+            assert!(close || got.is_nan() && want.is_nan(), "pow({x}, {y}) = {got}, not {want}");
+        }
+    }
 }
 
 #[test]

@@ -81,9 +81,16 @@ pub(super) fn double_error(op: UnaryOp, got: f64, x: f64) -> f64 {
     match exact_double(op, x) {
         // m is near 1, so that both sides scaled by 2^-k are ordinary numbers.
         Some((exact, k)) => distance(got, exact, k),
-        None if got == rough => 0.0,
-        None => (got - rough).abs() / unit(rough, 52, -1074),
+        None => double_distance(got, rough),
     }
+}
+
+/// The distance of two f64 in units in the last place.
+pub(super) fn double_distance(got: f64, want: f64) -> f64 {
+    if got == want || got.is_nan() && want.is_nan() {
+        return 0.0;
+    }
+    (got - want).abs() / unit(want, 52, -1074)
 }
 
 /// (m, k): op(x) = m 2^k; `None` where the rough value will do.
