@@ -1,4 +1,6 @@
 //! What the hand-written tile programs compute, against the mathematics written out in loops of f64.
+//!
+//! One test for each file of `tests/files/tile` that has a meaning of its own.
 
 use rand::{Rng, SeedableRng};
 use std::path::Path;
@@ -154,6 +156,15 @@ fn nested_loops() {
     let [a, b, c] = inputs.as_slice() else { panic!("three inputs") };
     let inner = |row: usize, column: usize| sum(6, |at| a[row * 6 + at] * b[at * 7 + column]);
     assert_close(&got[0], &table(5, 4, |row, d| sum(7, |at| inner(row, at) * c[at * 4 + d])));
+}
+
+#[test]
+fn carry_in_group() {
+    let (got, inputs) = run("carry_in_group");
+    let [a, b] = inputs.as_slice() else { panic!("two inputs") };
+    let square = |m: usize, n: usize| sum(9, |k| a[m * 9 + k] * b[k * 5 + n]).powi(2);
+    let top = |m: usize| (0..5).map(|n| square(m, n)).fold(0.0, f64::max);
+    assert_close(&got[0], &table(7, 5, |m, _| top(m)));
 }
 
 #[test]

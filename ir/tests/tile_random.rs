@@ -1,4 +1,6 @@
-//! The tile text and its rules under random programs, random damage and hostile texts. Failures print the seed.
+//! The tile text and its rules under random programs, random damage and hostile texts.
+//!
+//! Failures print the seed, from which alone a program or a damaged text is made.
 
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -347,22 +349,27 @@ fn hostile_texts_end_in_a_fault() {
         )
     };
     let many = 100_000;
-    let loops = "for m by 1 {".repeat(many);
-    for text in [
-        body(&"(".repeat(many)),
-        body(&"-".repeat(many)),
-        body(&format!("1{}", " + 1".repeat(many))),
-        body(&"exp(".repeat(many)),
-        body(&"select(".repeat(many)),
-        format!("tile t {{ extents m=2 phase C {{ grid {{ {loops}"),
-        "{".repeat(many),
-        "~".repeat(many),
-        "tile t { extents ".to_string() + &"a=1,".repeat(many),
-        "x".repeat(2 << 20),
-        String::new(),
+    let loops = "for m by 1 {".repeat(many / 2);
+    let axes: String = (0..many).map(|axis| format!("a{axis}=1,")).collect();
+    for (code, text) in [
+        ("TW0504", body(&"(".repeat(many))),
+        ("TW0504", body(&"-".repeat(many))),
+        ("TW0504", body(&format!("1{}", " + 1".repeat(many)))),
+        ("TW0504", body(&"exp(".repeat(many))),
+        ("TW0504", body(&"select(".repeat(many))),
+        ("TW0502", body("1") + "and more"),
+        ("TW0502", format!("tile t {{ extents m=2 phase C {{ grid {{ {loops}")),
+        ("TW0502", "{".repeat(many)),
+        ("TW0501", "~".repeat(many)),
+        ("TW0506", "tile t { extents ".to_string() + &"a=1,".repeat(many)),
+        ("TW0507", format!("tile t {{ extents {axes}")),
+        ("TW0507", "x".repeat(2 << 20)),
+        ("TW0502", String::new()),
     ] {
         let faults = parse(&text).expect_err("no program");
-        assert!(!faults.is_empty() && faults.len() <= 64, "{} faults", faults.len());
+        let start: String = text.chars().take(80).collect();
+        assert!(faults.iter().any(|fault| fault.code == code), "{start}: {:?}", faults[0]);
+        assert!(faults.len() <= 64, "{start}: {} faults", faults.len());
     }
 }
 

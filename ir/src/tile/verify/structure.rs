@@ -22,9 +22,7 @@ pub(super) fn check(program: &TileProgram, report: &mut Report) {
     };
     checker.axes();
     checker.names();
-    if checker.report.faults.is_empty() {
-        program.buffers.iter().for_each(|buffer| checker.buffer(buffer));
-    }
+    program.buffers.iter().for_each(|buffer| checker.buffer(buffer));
     for phase in &program.phases {
         checker.report.place = format!("phase `{}`", phase.name);
         checker.steps(&phase.grid.axes);
@@ -123,7 +121,11 @@ impl Checker<'_> {
             }
             Layout::Panel { .. } | Layout::Rows => {}
         }
-        let sound = buffer.axes.iter().all(|axis| axis.index() < self.program.axes.len());
+        let axes = &self.program.axes;
+        let sound = buffer
+            .axes
+            .iter()
+            .all(|&axis| axis.index() < axes.len() && axes.extent_if_bound(axis).is_some());
         if sound && buffer.dtype.bytes_of(buffer.volume(&self.program.axes)) > BYTES_MAX {
             self.fault("the buffer has more than 2^46 bytes", "bind smaller extents");
         }

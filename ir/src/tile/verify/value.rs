@@ -5,7 +5,7 @@
 //! changes in between, so a use after such a change is refused. Invariant: the facts of a `let` include those of the
 //! lets in it.
 
-use super::super::{Micro, Scope, Span, Stmt};
+use super::super::{Micro, Place, Scope, Span, Stmt};
 use super::walk::{Known, Walker};
 use super::{code, types};
 use crate::base::{AxisId, AxisSet, BufferId, DType, Expr, LocalId, ReduceOp};
@@ -242,7 +242,13 @@ pub(super) fn written_in(body: &[Stmt], found: &mut BTreeSet<BufferId>) {
             Stmt::Stage { buffer, .. } | Stmt::Store { buffer, .. } => {
                 found.insert(*buffer);
             }
-            Stmt::For(inner) => written_in(&inner.body, found),
+            Stmt::For(inner) => {
+                written_in(&inner.body, found);
+                found.extend(inner.carries.iter().filter_map(|carry| match carry.place {
+                    Place::Out(buffer) => Some(buffer),
+                    Place::Group => None,
+                }));
+            }
         }
     }
 }

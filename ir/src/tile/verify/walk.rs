@@ -268,6 +268,7 @@ impl Walker<'_> {
         inner.carries.iter().for_each(|carry| self.carry(inner, carry));
         let mut changing = BTreeSet::new();
         written_in(&inner.body, &mut changing);
+        self.occupy(inner, &mut changing);
         for buffer in &changing {
             self.buffers[buffer.index()].version += 1;
         }
@@ -288,6 +289,20 @@ impl Walker<'_> {
                 self.place(&format!("carry `{}`", self.name(carry.local)));
                 self.write(buffer);
             }
+        }
+    }
+
+    /// While a carry lives in a group buffer, nothing else reads or writes it.
+    fn occupy(&mut self, inner: &For, changing: &mut BTreeSet<BufferId>) {
+        for carry in &inner.carries {
+            let Place::Out(buffer) = carry.place else { continue };
+            if !changing.insert(buffer) {
+                self.place(&format!("carry `{}`", self.name(carry.local)));
+                let buffer = &self.program.buffers[buffer.index()].name;
+                let what = format!("`{buffer}` is also written inside the loop");
+                self.fault(code::CARRIES, &what, "give each of them a buffer of its own");
+            }
+            self.buffers[buffer.index()].written = false;
         }
     }
 
