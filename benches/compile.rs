@@ -1,5 +1,4 @@
 //! From a schedule to machine code: the host's cost of one candidate.
-#![expect(missing_docs, reason = "criterion's macros write undocumented functions")]
 #![expect(dead_code, reason = "every bench uses a part of the common module")]
 
 mod common;

@@ -1,5 +1,4 @@
 //! Calls of compiled kernels with their default schedules.
-#![expect(missing_docs, reason = "criterion's macros write undocumented functions")]
 
 mod common;
 

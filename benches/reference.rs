@@ -1,5 +1,4 @@
 //! The reference in double precision: 1024^3 is to take at most a second.
-#![expect(missing_docs, reason = "criterion's macros write undocumented functions")]
 #![expect(dead_code, reason = "every bench uses a part of the common module")]
 
 mod common;

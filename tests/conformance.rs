@@ -1,8 +1,8 @@
 //! Every catalogue kernel, compiled and loaded, against the reference.
 //!
 //! First at all small size sets with the default and the naive schedule, then on random (sizes, schedule) pairs whose
-//! seeds are printed: 60 a kernel, or as many as TILEWRIGHT_PAIRS says. A failure prints what replays it:
-//! TILEWRIGHT_SEED, the sizes and the schedule's text.
+//! seeds are printed: 60 a kernel, or as many as `TILEWRIGHT_PAIRS` says. A failure prints what replays it:
+//! `TILEWRIGHT_SEED`, the sizes and the schedule's text.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use rand::{Rng, SeedableRng};

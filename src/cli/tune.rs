@@ -110,12 +110,13 @@ impl<'a> Face<'a> {
     }
 
     fn see(&mut self, event: &Event, stop: &AtomicBool) {
-        if self.output.is_json() && self.broken.is_none() {
-            if let Err(error) = self.output.line_now(&event.to_line()) {
-                // Nobody listens any more: end the run, keep what it found.
-                self.broken = Some(error);
-                stop.store(true, Ordering::SeqCst);
-            }
+        if self.output.is_json()
+            && self.broken.is_none()
+            && let Err(error) = self.output.line_now(&event.to_line())
+        {
+            // Nobody listens any more: end the run, keep what it found.
+            self.broken = Some(error);
+            stop.store(true, Ordering::SeqCst);
         }
         if let Event::Progress(progress) = event {
             self.show(progress);

@@ -147,11 +147,10 @@ impl BoundKernel {
     /// When there is a store and it cannot be read. A store that does not exist yet has no winner.
     pub fn schedule(&self) -> Result<(Schedule, Origin), Error> {
         let path = default_path()?;
-        if path.exists() {
-            if let Some(row) = Store::open(&path)?.best(&self.task())? {
-                let schedule = Schedule::parse(&row.schedule)?;
-                return Ok((schedule, Origin::Stored(row.record)));
-            }
+        if path.exists()
+            && let Some(row) = Store::open(&path)?.best(&self.task())?
+        {
+            return Ok((Schedule::parse(&row.schedule)?, Origin::Stored(row.record)));
         }
         Ok((self.space.default_schedule(), Origin::Default))
     }

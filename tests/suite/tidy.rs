@@ -123,28 +123,49 @@ fn test_data_has_a_header() {
     none("a data file opens with a `#` line that says what it shows", &complaints);
 }
 
+/// The diagnostic codes in a text: `TW` and four digits.
+fn codes(text: &str) -> BTreeSet<String> {
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| word.len() == 6 && word.starts_with("TW"))
+        .filter(|word| word[2..].bytes().all(|byte| byte.is_ascii_digit()))
+        .map(str::to_string)
+        .collect()
+}
+
+/// A source file without and with only its unit tests and comments' examples.
+fn split_tests(file: &SourceFile) -> (String, String) {
+    if file.path.contains("tests/") {
+        return (String::new(), file.text.clone());
+    }
+    let (code, tests) = file.text.split_once("#[cfg(test)]").unwrap_or((&file.text, ""));
+    let code: Vec<_> = code.lines().filter(|line| !line.trim().starts_with("//")).collect();
+    (code.join("\n"), tests.to_string())
+}
+
+/// `const NAME: &str = "TW....";` gives a code a name that tests may use.
+fn named_code(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.trim().split_once("const ")?.1.split_once(": &str = ")?;
+    Some((name.to_string(), codes(value).pop_first()?))
+}
+
 #[test]
 fn every_diagnostic_code_is_tested() {
-    let code = root().join("ir/src/diag");
-    let is_number = |word: &str| word.len() == 6 && word[2..].bytes().all(|b| b.is_ascii_digit());
-    let codes_of = |text: &str| -> BTreeSet<String> {
-        text.split(|c: char| !c.is_ascii_alphanumeric())
-            .filter(|word| word.starts_with("TW") && is_number(word))
-            .map(str::to_string)
-            .collect()
-    };
-    let code = code.strip_prefix(root()).unwrap().to_str().unwrap();
     let (mut known, mut tested) = (BTreeSet::new(), BTreeSet::new());
-    for file in files(&[".rs", ".tw", ".txt", ".tile", ".schedule", ".diag", ".expected"]) {
-        if file.path.starts_with(code) && is_code(&file) {
-            // The examples in comments are no codes.
-            let table: Vec<_> =
-                file.text.lines().filter(|line| !line.trim().starts_with("//")).collect();
-            known.extend(codes_of(&table.join("\n")));
-        } else if file.path.contains("tests/") {
-            tested.extend(codes_of(&file.text));
+    let (mut names, mut words) = (BTreeMap::new(), BTreeSet::new());
+    for file in files(&[".rs", ".tw", ".txt", ".tile", ".schedule", ".plan", ".diag", ".expected"])
+    {
+        if !is_code(&file) {
+            tested.extend(codes(&file.text));
+            continue;
         }
+        let (code, tests) = split_tests(&file);
+        known.extend(codes(&code));
+        names.extend(code.lines().filter_map(named_code));
+        tested.extend(codes(&tests));
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        words.extend(tests.split(|c| !is_name(c)).map(str::to_string));
     }
+    tested.extend(words.iter().filter_map(|word| names.get(word).cloned()));
     let complaints: Vec<_> = known.difference(&tested).cloned().collect();
     none("every diagnostic code has a test that shows it", &complaints);
 }
