@@ -2,6 +2,8 @@
 //!
 //! One test for each file of `tests/files/tile` that has a meaning of its own.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use rand::{Rng, SeedableRng};
 use std::path::Path;
 use tilewright_ir::base::DType;

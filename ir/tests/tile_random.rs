@@ -2,6 +2,8 @@
 //!
 //! Failures print the seed, from which alone a program or a damaged text is made.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
