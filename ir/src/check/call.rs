@@ -283,10 +283,14 @@ impl<'a> Context<'a> {
         if !self.may_enter(name, in_library, call.name.span) {
             return Value::Faulty;
         }
-        let parameters = function.parameters.iter().map(|name| name.text.as_str()).zip(values);
+        let parameters = function.parameters.iter().map(|name| name.text.as_str());
+        let parameters: Vec<_> = parameters.zip(values).collect();
+        for (parameter, value) in &parameters {
+            self.inner_name(name, parameter, *value);
+        }
         let axis_names = function.axes.iter().map(|name| name.text.as_str()).zip(axes);
         let scope = Scope {
-            values: parameters.collect(),
+            values: parameters.into_iter().collect(),
             axes: axis_names.collect(),
             inputs: Default::default(),
         };
@@ -299,9 +303,7 @@ impl<'a> Context<'a> {
             match &statement.name {
                 Some(local) => {
                     self.define(local, value);
-                    if let Value::Node(node) = value {
-                        self.inner_names.push((node, format!("{name}_{}", local.text)));
-                    }
+                    self.inner_name(name, &local.text, value);
                 }
                 None => result = value,
             }
@@ -309,6 +311,13 @@ impl<'a> Context<'a> {
         self.frames.pop();
         self.scope = outer;
         result
+    }
+
+    /// A name for a value inside a function, should it have none of its own.
+    fn inner_name(&mut self, function: &str, local: &str, value: Value) {
+        if let Value::Node(node) = value {
+            self.inner_names.push((node, format!("{function}_{local}")));
+        }
     }
 
     fn may_enter(&mut self, name: &'a str, in_library: bool, span: Span) -> bool {
@@ -319,6 +328,7 @@ impl<'a> Context<'a> {
             return false;
         }
         if self.frames.len() == CALLS_MAX {
+            self.exhausted = true;
             let fault = Diagnostic::new("TW0214", "the calls nest too deep").at(span);
             self.fault(fault.expected(format!("at most {CALLS_MAX} calls within each other")));
             return false;
@@ -337,8 +347,12 @@ impl<'a> Context<'a> {
         }
         let name = &call.name.text;
         let (wanted, found) = (function.axes.len(), given.len());
-        let plural = if wanted == 1 { "axis" } else { "axes" };
-        let fault = Diagnostic::new("TW0203", format!("`{name}` takes {wanted} {plural}"));
+        let takes = match wanted {
+            0 => "no axes".to_string(),
+            1 => "1 axis".to_string(),
+            _ => format!("{wanted} axes"),
+        };
+        let fault = Diagnostic::new("TW0203", format!("`{name}` takes {takes}"));
         let fault = fault.at(call.name.span).found(found.to_string());
         self.fault(match wanted {
             0 => fault.help(format!("write `{name}(..)`")),

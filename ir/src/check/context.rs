@@ -52,7 +52,8 @@ pub(super) struct Context<'a> {
     pub(super) called: BTreeSet<&'a str>,
     steps: u32,
     depth: u32,
-    exhausted: bool,
+    /// The kernel is too large: what is left of it is not looked at.
+    pub(super) exhausted: bool,
 }
 
 /// Two operands that have met.

@@ -151,9 +151,19 @@ impl<'a> Context<'a> {
             Value::Node(node) => node,
         };
         let dtype = self.dtype(node);
-        if (op == UnaryOp::Not) != (dtype == DType::Bool) {
-            let wanted = if op == UnaryOp::Not { "`bool`" } else { "a number" };
-            return self.wrong_type(op.name(), dtype, wanted, x.span);
+        let wanted = match op {
+            UnaryOp::Not => "`bool`",
+            UnaryOp::Neg => "a signed number",
+            _ => "a number",
+        };
+        let unsigned = op == UnaryOp::Neg && dtype == DType::U8;
+        if (op == UnaryOp::Not) != (dtype == DType::Bool) || unsigned {
+            let symbol = match op {
+                UnaryOp::Not => "!",
+                UnaryOp::Neg => "-",
+                _ => op.name(),
+            };
+            return self.wrong_type(symbol, dtype, wanted, x.span);
         }
         let computed = match op {
             UnaryOp::Floor | UnaryOp::Round if dtype.is_integer() => return value,
@@ -191,19 +201,21 @@ impl<'a> Context<'a> {
         if matches!(op, BinaryOp::And | BinaryOp::Or) {
             return self.logical(op, x, y);
         }
+        let mut short = true;
+        for (value, expr) in [x, y] {
+            if let Value::Node(node) = value {
+                let dtype = self.dtype(node);
+                short &= types::is_short(dtype);
+                if dtype == DType::Bool {
+                    return self.wrong_type(op.name(), dtype, "a number", expr.span);
+                }
+            }
+        }
         let adjust = |dtype| match op {
-            BinaryOp::Mul => types::product(dtype),
+            BinaryOp::Mul if short => DType::I32,
             BinaryOp::Pow => types::fractional(dtype),
             _ => dtype,
         };
-        // The types are looked at first, so that a truth value is named and not silently widened.
-        for (value, expr) in [x, y] {
-            if let Value::Node(node) = value
-                && self.dtype(node) == DType::Bool
-            {
-                return self.wrong_type(op.name(), DType::Bool, "a number", expr.span);
-            }
-        }
         match self.meet(x, y, adjust) {
             None => Value::Faulty,
             Some(Pair::Weak(left, right)) => {

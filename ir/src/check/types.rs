@@ -34,15 +34,16 @@ pub(super) fn join(x: DType, y: DType) -> Option<DType> {
     })
 }
 
-/// The type of a product of two values that meet in `dtype`: products of 8-bit integers are made to be summed.
-pub(super) fn product(dtype: DType) -> DType {
-    if dtype.is_integer() && dtype.bits() <= 8 { DType::I32 } else { dtype }
+/// Whether products of values of this type are `i32`: products of 8-bit integers are made to be summed.
+pub(super) fn is_short(dtype: DType) -> bool {
+    dtype.is_integer() && dtype.bits() <= 8
 }
 
-/// The accumulator of a reduction that states none.
+/// The accumulator of a reduction that states none. Sums of integers below 32 bits are `i32`, which holds them.
 pub(crate) fn accumulator(op: ReduceOp, dtype: DType) -> DType {
     match op {
-        ReduceOp::Sum | ReduceOp::Product => product(intermediate(dtype)),
+        ReduceOp::Sum | ReduceOp::Product if dtype.is_integer() => DType::I32,
+        ReduceOp::Sum | ReduceOp::Product => intermediate(dtype),
         ReduceOp::Max | ReduceOp::Min | ReduceOp::All | ReduceOp::Any => intermediate(dtype),
         ReduceOp::Argmax | ReduceOp::Argmin => intermediate(dtype),
     }

@@ -73,7 +73,8 @@ pub fn to_text(name: &str, source: &str, faults: &[Diagnostic]) -> String {
             out.push_str(&format!("{fault}\n\n"));
         }
     }
-    out
+    // The excerpts have spaces at line ends, which nobody sees and editors remove.
+    out.split_inclusive('\n').map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 fn report_of(source: &Source<'_>, fault: &Diagnostic) -> report::Diagnostic<()> {

@@ -164,9 +164,9 @@ impl GraphBuilder {
         self.push(Op::Reduce(op, axes, x), dtype, node.axes - axes)
     }
 
-    /// Names a node. The last name given stays; reads of inputs and numbers take none.
+    /// Names a node. The last name given stays; reads of inputs, numbers, indices and extents take none.
     pub fn name(&mut self, node: NodeId, name: &str) {
-        if !matches!(self.node(node).op, Op::Input(_) | Op::Literal(_)) {
+        if self.node(node).op.operands().next().is_some() {
             self.names[node.index()] = Some(name.to_string());
         }
     }

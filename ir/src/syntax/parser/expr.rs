@@ -25,7 +25,7 @@ impl Parser<'_> {
             }
             self.refuse_chain(&left, op)?;
             self.next();
-            self.skip_newlines();
+            self.skip_to_operand()?;
             let right = self.nested(|parser| parser.infix(precedence + 1))?;
             let span = Span { start: left.span.start, end: right.span.end };
             let kind = ExprKind::Infix(op, Box::new(left), Box::new(right));

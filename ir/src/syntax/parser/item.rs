@@ -246,7 +246,7 @@ impl Parser<'_> {
         let (name, value) = if self.at(TokenKind::Assign) {
             let name = self.defined_name(first)?;
             self.next();
-            self.skip_newlines();
+            self.skip_to_operand()?;
             (Some(name), self.expr()?)
         } else {
             (None, first)
@@ -291,7 +291,7 @@ impl Parser<'_> {
     }
 
     /// The name if the tokens at `first` read `name =`.
-    fn name_defined_at(&self, first: usize) -> Option<Name> {
+    pub(super) fn name_defined_at(&self, first: usize) -> Option<Name> {
         let [name, assign] = self.tokens.get(first..first + 2)? else { return None };
         let defines = name.kind == TokenKind::Name && assign.kind == TokenKind::Assign;
         defines.then(|| Name { text: self.text(name.span).to_string(), span: name.span })

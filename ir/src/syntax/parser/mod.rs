@@ -127,6 +127,17 @@ impl Parser<'_> {
         }
     }
 
+    /// After an operator or `=`: the operand may stand on the next line, unless that line is a statement of its own.
+    fn skip_to_operand(&mut self) -> Result<()> {
+        let before = self.position;
+        self.skip_newlines();
+        if self.position > before && self.name_defined_at(self.position).is_some() {
+            self.position = before;
+            return Err(self.unexpected("an expression"));
+        }
+        Ok(())
+    }
+
     fn expect(&mut self, kind: TokenKind, expected: &str) -> Result<Token> {
         if self.at(kind) { Ok(self.next()) } else { Err(self.unexpected(expected)) }
     }
@@ -222,7 +233,11 @@ impl Parser<'_> {
 
     /// Reports that the next token is not what may stand here.
     fn unexpected(&mut self, expected: &str) -> Reported {
-        let token = self.peek();
+        let mut token = self.peek();
+        if token.kind == TokenKind::Newline {
+            // The place is the end of the line, not the line break, which would show two lines.
+            token.span.end = token.span.start;
+        }
         let found = match token.kind {
             TokenKind::End => "the end of the text".to_string(),
             TokenKind::Newline => "the end of the line".to_string(),
@@ -257,7 +272,7 @@ fn foreign_help(symbol: &str) -> Option<&'static str> {
 
 /// The beginning of a text, for a message.
 fn short(text: &str) -> String {
-    let cut: String = text.chars().take(24).collect();
-    let cut = cut.escape_debug().to_string();
+    let shown = |char: char| if char.is_control() { '?' } else { char };
+    let cut: String = text.chars().take(24).map(shown).collect();
     if text.chars().nth(24).is_some() { format!("{cut}..") } else { cut }
 }
