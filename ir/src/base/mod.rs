@@ -3,6 +3,7 @@
 //! Invariant: an operator exists in exactly one table here; text names, semantics and error constants are its row.
 
 mod axis;
+mod chain;
 mod dtype;
 mod expr;
 mod hash;
@@ -10,6 +11,7 @@ mod name;
 mod op;
 
 pub use axis::{Axis, AxisId, AxisSet, AxisTable, Sizes};
+pub use chain::chain_terms_max;
 pub use dtype::DType;
 pub use expr::{Expr, ExprRef, Literal, Visit};
 pub use hash::{StableHash, hash_text};

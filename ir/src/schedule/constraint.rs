@@ -1,20 +1,18 @@
 //! Which combinations of choices are legal for one pass.
 //!
-//! Invariant: for each pass the smallest register tile with scalar code and steps of one is always legal, so a repair
-//! that only makes things smaller ends.
+//! Invariant: for each pass the smallest register tile with scalar code and the longest legal chain is always legal,
+//! so a repair that only makes things smaller ends.
 
 use super::key::Field;
 use super::shape::{Shape, contractions};
 use super::{Config, Pack, PassConfig, PhaseConfig};
-use crate::base::AxisId;
+use crate::base::{AxisId, chain_terms_max};
 use crate::lower::panel;
 use crate::plan::PassProgram;
 use crate::target::Target;
 
-/// Additions in a row before a partial sum is closed (shared semantics, "Chains").
-pub(super) const CHAIN_MAX: u64 = 1024;
 /// Blocks of the stream that one state may pass through.
-pub(super) const BLOCKS_MAX: u64 = 1 << 20;
+const BLOCKS_MAX: u64 = 1 << 20;
 /// Axes of a register tile with more than one element.
 const TILE_AXES_MAX: usize = 3;
 
@@ -81,7 +79,17 @@ impl Site<'_> {
         let steps = self.shape.stream.iter();
         let chain = steps.fold(1, |all: u64, &axis| all.saturating_mul(self.step(axis)));
         let wide = self.config.vector.is_some_and(|axis| self.shape.stream.contains(&axis));
-        (chain, CHAIN_MAX * if wide { self.shape.lanes } else { 1 })
+        (chain, self.chain_terms_max() * if wide { self.shape.lanes } else { 1 })
+    }
+
+    /// The longest chain of additions that the whole stream allows.
+    fn chain_terms_max(&self) -> u64 {
+        chain_terms_max(self.plan.axes.volume(self.shape.stream.iter().copied().collect()))
+    }
+
+    /// The largest number of blocks: each adds one term to a chain of its own.
+    pub(super) fn blocks_max(&self) -> u64 {
+        if self.shape.rounds { self.chain_terms_max() } else { BLOCKS_MAX }
     }
 
     /// The number of blocks of the stream.
@@ -151,9 +159,9 @@ impl Site<'_> {
             let legal = format!("steps whose product is at most {most}");
             faults.push(Fault { field, message, legal });
         }
-        if self.blocks() > BLOCKS_MAX {
+        if self.blocks() > self.blocks_max() {
             let message = format!("the stream has {} blocks", self.blocks());
-            let legal = format!("steps that make at most {BLOCKS_MAX} blocks");
+            let legal = format!("steps that make at most {} blocks", self.blocks_max());
             faults.push(Fault { field, message, legal });
         }
     }

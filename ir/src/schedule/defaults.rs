@@ -4,11 +4,11 @@
 //! the registers, blocks that fit the caches, fused passes while what lies between them does.
 //! Invariant: both are legal wherever any schedule is; a guess that breaks a rule falls back to smaller choices.
 
-use super::constraint::{CHAIN_MAX, Site, sites};
+use super::constraint::{Site, sites};
 use super::domain::{steps, tiles};
 use super::shape::{Shape, contractions, set};
 use super::{Config, Pack, PassConfig, grid_axes, limits};
-use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef};
+use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, chain_terms_max};
 use crate::lower::is_costly;
 use crate::plan::{Pass, PassProgram};
 use crate::target::Target;
@@ -38,7 +38,7 @@ fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
     let one = |axis: AxisId| (axis, 1);
     let whole = |axis: AxisId| (axis, plan.axes.extent(axis).max(1));
     let mut block: BTreeMap<AxisId, u64> = shape.all_axes().map(whole).collect();
-    shorten_chain(plan, shape, &mut block, CHAIN_MAX);
+    shorten_chain(plan, shape, &mut block, chain_of(plan, shape));
     PassConfig {
         stored: true,
         fused: false,
@@ -52,6 +52,11 @@ fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
         pack_a: Pack::No,
         pack_b: Pack::No,
     }
+}
+
+/// The longest chain of additions that a pass may have.
+fn chain_of(plan: &PassProgram, shape: &Shape) -> u64 {
+    chain_terms_max(plan.axes.volume(shape.stream.iter().copied().collect()))
 }
 
 /// Reduces the steps of the stream until their product is at most `most`, the outermost first.
@@ -179,7 +184,7 @@ fn guess_pass(plan: &PassProgram, position: usize, shape: &Shape, target: &Targe
     let pass = &plan.passes[position];
     let mut config = naive_pass(plan, shape);
     config.vector = guess_vector(plan, pass, shape);
-    config.unroll = 4;
+    config.unroll = if rows(plan, pass, config.vector).is_some() { 2 } else { 4 };
     guess_tile(plan, pass, shape, target, &mut config);
     guess_blocks(plan, pass, shape, &mut config);
     guess_packs(plan, pass, &mut config);
@@ -231,7 +236,7 @@ fn rows(plan: &PassProgram, pass: &Pass, vector: Option<AxisId>) -> Option<AxisI
     rows.filter(|&axis| plan.axes.extent(axis) > 1).max_by_key(|&axis| plan.axes.extent(axis))
 }
 
-/// Two vectors by as many rows as the registers hold; without rows, up to four vectors.
+/// Two vectors by as many rows as half the registers hold; without rows, up to four vectors.
 fn guess_tile(
     plan: &PassProgram,
     pass: &Pass,
@@ -253,7 +258,9 @@ fn guess_tile(
     let count = count.unwrap_or(1);
     config.micro.insert(vector, count * lanes);
     if let Some(rows) = rows {
-        let fits = |&tile: &u64| tile * count * shape.states + count < target.vector_registers;
+        // A multiply-add overwrites a factor, and a loop moves its accumulators: measured, half of the registers hold
+        // accumulators without spills.
+        let fits = |&tile: &u64| tile * count * shape.states <= target.vector_registers / 2;
         let even = |&tile: &u64| tile < 5 || tile.is_multiple_of(2);
         let values = tiles(plan.axes.extent(rows), lanes, true);
         let best = values.into_iter().filter(fits).filter(even).filter(|&tile| tile <= 16).max();
@@ -267,10 +274,11 @@ fn guess_blocks(plan: &PassProgram, pass: &Pass, shape: &Shape, config: &mut Pas
     }
     let contracts = !contractions(plan, pass, config.vector).is_empty();
     let wide = config.vector.is_some_and(|axis| shape.stream.contains(&axis));
+    let chain = chain_of(plan, shape);
     let most = match (contracts, wide) {
-        (true, false) => CONTRACTION_BLOCK,
-        (_, true) => CHAIN_MAX * shape.lanes,
-        (false, false) => CHAIN_MAX,
+        (true, false) => CONTRACTION_BLOCK.min(chain),
+        (_, true) => chain * shape.lanes,
+        (false, false) => chain,
     };
     shorten_chain(plan, shape, &mut config.block, most);
     if let Some(vector) = config.vector.filter(|axis| shape.stream.contains(axis)) {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is drawn is legal, the number of steps is bounded, and the same generator gives the same schedule.
 
-use super::constraint::{BLOCKS_MAX, Site};
+use super::constraint::Site;
 use super::domain::{steps, tiles};
 use super::key::{Field, Key};
 use super::limits::Exceeded;
@@ -199,7 +199,7 @@ impl Space {
     fn repair_blocks(&self, position: usize, config: &mut Config) {
         let shape = &self.shapes[position];
         let extent = |axis: AxisId| self.plan.axes.extent(axis);
-        while self.site(position, config, |site| site.blocks() > BLOCKS_MAX) == Some(true) {
+        while self.site(position, config, |site| site.blocks() > site.blocks_max()) == Some(true) {
             let block = &config.passes[position].block;
             let most = shape.stream.iter().copied().max_by_key(|axis| extent(*axis) / block[axis]);
             let Some((axis, step)) = most.map(|axis| (axis, block[&axis])) else {

@@ -8,11 +8,8 @@
 use super::super::{Micro, Place, Scope, Span, Stmt};
 use super::walk::{Known, Walker};
 use super::{code, types};
-use crate::base::{AxisId, AxisSet, BufferId, DType, Expr, LocalId, ReduceOp};
+use crate::base::{AxisId, AxisSet, BufferId, DType, Expr, LocalId, ReduceOp, chain_terms_max};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Additions in a row that the error bound allows (for equal terms).
-const CHAIN_MAX: u64 = 1024;
 
 /// What the value of an expression depends on.
 #[derive(Clone, Default)]
@@ -198,12 +195,12 @@ impl Walker<'_> {
             Some(axis) if axes.contains(axis) => self.target.lanes(terms.bytes()),
             _ => 1,
         };
-        if length > CHAIN_MAX * lanes {
+        let most = chain_terms_max(self.program.axes.volume(axes)) * lanes;
+        if length > most {
             let names = self.program.axes.names(axes.iter());
             let what =
                 format!("a sum of {length} terms over {names} in one block, {lanes} at a time");
-            let help =
-                format!("loop over {names} in blocks of at most {} terms", CHAIN_MAX * lanes);
+            let help = format!("loop over {names} in blocks of at most {most} terms");
             self.fault(code::CHAINS, &what, &help);
         }
     }
