@@ -246,7 +246,8 @@ NARROW = (-LN2 / 2 * mpf("1.001"), LN2 / 2 * mpf("1.001"))
 HALF = (mpf("-0.5"), mpf("0.5"))
 MANTISSA = (1 / ROOT - 1, ROOT - 1)
 EIGHTH = (mpf(10) ** -16, (mp.pi / 4 * mpf("1.001")) ** 2)
-Z_ATANH = (mpf(10) ** -9, ((ROOT - 1) / (ROOT + 1)) ** 2)
+Z_ATANH = (mpf(10) ** -16, ((ROOT - 1) / (ROOT + 1)) ** 2)
+Z_POW = (mpf(10) ** -9, Z_ATANH[1])
 
 TABLES = {
     "EXP_F32": lambda: (Fit(exp_tail, relative_expm1, NARROW, range(5)), to_single),
@@ -256,8 +257,8 @@ TABLES = {
     "LOG_F32": lambda: (Fit(log_tail, relative_log, MANTISSA, range(8)), to_single),
     "LOG2_F32": lambda: (Fit(lambda f: log_tail(f) / LN2, lambda f: relative_log(f) * LN2, MANTISSA, range(8)), to_single),
     "LOG_F64": lambda: (Fit(atanh_tail, lambda z: z / 2, Z_ATANH, range(7)), to_double),
-    "POW_F32": lambda: (Fit(pow_tail, lambda z: z**2 / 2, Z_ATANH, range(3)), to_single),
-    "POW_F64": lambda: (Fit(pow_tail, lambda z: z**2 / 2, Z_ATANH, range(9)), to_double),
+    "POW_F32": lambda: (Fit(pow_tail, lambda z: z**2 / 2, Z_POW, range(3)), to_single),
+    "POW_F64": lambda: (Fit(pow_tail, lambda z: z**2 / 2, Z_POW, range(9)), to_double),
     "ERF_SMALL_F32": lambda: (
         Fit(
             lambda z: erf_over_x(z) - 1,
