@@ -94,7 +94,7 @@ impl Random {
     }
 
     fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap()
+        usize::try_from(self.next() % limit as u64).expect("below a usize")
     }
 }
 

@@ -17,7 +17,8 @@ fn root() -> PathBuf {
 
 /// The kernel texts of a folder, in order.
 fn files(folder: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(root().join(folder)).expect("a folder of tests");
+    let entries = entries.map(|entry| entry.expect("a readable entry").path());
     let is_kernel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "tw");
     let mut paths: Vec<_> = entries.filter(is_kernel).collect();
     paths.sort();
@@ -26,21 +27,21 @@ fn files(folder: &str) -> Vec<PathBuf> {
 }
 
 fn name(path: &Path) -> String {
-    path.file_name().unwrap().to_str().unwrap().to_string()
+    path.file_name().expect("a file").to_string_lossy().into_owned()
 }
 
 /// Compares what a text gives with the second part of its file.
 fn expect(folder: &str, output: impl Fn(&str, &str) -> String) {
     let mut wrong = vec![];
     for path in files(folder) {
-        let text = fs::read_to_string(&path).unwrap();
+        let text = fs::read_to_string(&path).expect("a readable text");
         let (source, expected) = text.split_once(MARK).unwrap_or((&text, &text));
         let found = output(&name(&path), source);
         if found == expected {
             continue;
         }
         if std::env::var_os("BLESS").is_some() {
-            fs::write(&path, format!("{source}{MARK}{found}")).unwrap();
+            fs::write(&path, format!("{source}{MARK}{found}")).expect("a writable file");
         }
         wrong.push(format!("{}:\n{found}", path.display()));
     }
@@ -129,7 +130,8 @@ fn the_catalogue_is_canonical_and_bound() {
 fn survives_the_round_trip(graph: &graph::Graph) {
     assert_eq!(graph::verify(graph), Ok(()), "{}", graph.print());
     let text = graph.print();
-    let again = check(&text).unwrap_or_else(|f| panic!("{}", diag::to_text("graph", &text, &f)));
+    let again = check(&text).map_err(|faults| diag::to_text("graph", &text, &faults));
+    let again = again.expect("a graph's text has no fault");
     assert_eq!(again.kernels[0].graph.print(), text);
     // Two graphs with a NaN are never equal; their texts are.
     if !text.contains("nan") {

@@ -44,3 +44,18 @@ pub fn all() -> &'static [Entry] {
 pub fn find(name: &str) -> Option<&'static Entry> {
     all().iter().find(|entry| entry.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::all;
+
+    #[test]
+    fn every_file_is_listed_in_order() {
+        let entries = std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut files: Vec<_> = names.filter(|name| name.ends_with(".tw")).collect();
+        files.sort();
+        let listed: Vec<_> = all().iter().map(|entry| entry.file).collect();
+        assert_eq!(listed, files);
+    }
+}
