@@ -13,6 +13,8 @@ const PRELUDE: &str = include_str!("prelude.tw");
 
 static LIBRARY: LazyLock<File> = LazyLock::new(|| crate::syntax::parse(PRELUDE).file);
 
+static OPERATIONS: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| operations().collect());
+
 /// Names that the language reserves for what it does not have yet.
 pub(super) const NOT_YET: [&str; 5] = ["scan", "cumsum", "cumprod", "cummax", "gather"];
 
@@ -58,7 +60,7 @@ fn operations() -> impl Iterator<Item = &'static str> {
 
 /// Whether a call of this name is an operation of the language.
 pub(super) fn is_operation(name: &str) -> bool {
-    operations().any(|operation| operation == name)
+    OPERATIONS.contains(name)
 }
 
 /// The known name nearest to a misspelt one.

@@ -271,6 +271,20 @@ impl Infix {
     }
 }
 
+impl ExprKind {
+    /// The height of the highest part; 0 for a leaf.
+    pub fn parts_height(&self) -> u32 {
+        match self {
+            Self::Number(_) | Self::Name(_) | Self::Faulty => 0,
+            Self::Prefix(_, x) | Self::Typed(x, _) | Self::Paren(x) => x.height,
+            Self::Infix(_, x, y) => x.height.max(y.height),
+            Self::Call(Call { arguments: parts, .. })
+            | Self::Subscript(_, parts)
+            | Self::Tuple(parts) => parts.iter().map(|part| part.height).max().unwrap_or(0),
+        }
+    }
+}
+
 impl Expr {
     /// The direct parts, in text order.
     pub fn children(&self) -> Vec<&Expr> {

@@ -152,11 +152,9 @@ impl Parser<'_> {
 
     /// A node over parts that have been parsed.
     fn tree(&mut self, kind: ExprKind, span: Span) -> Result<Expr> {
-        let mut expr = Expr { kind, span, height: 1 };
-        let parts = expr.children().iter().map(|part| part.height).max();
-        expr.height += parts.unwrap_or(0);
-        if expr.height <= HEIGHT_MAX {
-            return Ok(expr);
+        let height = 1 + kind.parts_height();
+        if height <= HEIGHT_MAX {
+            return Ok(Expr { kind, span, height });
         }
         let fault = Diagnostic::new("TW0104", "the expression has too many operators in a row")
             .at(span)
