@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tilewright_ir::backend::Backend;
 use tilewright_ir::base::{Sizes, hash_text};
 use tilewright_ir::graph::{Graph, Tensor};
-use tilewright_ir::plan::PassProgram;
+use tilewright_ir::plan::{self, PassProgram};
 
 /// A kernel at fixed sizes, in one algebraic form, on one machine, by one code generator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Task {
             row: TaskRow {
                 kernel: graph.name.clone(),
                 kernel_hash: graph.hash().to_string(),
-                form_hash: hash_text("plan", &plan_text(plan)).to_string(),
+                form_hash: hash_text("plan", &plan::print(plan)).to_string(),
                 sizes: sizes_of(graph),
                 arguments,
                 target: serde_json::to_string(target).expect("a target is plain data"),
@@ -74,8 +74,4 @@ pub(crate) fn sizes_of(graph: &Graph) -> Sizes {
 fn argument(graph: &Graph, tensor: &Tensor) -> String {
     let axes = graph.axes.names(tensor.axes.iter().copied());
     format!("{}: {}[{axes}] row-major", tensor.name, tensor.dtype)
-}
-
-fn plan_text(plan: &PassProgram) -> String {
-    format!("{plan:?}")
 }
