@@ -140,7 +140,7 @@ impl<'a> Run<'a> {
 
     /// Judges and times the naive loop nest. It is the baseline, so it gets a large share of the time if it needs it.
     fn time_naive(&mut self) -> Result<Option<Timed>, Diagnostic> {
-        if self.is_over() {
+        if self.is_stopped() {
             return Ok(None);
         }
         let schedule = self.space.naive_schedule();
@@ -163,15 +163,15 @@ impl<'a> Run<'a> {
         let seeds = known.iter().filter_map(|row| Schedule::parse(&row.schedule).ok());
         let seeds = seeds.filter(|seed| self.space.check(seed).is_ok()).collect();
         let mut search = Search::new(self.space.clone(), self.options.seed, seeds);
-        while !self.is_over() {
+        // The default schedule is tried whatever the budget, so that there is an answer.
+        while !self.is_over() || self.is_untried() {
             let proposals = search.propose(self.batch());
             if proposals.is_empty() {
                 break;
             }
             let built = self.build(&proposals);
             for (schedule, built) in proposals.iter().zip(built) {
-                // The default schedule is tried whatever the budget, so that there is an answer.
-                if self.is_over() && self.evaluated > 0 {
+                if self.is_over() && !self.is_untried() {
                     break;
                 }
                 let outcome = self.evaluate(schedule, built)?;
@@ -180,6 +180,11 @@ impl<'a> Run<'a> {
             self.progress(Phase::Search);
         }
         Ok(())
+    }
+
+    /// Whether the default schedule is still to be tried and nobody objects.
+    fn is_untried(&self) -> bool {
+        self.evaluated == 0 && !self.is_stopped() && self.options.budget_evaluations != Some(0)
     }
 
     /// How many proposals to build next.
