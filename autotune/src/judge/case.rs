@@ -1,18 +1,21 @@
 //! Cases: inputs of a family with the reference of their outputs.
 
-use crate::clock::Stopwatch;
+use crate::stats::work;
+use rand::seq::SliceRandom;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use std::time::Duration;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::reference::{
     Expected, Family, HostTensor, UNDECIDED_MAX, Verdict, compare, compare_exact, draw, evaluate,
     integers_are_exact, shuffle,
 };
 
-/// A reference that takes less is computed anew for every candidate.
-const CHEAP: Duration = Duration::from_millis(5);
+/// A kernel with at most this many operations and bytes has a reference of a few milliseconds: it is computed anew
+/// for every candidate. The limits are counts, so that the same seed draws the same data on every machine.
+const CHEAP: (f64, f64) = (4e6, 4e6);
+/// A kernel with more operations or bytes has a reference of seconds, or large cases: it gets two cases only.
+const LARGE: (f64, f64) = (1e9, 32e6);
 /// Draws of a case before one with many undecided elements is kept all the same.
 const DRAWS: usize = 8;
 /// The families of which each candidate gets one besides `Normal`.
@@ -83,44 +86,40 @@ impl Case {
 /// The cases whose references are known.
 #[derive(Debug)]
 pub(super) struct Pool {
-    normal: Case,
-    others: Vec<Case>,
+    /// The first is normal; at least one of another family follows.
+    cases: Vec<Case>,
+    /// Whether a new case costs no more than a known one.
     cheap: bool,
 }
 
 impl Pool {
     pub(super) fn new(graph: &Graph, rng: &mut ChaCha8Rng) -> Self {
-        let watch = Stopwatch::start();
-        let normal = Case::draw(graph, Family::Normal, rng);
-        let cheap = watch.elapsed() < CHEAP;
+        let work = work(graph);
+        let cheap = work.flops <= CHEAP.0 && work.bytes <= CHEAP.1;
+        let large = work.flops > LARGE.0 || work.bytes > LARGE.1;
+        let mut others = OTHERS.to_vec();
+        others.shuffle(rng);
+        others.truncate(if large { 1 } else { OTHERS.len() });
+        let families = std::iter::once(Family::Normal).chain(others);
         let seeded: Vec<(Family, ChaCha8Rng)> =
-            OTHERS.iter().map(|&family| (family, fork(rng))).collect();
-        let others = seeded
+            families.map(|family| (family, fork(rng))).collect();
+        let cases = seeded
             .into_par_iter()
             .map(|(family, mut rng)| Case::draw(graph, family, &mut rng))
             .collect();
-        Self { normal, others, cheap }
+        Self { cases, cheap }
     }
 
-    /// Cases never seen before, the even ones normal and the odd ones of another family.
-    pub(super) fn draw(&self, graph: &Graph, count: usize, rng: &mut ChaCha8Rng) -> Vec<Case> {
-        let choices: Vec<(&Case, u64)> = (0..count)
-            .map(|position| {
-                let other = rng.random_range(0..self.others.len());
-                let case = if position % 2 == 0 { &self.normal } else { &self.others[other] };
-                (case, rng.next_u64() >> 11)
-            })
-            .collect();
-        choices
-            .into_iter()
-            .map(|(case, seed)| {
-                if self.cheap {
-                    Case::draw(graph, case.family, &mut ChaCha8Rng::seed_from_u64(seed))
-                } else {
-                    case.shuffled(graph, seed)
-                }
-            })
-            .collect()
+    /// A case never seen before: normal at even positions, of another family at odd ones.
+    pub(super) fn draw(&self, graph: &Graph, position: usize, rng: &mut ChaCha8Rng) -> Case {
+        let other = rng.random_range(1..self.cases.len());
+        let known = &self.cases[if position.is_multiple_of(2) { 0 } else { other }];
+        let seed = rng.next_u64() >> 11;
+        if self.cheap {
+            Case::draw(graph, known.family, &mut ChaCha8Rng::seed_from_u64(seed))
+        } else {
+            known.shuffled(graph, seed)
+        }
     }
 }
 

@@ -25,6 +25,8 @@ const SAMPLE_NS_MIN: f64 = 1.5e6;
 const RESERVE_MAX: f64 = 0.2;
 /// The longest that one confirmation measures.
 const CONFIRM_MAX: Duration = Duration::from_millis(500);
+/// The finals take about as long as this many trials.
+const TRIALS: u32 = 12;
 /// A confirmed time this much above the next finalist's is not believed to be the best.
 const LUCKY: f64 = 1.05;
 
@@ -32,8 +34,11 @@ const LUCKY: f64 = 1.05;
 pub(super) fn reserve(run: &Run<'_>) -> Duration {
     let Some(best_ns) = run.best_ns() else { return Duration::ZERO };
     let samples = (FINALISTS * ROUNDS_MAX + 2 * ROUNDS_MAX) as f64;
-    let needed_ns = samples * sample_ns(best_ns) * 1.3 + 200e6;
-    run.options.budget().mul_f64(RESERVE_MAX).min(nanoseconds(needed_ns))
+    let needed = nanoseconds(samples * sample_ns(best_ns) * 1.3 + 200e6);
+    // What trials really take tells how busy the machine is.
+    let (took, count) = run.trials;
+    let seen = took / count.max(1) * TRIALS;
+    run.options.budget().mul_f64(RESERVE_MAX).min(needed.max(seen))
 }
 
 fn sample_ns(call_ns: f64) -> f64 {

@@ -57,6 +57,8 @@ pub(super) struct Run<'a> {
     rejected: BTreeMap<String, u64>,
     /// The fastest accepted candidates, fastest first.
     pub(super) kept: Vec<Kept>,
+    /// Wall-clock time that the accepted candidates took, and how many they were.
+    pub(super) trials: (Duration, u32),
     /// The smallest accepted median.
     best_ns: Option<f64>,
     /// The schedule that first gave an image.
@@ -117,6 +119,7 @@ impl<'a> Run<'a> {
             evaluated: 0,
             rejected: BTreeMap::new(),
             kept: vec![],
+            trials: (Duration::ZERO, 0),
             best_ns: None,
             images: BTreeMap::new(),
         })
@@ -213,11 +216,14 @@ impl<'a> Run<'a> {
         let tile_hash = built.as_ref().ok().map(|built| built.tile_hash.to_string());
         let built = built.and_then(|built| self.refuse_duplicate(schedule, built));
         let pace = self.pace();
+        let before = self.watch.elapsed();
         let trial = match &built {
             Ok(built) => try_artifact(&mut self.judge, &built.artifact, &pace)?,
             Err(rejection) => Trial::rejected(rejection.clone()),
         };
         if let (Ok(built), Some(timed)) = (built, timed(schedule, &trial)) {
+            let took = self.watch.elapsed().saturating_sub(before);
+            self.trials = (self.trials.0 + took, self.trials.1 + 1);
             self.keep(Kept { schedule: schedule.clone(), built, timed });
         }
         self.tell(Some(index), Role::Search, schedule, tile_hash, &trial)?;
