@@ -8,7 +8,6 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use tilewright::Error;
-use tilewright::autotune::store;
 use tilewright::ir::backend::Unsupported;
 use tilewright::ir::diag::{Diagnostic, to_text};
 
@@ -36,6 +35,8 @@ pub(super) enum Failure {
     Unsupported(Unsupported),
     /// The store cannot, or has nothing.
     Store(Diagnostic),
+    /// Candidates cannot be run on this machine.
+    Runner(Diagnostic),
     /// Ctrl-C.
     Interrupted,
     /// A file cannot be read or written.
@@ -60,6 +61,7 @@ impl Failure {
             Self::Store(_) => 5,
             Self::Interrupted => 6,
             Self::File(_) => 7,
+            Self::Runner(_) => 8,
         }
     }
 
@@ -80,7 +82,7 @@ impl Failure {
             Self::Text { name, text, faults } => to_text(name, text, faults),
             Self::Faults(faults) => list(faults),
             Self::Unsupported(unsupported) => format!("error: {unsupported}"),
-            Self::Store(fault) => list(std::slice::from_ref(fault)),
+            Self::Store(fault) | Self::Runner(fault) => list(std::slice::from_ref(fault)),
             Self::Interrupted => "interrupted".to_string(),
         })
     }
@@ -96,6 +98,7 @@ impl Failure {
             Self::Faults(faults) => ("text", "there are faults".to_string(), faults),
             Self::Unsupported(unsupported) => ("unsupported", unsupported.to_string(), &[]),
             Self::Store(fault) => ("store", fault.message.clone(), std::slice::from_ref(fault)),
+            Self::Runner(fault) => ("runner", fault.message.clone(), std::slice::from_ref(fault)),
             Self::Interrupted => ("interrupted", "interrupted".to_string(), &[]),
         };
         let faults: Vec<_> = faults.iter().map(fault_json).collect();
@@ -160,9 +163,12 @@ impl From<Unsupported> for Failure {
 
 impl From<Vec<Diagnostic>> for Failure {
     fn from(mut faults: Vec<Diagnostic>) -> Self {
-        let store = [store::CANNOT_OPEN, store::DAMAGED, store::NEWER, store::BUSY, store::FAILED];
-        match faults.iter().position(|fault| store.contains(&fault.code)) {
-            Some(position) => Self::Store(faults.swap_remove(position)),
+        // The codes of the store are TW0801 to TW0809, those of running candidates TW0810 to TW0819.
+        match faults.iter().position(|fault| fault.code.starts_with("TW08")) {
+            Some(position) => {
+                let fault = faults.swap_remove(position);
+                if fault.code < "TW0810" { Self::Store(fault) } else { Self::Runner(fault) }
+            }
             None => Self::Faults(faults),
         }
     }

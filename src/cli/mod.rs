@@ -32,6 +32,7 @@ Exit codes:
   5  the store cannot be opened, read or written; or `best` finds nothing in it
   6  interrupted; what was found is stored
   7  a file cannot be read or written
+  8  candidates cannot be run: the runner is missing, or the system refuses what it needs
 
 Environment:
   TILEWRIGHT_STORE     the store's file (else $XDG_DATA_HOME/tilewright/store.sqlite)
