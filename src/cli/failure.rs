@@ -163,12 +163,15 @@ impl From<Unsupported> for Failure {
 
 impl From<Vec<Diagnostic>> for Failure {
     fn from(mut faults: Vec<Diagnostic>) -> Self {
-        // The codes of the store are TW0801 to TW0809, those of running candidates TW0810 to TW0819.
-        match faults.iter().position(|fault| fault.code.starts_with("TW08")) {
-            Some(position) => {
-                let fault = faults.swap_remove(position);
-                if fault.code < "TW0810" { Self::Store(fault) } else { Self::Runner(fault) }
-            }
+        // TW07 and TW081 are faults of running candidates, TW080 of the store.
+        let is_runner =
+            |fault: &Diagnostic| fault.code.starts_with("TW07") || fault.code.starts_with("TW081");
+        let is_store = |fault: &Diagnostic| fault.code.starts_with("TW080");
+        if let Some(position) = faults.iter().position(is_runner) {
+            return Self::Runner(faults.swap_remove(position));
+        }
+        match faults.iter().position(is_store) {
+            Some(position) => Self::Store(faults.swap_remove(position)),
             None => Self::Faults(faults),
         }
     }
