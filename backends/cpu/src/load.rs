@@ -63,8 +63,8 @@ impl Mapping {
         let start = map_pages(bytes)?;
         // SAFETY: `start` heads `bytes` fresh writable bytes, at least as many as the image holds.
         unsafe {
-            start.as_ptr().copy_from_nonoverlapping(artifact.image.as_ptr(), artifact.image.len())
-        };
+            start.as_ptr().copy_from_nonoverlapping(artifact.image.as_ptr(), artifact.image.len());
+        }
         // SAFETY: the range is the mapping made above, which nothing else knows.
         let sealed = unsafe {
             libc::mprotect(start.as_ptr().cast(), bytes, libc::PROT_READ | libc::PROT_EXEC)
@@ -76,7 +76,7 @@ impl Mapping {
         }
         if let Some(table) = mapping.unwind_table() {
             // SAFETY: the table is a well-formed .eh_frame section with a terminator, written by `unwind::section`.
-            unsafe { __register_frame(table) };
+            unsafe { __register_frame(table) }
         }
         Ok(mapping)
     }

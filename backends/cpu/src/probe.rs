@@ -59,6 +59,7 @@ mod x86 {
         Ok(probes)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` asks for")]
     fn refused(error: IcedError) -> Unsupported {
         Unsupported { what: error.to_string(), place: "a probe".to_string() }
     }

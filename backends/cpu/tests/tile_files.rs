@@ -4,7 +4,7 @@
 //! integers over four, whose sums and products f32 holds exactly; what remains is the rounding of divisions and
 //! elementary functions, a few units in the last place.
 
-use rand::{Rng as _, SeedableRng as _};
+use rand::SeedableRng as _;
 use std::path::Path;
 use tilewright_cpu::{CpuBackend, Loaded};
 use tilewright_ir::DType;
@@ -30,10 +30,18 @@ fn tensor(buffer: &Buffer, program: &TileProgram, rng: &mut impl rand::Rng) -> H
 
 fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
     match dtype {
-        DType::F64 => bytes.chunks(8).map(|c| f64::from_le_bytes(c.try_into().unwrap())).collect(),
-        _ => {
-            bytes.chunks(4).map(|c| f64::from(f32::from_le_bytes(c.try_into().unwrap()))).collect()
-        }
+        DType::F64 => bytes
+            .chunks(8)
+            .map(|c| f64::from_le_bytes(c.try_into().expect("chunks have the element's length")))
+            .collect(),
+        _ => bytes
+            .chunks(4)
+            .map(|c| {
+                f64::from(f32::from_le_bytes(
+                    c.try_into().expect("chunks have the element's length"),
+                ))
+            })
+            .collect(),
     }
 }
 

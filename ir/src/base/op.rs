@@ -1,7 +1,7 @@
 //! The operator tables: name in text, meaning in f64, and the ulps an implementation may be off by.
 //!
 //! Invariant: adding an operator is one row here; an exhaustive `match` elsewhere makes the compiler list the work.
-//! `ulps` is c_f of the error bound (shared semantics, "The bound"): what generated code is allowed and tested for.
+//! `ulps` is `c_f` of the error bound (shared semantics, "The bound"): what generated code is allowed and tested for.
 
 use std::fmt;
 

@@ -252,6 +252,11 @@ impl NestEmitter<'_, '_, '_, '_> {
             BinaryOp::Mul => b.ins().imul(x, y),
             BinaryOp::Max => b.ins().smax(x, y),
             BinaryOp::Min => b.ins().smin(x, y),
+            BinaryOp::Pow if float => {
+                let abilities = self.phase.abilities;
+                let mut lanes = ClifLanes::new(&mut self.phase.b, dtype == DType::F64, abilities);
+                math::power(&mut lanes, x, y)
+            }
             BinaryOp::Div | BinaryOp::Pow => {
                 return Err(self.phase.unsupported(format!("`{op}` of {dtype}"), self.nest));
             }
