@@ -5,16 +5,18 @@
 //! Invariant: the order of nests keeps every read after the write it depends on, and all `next` values of a loop see
 //! the carries as they were before the block.
 
-use super::dag::{Dag, Node, NodeId};
+use super::convert::{Conversion, loop_order};
+use super::dag::Dag;
 use super::place::{Base, Place, Term};
-use super::{Accumulator, Loop, MachinePhase, Nest, SCRATCH_HEADER_BYTES, Step};
+use super::reads::{buffer_id, contains_reduction, is_own_only, written_buffers};
+use super::{Loop, MachinePhase, Nest, SCRATCH_HEADER_BYTES, Step};
 use std::collections::BTreeMap;
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::base::Expr;
 use tilewright_ir::tile::{
     Carry, For, Micro, Phase, Place as CarryPlace, Scope, Stmt, TileProgram,
 };
-use tilewright_ir::{AxisId, AxisSet, BinaryOp, BufferId, DType, LocalId, ReduceOp};
+use tilewright_ir::{AxisId, AxisSet, BufferId, DType, LocalId};
 
 /// Builds the machine phases of a verified tile program.
 ///
@@ -26,7 +28,7 @@ pub fn build(program: &TileProgram) -> Result<Vec<MachinePhase>, Unsupported> {
 
 /// What a local's name means at this point.
 #[derive(Clone)]
-enum Binding {
+pub(super) enum Binding {
     /// An expression, evaluated where it is used.
     Expr(Expr),
     /// Elements in memory.
@@ -37,24 +39,24 @@ enum Binding {
     OwnResult(DType, AxisSet),
 }
 
-struct Builder<'p> {
-    program: &'p TileProgram,
+pub(super) struct Builder<'p> {
+    pub(super) program: &'p TileProgram,
     phase: String,
     scratch_bytes: u64,
-    places: BTreeMap<BufferId, Place>,
-    bindings: BTreeMap<LocalId, Binding>,
+    pub(super) places: BTreeMap<BufferId, Place>,
+    pub(super) bindings: BTreeMap<LocalId, Binding>,
     /// The block length of each bound axis.
-    bound: BTreeMap<AxisId, u64>,
+    pub(super) bound: BTreeMap<AxisId, u64>,
 }
 
 /// What to compute into a target.
-struct Task<'t> {
-    name: &'t str,
-    target: &'t Place,
-    expr: &'t Expr,
-    micro: &'t Micro,
+pub(super) struct Task<'t> {
+    pub(super) name: &'t str,
+    pub(super) target: &'t Place,
+    pub(super) expr: &'t Expr,
+    pub(super) micro: &'t Micro,
     /// The carry that the target holds: its local, start value and epilogue.
-    carry: Option<(&'t Carry, bool)>,
+    pub(super) carry: Option<(&'t Carry, bool)>,
 }
 
 impl<'p> Builder<'p> {
@@ -118,7 +120,7 @@ impl<'p> Builder<'p> {
     }
 
     /// Scratch for the current block of a value over `axes`, the last innermost.
-    fn allocate_value(&mut self, name: &str, dtype: DType, axes: &[AxisId]) -> Place {
+    pub(super) fn allocate_value(&mut self, name: &str, dtype: DType, axes: &[AxisId]) -> Place {
         let mut stride = dtype.bytes();
         let mut terms = Vec::with_capacity(axes.len());
         for &axis in axes.iter().rev() {
@@ -258,7 +260,11 @@ impl<'p> Builder<'p> {
         self.nest(&task, steps)
     }
 
-    fn nest(&mut self, task: &Task<'_>, steps: &mut Vec<Step>) -> Result<(), Unsupported> {
+    pub(super) fn nest(
+        &mut self,
+        task: &Task<'_>,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Unsupported> {
         let mut conversion = Conversion::new(self, task, steps);
         if let Some((carry, in_place)) = task.carry.filter(|carry| carry.1) {
             debug_assert!(in_place);
@@ -280,217 +286,9 @@ impl<'p> Builder<'p> {
         Ok(())
     }
 
-    fn unsupported(&self, what: impl Into<String>, name: &str) -> Unsupported {
+    pub(super) fn unsupported(&self, what: impl Into<String>, name: &str) -> Unsupported {
         Unsupported { what: what.into(), place: format!("`{name}` of phase `{}`", self.phase) }
     }
-}
-
-/// The conversion of one statement's expression into a nest.
-struct Conversion<'c, 'p> {
-    builder: &'c mut Builder<'p>,
-    steps: &'c mut Vec<Step>,
-    name: String,
-    outer: AxisSet,
-    micro: Micro,
-    dag: Dag,
-    accumulators: Vec<Accumulator>,
-    reduce: AxisSet,
-    locals: BTreeMap<LocalId, NodeId>,
-}
-
-impl<'c, 'p> Conversion<'c, 'p> {
-    fn new(builder: &'c mut Builder<'p>, task: &Task<'_>, steps: &'c mut Vec<Step>) -> Self {
-        Self {
-            builder,
-            steps,
-            name: task.name.to_string(),
-            outer: task.target.axes(),
-            micro: task.micro.clone(),
-            dag: Dag::default(),
-            accumulators: Vec::new(),
-            reduce: AxisSet::EMPTY,
-            locals: BTreeMap::new(),
-        }
-    }
-
-    /// Converts an expression; `top` says that a reduction met here may be one of the nest's own.
-    fn convert(&mut self, expr: &Expr, top: bool) -> Result<NodeId, Unsupported> {
-        match expr {
-            Expr::Literal(literal) => Ok(self.dag.literal(literal.value, literal.dtype)),
-            Expr::Local(local) => self.convert_local(*local, top),
-            Expr::Load(buffer) => {
-                let place = self.builder.places[buffer].clone();
-                Ok(self.dag.load(&place))
-            }
-            Expr::Index(axis) => {
-                Ok(self.dag.add(Node::Index(*axis), DType::I32, AxisSet::one(*axis)))
-            }
-            Expr::Len(axis) => {
-                let extent = self.builder.program.axes.extent(*axis);
-                Ok(self.dag.literal(extent as f64, DType::I32))
-            }
-            Expr::Reduce(op, axes, body) => self.reduction(*op, *axes, body, top),
-            Expr::Mma(axes, a, b, c) => self.contraction(*axes, a, b, c, top),
-            Expr::Unary(..)
-            | Expr::Binary(..)
-            | Expr::Compare(..)
-            | Expr::Select(..)
-            | Expr::Cast(..) => self.elementwise(expr, top),
-        }
-    }
-
-    fn elementwise(&mut self, expr: &Expr, top: bool) -> Result<NodeId, Unsupported> {
-        let mut operands = Vec::with_capacity(3);
-        for child in expr.children() {
-            operands.push(self.convert(child, top)?);
-        }
-        let first = self.dag.dtype(operands[0]);
-        let (node, dtype) = match expr {
-            Expr::Unary(op, _) => (Node::Unary(*op, operands[0]), first),
-            Expr::Binary(op, _, _) => (Node::Binary(*op, operands[0], operands[1]), first),
-            Expr::Compare(op, _, _) => (Node::Compare(*op, operands[0], operands[1]), DType::Bool),
-            Expr::Select(..) => {
-                (Node::Select(operands[0], operands[1], operands[2]), self.dag.dtype(operands[1]))
-            }
-            Expr::Cast(dtype, _) if *dtype == first => return Ok(operands[0]),
-            Expr::Cast(dtype, _) => (Node::Cast(operands[0]), *dtype),
-            Expr::Literal(_)
-            | Expr::Local(_)
-            | Expr::Load(_)
-            | Expr::Index(_)
-            | Expr::Len(_)
-            | Expr::Reduce(..)
-            | Expr::Mma(..) => {
-                return Err(self
-                    .builder
-                    .unsupported("a leaf where an operator stands", &self.name));
-            }
-        };
-        Ok(self.dag.add(node, dtype, AxisSet::EMPTY))
-    }
-
-    fn convert_local(&mut self, local: LocalId, top: bool) -> Result<NodeId, Unsupported> {
-        if let Some(&node) = self.locals.get(&local) {
-            return Ok(node);
-        }
-        let name = self.builder.program.locals[local.index()].name.clone();
-        let binding = self.builder.bindings.get(&local).cloned();
-        let node = match binding {
-            Some(Binding::Expr(expr)) => self.convert(&expr, top)?,
-            Some(Binding::Memory(place)) => self.dag.load(&place),
-            Some(Binding::OwnCarry(dtype, axes)) => self.dag.add(Node::Carried, dtype, axes),
-            Some(Binding::OwnResult(dtype, axes)) => self.dag.add(Node::Result, dtype, axes),
-            None => {
-                return Err(self
-                    .builder
-                    .unsupported(format!("a use of `{name}` before its definition"), &self.name));
-            }
-        };
-        self.locals.insert(local, node);
-        Ok(node)
-    }
-
-    fn contraction(
-        &mut self,
-        axes: AxisSet,
-        a: &Expr,
-        b: &Expr,
-        c: &Expr,
-        top: bool,
-    ) -> Result<NodeId, Unsupported> {
-        let product = Expr::binary(BinaryOp::Mul, a.clone(), b.clone());
-        let sum = self.reduction(ReduceOp::Sum, axes, &product, top)?;
-        let start = self.convert(c, top)?;
-        let dtype = self.dag.dtype(sum);
-        Ok(self.dag.add(Node::Binary(BinaryOp::Add, start, sum), dtype, AxisSet::EMPTY))
-    }
-
-    /// A reduction of this nest if it has the nest's shape, else a nest of its own into scratch.
-    fn reduction(
-        &mut self,
-        op: ReduceOp,
-        axes: AxisSet,
-        body: &Expr,
-        top: bool,
-    ) -> Result<NodeId, Unsupported> {
-        if op.fold().is_none() {
-            return Err(self.builder.unsupported(format!("`{op}`"), &self.name));
-        }
-        let program = self.builder.program;
-        let free = body.axes(program) - axes;
-        let fits = top
-            && axes.is_disjoint(self.outer)
-            && self.same_elements(free)
-            && (self.accumulators.is_empty() || self.reduce == axes);
-        if !fits {
-            return self.hoist(op, axes, body, free);
-        }
-        let term = self.convert(body, false)?;
-        let dtype = self.dag.dtype(term);
-        self.reduce = axes;
-        let position = u32::try_from(self.accumulators.len()).expect("a nest has few reductions");
-        self.accumulators.push(Accumulator { op, term });
-        Ok(self.dag.add(Node::Accumulator(position), dtype, free))
-    }
-
-    /// Whether a value over `free` has as many elements as the target in every block.
-    fn same_elements(&self, free: AxisSet) -> bool {
-        let axes = &self.builder.program.axes;
-        (self.outer - free).iter().all(|axis| {
-            axes.extent(axis) == 1 || self.builder.bound.get(&axis).is_some_and(|&step| step == 1)
-        }) && self.outer.contains_all(free)
-    }
-
-    fn hoist(
-        &mut self,
-        op: ReduceOp,
-        axes: AxisSet,
-        body: &Expr,
-        free: AxisSet,
-    ) -> Result<NodeId, Unsupported> {
-        let dtype = body.dtype(self.builder.program);
-        let name = format!("{} of {}", op.name(), self.name);
-        let free: Vec<AxisId> = free.iter().collect();
-        let target = self.builder.allocate_value(&name, dtype, &free);
-        let expr = Expr::reduce(op, axes, body.clone());
-        let vector = self.micro.vector.filter(|&axis| axes.contains(axis) || free.contains(&axis));
-        let micro = Micro { vector, unroll: 1, ..Micro::default() };
-        let task = Task { name: &name, target: &target, expr: &expr, micro: &micro, carry: None };
-        self.builder.nest(&task, self.steps)?;
-        Ok(self.dag.load(&target))
-    }
-
-    fn finish(self, result: NodeId, last: Option<NodeId>, task: &Task<'_>) -> Nest {
-        let carried = task.carry.filter(|carry| carry.1).map(|(carry, _)| carry.start);
-        Nest {
-            name: self.name,
-            outer: loop_order(task.target, &self.micro),
-            reduce: reduce_order(self.reduce, &self.micro),
-            dag: self.dag,
-            accumulators: self.accumulators,
-            result,
-            carried,
-            last,
-            target: task.target.clone(),
-            micro: self.micro,
-        }
-    }
-}
-
-/// The target's axes: those the schedule orders first, then the rest as in memory.
-fn loop_order(target: &Place, micro: &Micro) -> Vec<AxisId> {
-    let axes = target.axes();
-    let rest = target.terms.iter().map(|term| term.axis).filter(|axis| !micro.order.contains(axis));
-    let ordered: Vec<AxisId> =
-        micro.order.iter().copied().filter(|&axis| axes.contains(axis)).collect();
-    ordered.into_iter().chain(rest).collect()
-}
-
-/// The reduced axes; the vector axis is innermost.
-fn reduce_order(reduce: AxisSet, micro: &Micro) -> Vec<AxisId> {
-    let mut axes: Vec<AxisId> = reduce.iter().collect();
-    axes.sort_by_key(|&axis| micro.vector == Some(axis));
-    axes
 }
 
 fn copy_nest(from: &Place, to: &Place, micro: &Micro) -> Step {
@@ -511,94 +309,4 @@ fn copy_nest(from: &Place, to: &Place, micro: &Micro) -> Step {
             ..micro.clone()
         },
     }))
-}
-
-fn contains_reduction(expr: &Expr) -> bool {
-    let mut found = false;
-    expr.walk(&mut |part: &Expr| found |= matches!(part, Expr::Reduce(..) | Expr::Mma(..)));
-    found
-}
-
-/// Whether only a carry's own `next` reads it, each element at its own position, so it may be updated in place.
-fn is_own_only(statement: &For, index: usize) -> bool {
-    let local = statement.carries[index].local;
-    let lets = lets_of(&statement.body);
-    let reads = |expr: &Expr| reads_local(expr, local, &lets);
-    let own = &statement.carries[index].next;
-    let others = statement.carries.iter().enumerate().filter(|&(other, _)| other != index);
-    let read_by_others = others
-        .map(|(_, carry)| carry)
-        .any(|carry| reads(&carry.next) || carry.last.as_ref().is_some_and(&reads));
-    let mut read_in_reduction = false;
-    own.walk(&mut |part: &Expr| {
-        if let Expr::Reduce(_, _, body) = part {
-            read_in_reduction |= reads(body);
-        }
-        if let Expr::Mma(_, a, b, _) = part {
-            read_in_reduction |= reads(a) || reads(b);
-        }
-    });
-    !read_by_others && !read_in_reduction && !body_reads(&statement.body, local, &lets)
-}
-
-fn lets_of(statements: &[Stmt]) -> BTreeMap<LocalId, &Expr> {
-    let mut lets = BTreeMap::new();
-    for statement in statements {
-        if let Stmt::Let { local, expr } = statement {
-            lets.insert(*local, expr);
-        }
-    }
-    lets
-}
-
-fn reads_local(expr: &Expr, local: LocalId, lets: &BTreeMap<LocalId, &Expr>) -> bool {
-    let mut pending = vec![expr];
-    let mut seen = std::collections::BTreeSet::new();
-    let mut found = false;
-    while let Some(expr) = pending.pop() {
-        expr.walk(&mut |part: &Expr| {
-            if let Expr::Local(name) = part {
-                found |= *name == local;
-                if seen.insert(*name) {
-                    pending.extend(lets.get(name));
-                }
-            }
-        });
-    }
-    found
-}
-
-fn body_reads(statements: &[Stmt], local: LocalId, lets: &BTreeMap<LocalId, &Expr>) -> bool {
-    statements.iter().any(|statement| match statement {
-        Stmt::Let { expr, .. } => contains_reduction(expr) && reads_local(expr, local, lets),
-        Stmt::Stage { expr, .. } | Stmt::Store { expr, .. } => reads_local(expr, local, lets),
-        Stmt::For(inner) => {
-            inner.carries.iter().any(|carry| {
-                reads_local(&carry.next, local, lets)
-                    || carry.last.as_ref().is_some_and(|last| reads_local(last, local, lets))
-            }) || body_reads(&inner.body, local, lets)
-        }
-    })
-}
-
-fn written_buffers(statements: &[Stmt]) -> Vec<BufferId> {
-    let mut written = Vec::new();
-    for statement in statements {
-        match statement {
-            Stmt::Let { .. } => {}
-            Stmt::Stage { buffer, .. } | Stmt::Store { buffer, .. } => written.push(*buffer),
-            Stmt::For(inner) => {
-                written.extend(written_buffers(&inner.body));
-                written.extend(inner.carries.iter().filter_map(|carry| match carry.place {
-                    CarryPlace::Out(buffer) => Some(buffer),
-                    CarryPlace::Group => None,
-                }));
-            }
-        }
-    }
-    written
-}
-
-fn buffer_id(index: usize) -> BufferId {
-    BufferId(u32::try_from(index).expect("a program has fewer than 2^32 buffers"))
 }

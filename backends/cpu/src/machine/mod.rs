@@ -6,9 +6,11 @@
 //! Invariant: a nest writes one place, and reads no place that it writes except the carried value of the same element.
 
 mod build;
+mod convert;
 mod dag;
 mod place;
 mod print;
+mod reads;
 
 pub use build::build;
 pub(crate) use dag::operands;
