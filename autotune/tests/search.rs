@@ -23,7 +23,7 @@ fn schedule(point: [u64; 3]) -> Schedule {
 fn point(schedule: &Schedule) -> [u64; 3] {
     ["x", "y", "z"].map(|name| match schedule.get(name) {
         Some(ChoiceValue::Count(value)) => *value,
-        other => panic!("{name} is {other:?}"),
+        _ => unreachable!("every point has {name}"),
     })
 }
 

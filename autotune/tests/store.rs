@@ -189,17 +189,17 @@ fn writer_process() {
 }
 
 fn start_writer(path: &Path, name: &str, count: u64) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    Command::new(std::env::current_exe().expect("a running test has a file"))
         .args(["--exact", "writer_process", "--nocapture"])
         .env(WRITER, format!("{}|{name}|{count}", path.display()))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap()
+        .expect("the test starts itself")
 }
 
 fn committed(child: &mut Child) -> impl Iterator<Item = String> + use<> {
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let lines = BufReader::new(child.stdout.take().expect("the output is piped")).lines();
     lines
         .map_while(Result::ok)
         .filter_map(|line| line.split_once("record ").map(|(_, hash)| hash.to_string()))

@@ -13,7 +13,7 @@ fn finish(
 ) -> Graph {
     let tensor = Tensor { name: "out".to_string(), dtype, axes: axes.to_vec() };
     let sizes = sizes.iter().map(|(name, extent)| (name.to_string(), *extent)).collect();
-    builder.finish(vec![Output { tensor, node }]).bind(&sizes).unwrap()
+    builder.finish(vec![Output { tensor, node }]).bind(&sizes).expect("every axis has a size")
 }
 
 #[test]

@@ -19,7 +19,10 @@ pub(crate) fn graph() -> Graph {
     let node = builder.binary(BinaryOp::Add, a, b);
     let tensor = Tensor { name: "out".to_string(), dtype: DType::F32, axes: axes.to_vec() };
     let sizes = [("x", 16), ("y", 32), ("z", 8)].map(|(name, size)| (name.to_string(), size));
-    builder.finish(vec![Output { tensor, node }]).bind(&sizes.into()).unwrap()
+    builder
+        .finish(vec![Output { tensor, node }])
+        .bind(&sizes.into())
+        .expect("every axis has a size")
 }
 
 /// One launch of `code` over all elements.

@@ -25,14 +25,15 @@ fn run(backend: &Fake, options: &TuneOptions, store: &mut Store) -> (TuneReport,
     let mut events = vec![];
     let mut observe = |event: &Event| events.push(event.clone());
     let stop = AtomicBool::new(false);
-    let report = tune(backend, &graph(), options, store, &mut observe, &stop).unwrap();
+    let report = tune(backend, &graph(), options, store, &mut observe, &stop)
+        .expect("the machine starts processes");
     (report, events)
 }
 
 /// Half of the candidates are sabotage; call 0 is the baseline and call 1 the default schedule.
 fn half_sabotage(call: usize) -> Option<Vec<u8>> {
     let honest = |turns: usize| {
-        let mut image = code::delayed(u32::try_from(turns).unwrap(), code::ADD);
+        let mut image = code::delayed(u32::try_from(turns).expect("a small count"), code::ADD);
         // What follows the return is never run; it makes each image another.
         image.extend(call.to_le_bytes());
         image
