@@ -110,17 +110,35 @@ impl Pool {
         Self { cases, cheap }
     }
 
-    /// A case never seen before: normal at even positions, of another family at odd ones.
-    pub(super) fn draw(&self, graph: &Graph, position: usize, rng: &mut ChaCha8Rng) -> Case {
+    /// Chooses a case never seen before: normal at even positions, of another family at odd ones.
+    pub(super) fn pick(&self, position: usize, rng: &mut ChaCha8Rng) -> Pick {
         let other = rng.random_range(1..self.cases.len());
-        let known = &self.cases[if position.is_multiple_of(2) { 0 } else { other }];
-        let seed = rng.next_u64() >> 11;
+        let known = if position.is_multiple_of(2) { 0 } else { other };
+        Pick { known, seed: rng.next_u64() >> 11 }
+    }
+
+    /// The case of a choice.
+    pub(super) fn draw(&self, graph: &Graph, pick: Pick) -> Case {
+        let known = &self.cases[pick.known];
         if self.cheap {
-            Case::draw(graph, known.family, &mut ChaCha8Rng::seed_from_u64(seed))
+            Case::draw(graph, known.family, &mut ChaCha8Rng::seed_from_u64(pick.seed))
         } else {
-            known.shuffled(graph, seed)
+            known.shuffled(graph, pick.seed)
         }
     }
+
+    /// Inputs that a candidate may have seen before.
+    pub(super) fn known_inputs(&self) -> &[HostTensor] {
+        &self.cases[0].inputs
+    }
+}
+
+/// The choice of a case.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pick {
+    /// The known case whose family, or whose permutation, is wanted.
+    known: usize,
+    seed: u64,
 }
 
 fn fork(rng: &mut ChaCha8Rng) -> ChaCha8Rng {

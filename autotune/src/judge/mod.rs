@@ -12,9 +12,10 @@ mod rejection;
 pub use rejection::Rejection;
 
 use crate::launch::{Failure, Session};
-use case::{Case, Pool};
+use case::{Case, Pick, Pool};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::reference::HostTensor;
 
@@ -67,11 +68,22 @@ impl<'a> Judge<'a> {
         for first in (0..slots.max(2)).step_by(slots) {
             // Only the cases of one round are in memory at once.
             let positions = first..(first + slots).min(slots.max(2));
+            let picks: Vec<Pick> =
+                positions.map(|position| self.pool.pick(position, &mut rng)).collect();
             let cases: Vec<Case> =
-                positions.map(|position| self.pool.draw(self.graph, position, &mut rng)).collect();
+                picks.into_par_iter().map(|pick| self.pool.draw(self.graph, pick)).collect();
             self.check_round(session, &cases, &mut rng, &mut passed)?;
         }
         Ok(passed)
+    }
+
+    /// Fills all slots with a known case, so that a candidate can be run before it is worth a check.
+    ///
+    /// # Errors
+    /// The session's failure.
+    pub fn feed(&self, session: &mut Session) -> Result<(), Failure> {
+        let inputs = self.pool.known_inputs();
+        (0..session.slots()).try_for_each(|slot| session.set_inputs(slot, inputs))
     }
 
     /// Runs one case in each slot, twice on different garbage.
@@ -85,25 +97,31 @@ impl<'a> Judge<'a> {
         for (slot, case) in cases.iter().enumerate() {
             session.set_inputs(slot, &case.inputs)?;
         }
-        let first = run_on_garbage(session, cases.len(), rng, &mut passed.calls_ns)?;
-        for (outputs, case) in first.iter().zip(cases) {
-            let ratio = self.compare(case, outputs)?;
-            passed.worst_ratio = passed.worst_ratio.max(ratio);
+        passed.calls_ns.push(run_on_garbage(session, cases.len(), rng)?);
+        let mut outputs = (0..cases.len())
+            .map(|slot| Ok(session.outputs(slot)?.into_iter().map(<[u8]>::to_vec).collect()))
+            .collect::<Result<Vec<Vec<Vec<u8>>>, Failure>>()?;
+        let ratios: Vec<Result<f64, Rejection>> = (&mut outputs, cases)
+            .into_par_iter()
+            .map(|(outputs, case)| self.compare(case, outputs))
+            .collect();
+        for ratio in ratios {
+            passed.worst_ratio = passed.worst_ratio.max(ratio?);
         }
-        let second = run_on_garbage(session, cases.len(), rng, &mut passed.calls_ns)?;
-        self.same(&first, &second, "run again over other garbage")?;
-        passed.outputs = second;
-        Ok(())
+        passed.outputs = outputs;
+        passed.calls_ns.push(run_on_garbage(session, cases.len(), rng)?);
+        self.same(session, passed, "run again over other garbage")
     }
 
     /// Compares every element of every output of a case.
-    fn compare(&self, case: &Case, outputs: &[Vec<u8>]) -> Result<f64, Rejection> {
+    fn compare(&self, case: &Case, outputs: &mut [Vec<u8>]) -> Result<f64, Rejection> {
         let mut worst = 0.0_f64;
         for (position, (output, bytes)) in self.graph.outputs.iter().zip(outputs).enumerate() {
             let tensor = &output.tensor;
             let shape = tensor.axes.iter().map(|&axis| self.graph.axes.extent(axis)).collect();
-            let got = HostTensor { dtype: tensor.dtype, shape, bytes: bytes.clone() };
+            let mut got = HostTensor { dtype: tensor.dtype, shape, bytes: std::mem::take(bytes) };
             let verdict = case.compare(position, &got);
+            *bytes = std::mem::take(&mut got.bytes);
             if !verdict.passed() {
                 return Err(Rejection::wrong(&tensor.name, &case.describe(), &verdict));
             }
@@ -126,55 +144,37 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// `nondeterministic` if a byte differs; the session's failure.
     pub fn unchanged(&mut self, session: &mut Session, passed: &Passed) -> Result<(), Rejection> {
-        let slots = passed.outputs.len();
-        let timed = read(session, slots)?;
-        self.same(&passed.outputs, &timed, "timed")?;
-        let again = run_on_garbage(session, slots, &mut self.rng, &mut vec![])?;
-        self.same(&passed.outputs, &again, "run again after it was timed")
+        self.same(session, passed, "timed")?;
+        run_on_garbage(session, passed.outputs.len(), &mut self.rng)?;
+        self.same(session, passed, "run again after it was timed")
     }
 
-    fn same(
-        &self,
-        before: &[Vec<Vec<u8>>],
-        after: &[Vec<Vec<u8>>],
-        when: &str,
-    ) -> Result<(), Rejection> {
-        for (slot, (before, after)) in before.iter().zip(after).enumerate() {
-            for (output, (before, after)) in self.graph.outputs.iter().zip(before.iter().zip(after))
-            {
-                let bytes = output.tensor.dtype.bytes().max(1) as usize;
-                if let Some(place) = before.iter().zip(after).position(|(one, other)| one != other)
-                {
-                    let name = &output.tensor.name;
-                    return Err(Rejection::new(
-                        "nondeterministic",
-                        format!(
-                            "element {} of {name} in slot {slot} changed when {when}",
-                            place / bytes
-                        ),
-                    ));
-                }
+    /// Whether the outputs in the slots are those that were judged, to the bit.
+    fn same(&self, session: &mut Session, passed: &Passed, when: &str) -> Result<(), Rejection> {
+        for (slot, judged) in passed.outputs.iter().enumerate() {
+            let now = session.outputs(slot)?;
+            let mut pairs = judged.iter().zip(now).zip(&self.graph.outputs);
+            if let Some(((judged, now), output)) = pairs.find(|((judged, now), _)| judged != now) {
+                let bytes = usize::try_from(output.tensor.dtype.bytes()).unwrap_or(1).max(1);
+                let place = judged.iter().zip(now).position(|(one, other)| one != other);
+                let element = place.map_or(0, |place| place / bytes);
+                let name = &output.tensor.name;
+                return Err(Rejection::new(
+                    "nondeterministic",
+                    format!("element {element} of {name} in slot {slot} changed when {when}"),
+                ));
             }
         }
         Ok(())
     }
 }
 
+/// Fills the outputs of the first slots with garbage and runs each once. Returns the nanoseconds of one call.
 fn run_on_garbage(
     session: &mut Session,
     slots: usize,
     rng: &mut ChaCha8Rng,
-    calls_ns: &mut Vec<f64>,
-) -> Result<Vec<Vec<Vec<u8>>>, Failure> {
+) -> Result<f64, Failure> {
     (0..slots).try_for_each(|slot| session.poison(slot, rng.next_u64()))?;
-    let time_ns = session.run_from(0, slots as u64)?;
-    calls_ns.push(time_ns as f64 / slots as f64);
-    read(session, slots)
-}
-
-/// The outputs of the first slots.
-fn read(session: &mut Session, slots: usize) -> Result<Vec<Vec<Vec<u8>>>, Failure> {
-    (0..slots)
-        .map(|slot| Ok(session.outputs(slot)?.into_iter().map(<[u8]>::to_vec).collect()))
-        .collect()
+    Ok(session.run_from(0, slots as u64)? as f64 / slots as f64)
 }

@@ -123,11 +123,13 @@ fn judge_and_time(
     pace: &Pace,
     trial: &mut Trial,
 ) -> Result<(), Rejection> {
+    judge.feed(session)?;
+    let call_ns = first_samples(session, pace)?;
     let passed = judge.check(session)?;
     trial.worst_ratio = Some(passed.worst_ratio);
     trial.seed = Some(passed.seed);
     judge.poison(session)?;
-    let measurement = time(session, &passed, pace)?;
+    let measurement = time(session, &passed, call_ns.min(passed.call_ns_min()), pace)?;
     judge.unchanged(session, &passed)?;
     let (median, floor_ns) = (measurement.median, pace.floor_ns);
     if median.is_nan() || median <= 0.0 || median * IMPOSSIBLE < floor_ns {
@@ -138,13 +140,16 @@ fn judge_and_time(
     Ok(())
 }
 
-fn time(session: &mut Session, passed: &Passed, pace: &Pace) -> Result<Measurement, Rejection> {
-    let call_ns = passed.call_ns_min();
+fn time(
+    session: &mut Session,
+    passed: &Passed,
+    call_ns: f64,
+    pace: &Pace,
+) -> Result<Measurement, Rejection> {
     session.set_deadline(nanoseconds(40.0 * call_ns).saturating_add(Duration::from_secs(1)));
     if call_ns > LONG_CALL_NS {
         return time_long(session, passed, pace);
     }
-    first_samples(session, call_ns, pace)?;
     let measurement = measure(session, &measure_options(passed.seed, pace))?;
     let is_record = pace.best_ns.is_some_and(|best_ns| measurement.median < best_ns);
     let is_unsure = measurement.hi > UNSURE * measurement.lo;
@@ -158,19 +163,20 @@ fn time(session: &mut Session, passed: &Passed, pace: &Pace) -> Result<Measureme
     Ok(Measurement::of(samples, passed.seed))
 }
 
-/// Refuses a candidate that is slow in each of a few short samples. One disturbance must not cost a good candidate.
-fn first_samples(session: &mut Session, call_ns: f64, pace: &Pace) -> Result<(), Rejection> {
-    // The doorbell is in the calls seen so far, so a sample is long enough to hide it.
-    let calls = (SAMPLE_NS / call_ns).clamp(1.0, 1000.0) as u64;
-    let mut best_ns = call_ns;
-    for _ in 1..FIRST_SAMPLES {
-        best_ns = best_ns.min(session.run(calls)? as f64 / calls as f64);
+/// Refuses a candidate that is slow in each of a few short samples, before its check costs more than it is worth.
+/// One disturbance must not cost a good candidate. Returns the nanoseconds of the fastest call, doorbell included.
+fn first_samples(session: &mut Session, pace: &Pace) -> Result<f64, Rejection> {
+    let slots = session.slots() as u64;
+    let mut best_ns = session.run(slots)? as f64 / slots as f64;
+    for _ in 0..FIRST_SAMPLES {
         if refuse_slow(best_ns, pace).is_ok() {
-            return Ok(());
+            return Ok(best_ns);
         }
+        // Long enough to hide the doorbell.
+        let calls = (SAMPLE_NS / best_ns).clamp(1.0, 1000.0) as u64;
+        best_ns = best_ns.min(session.run(calls)? as f64 / calls as f64);
     }
-    best_ns = best_ns.min(session.run(calls)? as f64 / calls as f64);
-    refuse_slow(best_ns, pace)
+    refuse_slow(best_ns, pace).map(|()| best_ns)
 }
 
 /// A call of this length is its own sample.
@@ -179,7 +185,6 @@ fn time_long(
     passed: &Passed,
     pace: &Pace,
 ) -> Result<Measurement, Rejection> {
-    refuse_slow(passed.call_ns_min(), pace)?;
     let mut samples = passed.calls_ns.clone();
     let slots = session.slots() as u64;
     let wanted = if pace.careful.is_some() { 5 } else { 3 };

