@@ -10,8 +10,10 @@ use tilewright_ir::diag::Diagnostic;
 
 /// Most bytes of buffers that are mapped at once.
 const MAPPED_BYTES_MAX: u64 = 256 << 20;
-/// Distinct copies of the arguments in a session, where they fit.
+/// Distinct copies of the arguments in a session.
 const SLOTS: u64 = 2;
+/// Arguments larger than this get one copy: they leave the caches between calls anyway, and filling takes time.
+const RING_BYTES_MAX: u64 = 16 << 20;
 /// A call that takes longer is timed one by one: the doorbell no longer matters.
 const LONG_CALL_NS: f64 = 50e6;
 /// A first sample this many times slower than the best ends a candidate.
@@ -77,8 +79,9 @@ pub(super) fn nanoseconds(count: f64) -> Duration {
 /// How many copies of an artifact's arguments each of `sessions` sessions may map.
 pub(super) fn slots(artifact: &Artifact, sessions: usize) -> usize {
     let bytes: u64 = artifact.argument_bytes.iter().sum();
-    let fitting = MAPPED_BYTES_MAX / (bytes.max(1) * sessions.max(1) as u64);
-    usize::try_from(fitting.clamp(1, SLOTS)).unwrap_or(1)
+    let fitting = MAPPED_BYTES_MAX / bytes.max(1).saturating_mul(sessions.max(1) as u64);
+    let wanted = if bytes > RING_BYTES_MAX { 1 } else { SLOTS };
+    usize::try_from(fitting.clamp(1, wanted)).unwrap_or(1)
 }
 
 /// The options of a session that tries an artifact.
