@@ -216,3 +216,28 @@ fn damaged(path: &Path, why: &str) -> Diagnostic {
     Diagnostic::new(DAMAGED, format!("{} is not a usable Tilewright store: {why}", path.display()))
         .help("move the file away, or name another one; it has been left as it is")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::explain;
+    use rusqlite::{Error, ffi};
+    use std::path::Path;
+
+    #[test]
+    fn failures_have_codes_and_a_way_out() {
+        for (failure, code) in [
+            (ffi::SQLITE_CANTOPEN, "TW0801"),
+            (ffi::SQLITE_READONLY, "TW0801"),
+            (ffi::SQLITE_NOTADB, "TW0802"),
+            (ffi::SQLITE_CORRUPT, "TW0802"),
+            (ffi::SQLITE_BUSY, "TW0804"),
+            (ffi::SQLITE_FULL, "TW0805"),
+        ] {
+            let error = Error::SqliteFailure(ffi::Error::new(failure), None);
+            let diagnostic = explain(Path::new("some.sqlite"), &error);
+            assert_eq!(diagnostic.code, code);
+            assert!(diagnostic.message.contains("some.sqlite"), "{diagnostic}");
+            assert!(diagnostic.help.is_some(), "{diagnostic}");
+        }
+    }
+}

@@ -24,6 +24,8 @@ use tilewright_ir::schedule::{Schedule, Space};
 
 /// Accepted candidates that are kept compiled for the finals.
 pub(super) const FINALISTS: usize = 4;
+/// Most threads that compile.
+const THREADS_MAX: usize = 4096;
 /// Schedules of earlier runs that a search begins with.
 const KNOWN: usize = 3;
 
@@ -79,10 +81,7 @@ impl<'a> Run<'a> {
         let plan = plan::build(graph);
         let space = Space::new(&plan, backend.target());
         let task = Task::of(graph, &plan, backend);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(options.threads)
-            .build()
-            .map_err(|error| Diagnostic::new(NO_THREADS, format!("no threads: {error}")))?;
+        let pool = compilers(options.threads)?;
         let work = work(graph);
         observer(&Event::Start(Start {
             kernel: graph.name.clone(),
@@ -372,6 +371,20 @@ impl<'a> Run<'a> {
             stopped: self.is_stopped(),
         }
     }
+}
+
+/// The threads that compile.
+fn compilers(threads: usize) -> Result<rayon::ThreadPool, Diagnostic> {
+    if threads > THREADS_MAX {
+        return Err(Diagnostic::new(NO_THREADS, "more threads than a machine has")
+            .found(threads.to_string())
+            .expected(format!("at most {THREADS_MAX}"))
+            .help("0 takes as many as this machine has"));
+    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| Diagnostic::new(NO_THREADS, format!("no threads to compile on: {error}")))
 }
 
 /// The accepted outcome of a trial.

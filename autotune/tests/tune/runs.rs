@@ -161,3 +161,13 @@ fn the_time_budget_holds_for_everything() {
     // A finalist takes at least three samples whatever the time, and other tests share the machine.
     assert!(report.elapsed_seconds < 4.5, "{} s", report.elapsed_seconds);
 }
+
+#[test]
+fn an_absurd_number_of_threads_is_refused() {
+    let mut store = Store::in_memory().unwrap();
+    let backend = Fake::new(|_| None);
+    let absurd = TuneOptions { threads: 1_000_000, ..options() };
+    let stop = AtomicBool::new(false);
+    let error = tune(&backend, &graph(), &absurd, &mut store, &mut |_| {}, &stop).unwrap_err();
+    assert_eq!(error.code, "TW0812");
+}
