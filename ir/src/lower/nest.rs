@@ -1,12 +1,14 @@
 //! Writes one pass as a loop nest inside the grid of its phase.
 //!
-//!     for n by 256 {                       one loop for each blocked axis of the result outside of the grid
-//!       for k by 256 carry c .. {          the stream
-//!         b = stage ..
-//!         yield c = mma[k](a, b, c)
-//!       }
-//!       store ..
-//!     }
+//! ```text
+//! for n by 256 {                       one loop for each blocked axis of the result outside of the grid
+//!   for k by 256 carry c .. {          the stream
+//!     b = stage ..
+//!     yield c = mma[k](a, b, c)
+//!   }
+//!   store ..
+//! }
+//! ```
 //!
 //! A `let` is written once for each place that needs it, right before its use.
 //! Invariant: each result is stored once for each element, after the stream or by the carry itself.

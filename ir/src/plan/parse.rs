@@ -1,8 +1,10 @@
 //! The parser of the plan text.
 //!
-//!     plan NAME { extents m=512, ..  input A: f32[m, k] ..  output C: f32[m, n] ..  value s: f32[m] ..  PASS .. }
-//!     PASS = pass NAME [m, n] [stream [k]] [optional] { ITEM .. }
-//!     ITEM = let t = EXPR  |  state c = sum(EXPR)  |  result C = EXPR
+//! ```text
+//! plan NAME { extents m=512, ..  input A: f32[m, k] ..  output C: f32[m, n] ..  value s: f32[m] ..  PASS .. }
+//! PASS = pass NAME [m, n] [stream [k]] [optional] { ITEM .. }
+//! ITEM = let t = EXPR  |  state c = sum(EXPR)  |  result C = EXPR
+//! ```
 //!
 //! A `let` before the last state belongs to the bodies, one after it to the results. A map has no states, so all its
 //! lets belong to the results. Invariant: locals are numbered in the order of their declaration.

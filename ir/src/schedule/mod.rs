@@ -1,9 +1,11 @@
 //! The schedule: everything about speed that the mathematics leaves open, as named choices in a text.
 //!
-//!     schedule matmul {
-//!       choose C.grid.m = 64
-//!       choose C.vector = n
-//!     }
+//! ```text
+//! schedule matmul {
+//!   choose C.grid.m = 64
+//!   choose C.vector = n
+//! }
+//! ```
 //!
 //! `Space::new` derives the legal choices from a pass program and a target. A schedule is a list of names and
 //! values; what it does not say takes the default. Invariant: printing is canonical (sorted by the space's order),

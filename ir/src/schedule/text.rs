@@ -1,6 +1,8 @@
 //! Schedules and their text.
 //!
-//!     schedule NAME { choose p.grid.m = 64  choose p.vector = n  choose p.order = (m, n) }
+//! ```text
+//! schedule NAME { choose p.grid.m = 64  choose p.vector = n  choose p.order = (m, n) }
+//! ```
 //!
 //! Line ends mean nothing and `#` begins a comment. Invariant: `parse(print(s)) == s`.
 

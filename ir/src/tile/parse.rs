@@ -1,12 +1,14 @@
 //! The parser of the tile text.
 //!
-//!     tile NAME { extents m=512, ..  input A: f32[m, k]  output ..  device ..  choose NAME = VALUE  PHASE .. }
-//!     PHASE = phase NAME [threads(2)] { group BUFFER ..  grid [m by 64, ..] { STATEMENT .. } }
-//!     BUFFER = T: f32[m:64, n] [layout(panel(n:8))]            # m:64 holds one block, n the whole extent
-//!     STATEMENT = let z [: f32[m, n]] = EXPR  |  stage BUFFER = EXPR MICRO  |  store T = EXPR MICRO
-//!       | for k by 256, .. [carry c: f32[m, n] = 0 @group, ..] { STATEMENT ..  YIELD .. }
-//!     YIELD = yield c = EXPR MICRO  |  last c = EXPR           # one yield for each carry, after the statements
-//!     MICRO = [micro(m:6, n:8)] [vector(n)] [order(n, m)] [unroll(4)]
+//! ```text
+//! tile NAME { extents m=512, ..  input A: f32[m, k]  output ..  device ..  choose NAME = VALUE  PHASE .. }
+//! PHASE = phase NAME [threads(2)] { group BUFFER ..  grid [m by 64, ..] { STATEMENT .. } }
+//! BUFFER = T: f32[m:64, n] [layout(panel(n:8))]            # m:64 holds one block, n the whole extent
+//! STATEMENT = let z [: f32[m, n]] = EXPR  |  stage BUFFER = EXPR MICRO  |  store T = EXPR MICRO
+//!   | for k by 256, .. [carry c: f32[m, n] = 0 @group, ..] { STATEMENT ..  YIELD .. }
+//! YIELD = yield c = EXPR MICRO  |  last c = EXPR           # one yield for each carry, after the statements
+//! MICRO = [micro(m:6, n:8)] [vector(n)] [order(n, m)] [unroll(4)]
+//! ```
 //!
 //! A place is `@group` or `@out(C)`. Line ends mean nothing and `#` begins a comment. Names of axes, buffers and
 //! locals do not meet: a bare name in an expression is a local, `load A` a buffer, `index(m)` an axis.
