@@ -159,6 +159,7 @@ fn a_child_killed_by_others_is_a_crash() {
 }
 
 /// A parent that waits to be killed.
+#[expect(clippy::print_stdout, reason = "the test that started this process reads it")]
 fn wait_for_the_end() {
     let options = SessionOptions { deadline: Duration::from_secs(60), ..SessionOptions::default() };
     let mut session = Session::start(&artifact(code::ENDLESS, 1, 1), &options).unwrap();
