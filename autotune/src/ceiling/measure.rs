@@ -1,14 +1,14 @@
 //! Measures probes in sessions of their own: alone, and one on each processor at once.
 
 use super::{Ceilings, LevelBandwidth, Rates};
-use crate::clock::{MeasureOptions, measure, measure_together};
+use crate::clock::{MeasureOptions, fastest_call_ns};
 use crate::launch::{Failure, Session, SessionOptions};
 use std::time::Duration;
 use tilewright_ir::backend::Probe;
 use tilewright_ir::target::Target;
 
-/// How often a probe is measured; the best median counts, since a disturbance only ever slows it.
-const ROUNDS: u64 = 3;
+/// Batches of a probe; the fastest counts, since a disturbance only ever slows it.
+const SAMPLES: usize = 15;
 
 impl Ceilings {
     /// Measures the probes of a back end on this machine: with one thread, and with `target.threads`.
@@ -56,22 +56,13 @@ fn rates(target: &Target, probes: &[Probe], threads: u64) -> Result<Rates, Failu
 fn rate(probe: &Probe, threads: u64) -> Result<f64, Failure> {
     let mut sessions =
         (0..threads).map(|index| start(probe, index)).collect::<Result<Vec<_>, _>>()?;
-    let mut best = 0.0_f64;
-    for seed in 0..ROUNDS {
-        let options = MeasureOptions {
-            samples: 7,
-            // Many processors answer over a longer time than one.
-            batch: Duration::from_millis(if threads == 1 { 1 } else { 4 }),
-            seed,
-            ..MeasureOptions::default()
-        };
-        let measurement = match &mut sessions[..] {
-            [session] => measure(session, &options)?,
-            sessions => measure_together(sessions, &options)?,
-        };
-        best = best.max(probe.work * threads as f64 / measurement.median);
-    }
-    Ok(best)
+    let options = MeasureOptions {
+        // Long enough that the doorbell is less than a thousandth; many processors answer later than one.
+        batch: Duration::from_millis(if threads == 1 { 2 } else { 20 }),
+        ..MeasureOptions::default()
+    };
+    let call_ns = fastest_call_ns(&mut sessions, SAMPLES, &options)?;
+    Ok(probe.work * threads as f64 / call_ns)
 }
 
 /// A session on the processor of that index, its inputs full of ones.
@@ -80,9 +71,7 @@ fn start(probe: &Probe, index: u64) -> Result<Session, Failure> {
     let options = SessionOptions { cpu, ..SessionOptions::default() };
     let artifact = &probe.artifact;
     let mut session = Session::start(artifact, &options)?;
-    let ones = |bytes: &u64| -> Vec<u8> {
-        1.0_f32.to_le_bytes().into_iter().cycle().take(*bytes as usize).collect()
-    };
+    let ones = |bytes: &u64| 1.0_f32.to_le_bytes().repeat(bytes.div_ceil(4) as usize);
     let inputs: Vec<_> = artifact.argument_bytes[..artifact.inputs].iter().map(ones).collect();
     let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
     session.set_input_bytes(0, &inputs)?;

@@ -1,7 +1,8 @@
 //! What the machine can do at most: arithmetic rate and bandwidth of each memory level, measured by probes.
 //!
 //! A floor derived from these numbers tells how far a kernel is from the best possible, and refuses times that no
-//! machine could have. Invariant: ceilings are the best of several medians, so a floor is never too high.
+//! machine could have. Invariant: a ceiling is a rate that whole batches of calls have reached, so no noise raises it,
+//! and the fastest of many batches, so little lowers it.
 
 mod measure;
 mod roofline;

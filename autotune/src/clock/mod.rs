@@ -9,6 +9,6 @@ mod measure;
 mod stopwatch;
 
 pub use bootstrap::median_interval;
-pub(crate) use measure::measure_together;
+pub(crate) use measure::fastest_call_ns;
 pub use measure::{MeasureOptions, Measurement, interleave, measure};
 pub(crate) use stopwatch::Stopwatch;

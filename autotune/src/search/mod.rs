@@ -1,7 +1,8 @@
 //! The search: which schedule to try next.
 //!
 //! A pure function of a seed and of the outcomes: it owns no clock, no thread and no file. The default schedule and
-//! the caller's seeds come first, then random schedules, then neighbours of the best few with random restarts.
+//! the caller's seeds come first, then random schedules and neighbours in turn, then neighbours of the best few with
+//! random restarts.
 //! Invariants: no schedule is proposed twice (equality after `Moves::canonical`); outcomes take effect in proposal
 //! order however late they arrive, so the replay of a log gives the same decisions.
 
@@ -11,7 +12,7 @@ use std::collections::{BTreeSet, VecDeque};
 use tilewright_ir::base::StableHash;
 use tilewright_ir::schedule::{Schedule, Space};
 
-/// Random schedules that follow the seeds, before local search begins.
+/// Proposals after the seeds, half of them random, before local search begins.
 const RANDOM_START: usize = 24;
 /// How many of the best schedules local search starts from.
 const ELITE: usize = 4;
@@ -159,33 +160,43 @@ impl<M: Moves> Search<M> {
         }
     }
 
+    /// Whether the next proposal is drawn from the whole space. Half of the random start is not: the default schedule
+    /// is a good guess, and a kernel that is slow to try leaves time for few proposals.
+    fn is_random(&mut self) -> bool {
+        if self.random_left > 0 {
+            self.random_left -= 1;
+            return self.rng.random_bool(0.5);
+        }
+        self.rng.random_range(0..RANDOM_EVERY) == 0
+    }
+
     fn next(&mut self) -> Option<Schedule> {
         while let Some(schedule) = self.queue.pop_front() {
             if let Some(fresh) = self.fresh(&schedule) {
                 return Some(fresh);
             }
         }
-        let random = self.random_left > 0
-            || self.elite.is_empty()
-            || self.rng.random_range(0..RANDOM_EVERY) == 0;
-        if !random {
+        if !self.is_random() {
             let near = (0..DRAWS).find_map(|_| self.near());
             if near.is_some() {
                 return near;
             }
         }
-        self.random_left = self.random_left.saturating_sub(1);
         let far = (0..DRAWS).find_map(|_| self.far());
         // A small space runs dry by random draws first; what is left lies next to what is known.
         far.or_else(|| (0..DRAWS).find_map(|_| self.near()))
     }
 
-    /// A new neighbour of one of the elite, the faster the likelier.
+    /// A new neighbour of one of the elite, the faster the likelier; of the default schedule while there is none.
     fn near(&mut self) -> Option<Schedule> {
-        let last = self.elite.len().checked_sub(1)?;
-        let one = self.rng.random_range(0..=last);
-        let other = self.rng.random_range(0..=last);
-        let parent = self.elite[one.min(other)].1.clone();
+        let parent = match self.elite.len().checked_sub(1) {
+            Some(last) => {
+                let one = self.rng.random_range(0..=last);
+                let other = self.rng.random_range(0..=last);
+                self.elite[one.min(other)].1.clone()
+            }
+            None => self.moves.first(),
+        };
         let schedule = self.moves.neighbour(&parent, &mut self.rng);
         self.fresh(&schedule)
     }

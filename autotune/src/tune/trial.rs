@@ -18,6 +18,8 @@ const RING_BYTES_MAX: u64 = 16 << 20;
 const LONG_CALL_NS: f64 = 50e6;
 /// A first sample this many times slower than the best ends a candidate.
 const SLOW: f64 = 3.0;
+/// A first sample this many times slower than the best ends it at once; no disturbance of a long call is as large.
+const HOPELESS: f64 = 8.0;
 /// The length of a first sample.
 const SAMPLE_NS: f64 = 200e3;
 /// Short samples before a candidate is called slow.
@@ -89,7 +91,7 @@ pub(super) fn session_options(artifact: &Artifact, slots: usize, pace: &Pace) ->
     let threads = artifact.launches.iter().map(|launch| launch.threads).max().unwrap_or(1);
     let call = match pace.best_ns {
         // A candidate this much slower than the best has lost; the constant covers a busy machine.
-        Some(best_ns) => nanoseconds(20.0 * best_ns).saturating_add(Duration::from_millis(100)),
+        Some(best_ns) => nanoseconds(HOPELESS * best_ns).saturating_add(Duration::from_millis(100)),
         None => pace.first_call,
     };
     SessionOptions {
@@ -172,8 +174,10 @@ fn first_samples(session: &mut Session, pace: &Pace) -> Result<f64, Rejection> {
     let slots = session.slots() as u64;
     let mut best_ns = session.run(slots)? as f64 / slots as f64;
     for _ in 0..FIRST_SAMPLES {
-        if refuse_slow(best_ns, pace).is_ok() {
-            return Ok(best_ns);
+        let hopeless = best_ns > LONG_CALL_NS
+            && pace.best_ns.is_some_and(|best| best_ns > HOPELESS / 2.0 * best);
+        if hopeless || refuse_slow(best_ns, pace).is_ok() {
+            break;
         }
         // Long enough to hide the doorbell.
         let calls = (SAMPLE_NS / best_ns).clamp(1.0, 1000.0) as u64;
