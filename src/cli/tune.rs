@@ -13,6 +13,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tilewright::autotune::protocol::{Event, Phase, Progress};
 use tilewright::autotune::store::{Store, default_path};
 use tilewright::autotune::tune::{TuneOptions, tune};
+use tilewright::ir::diag::Diagnostic;
+use tilewright::ir::schedule::{Schedule, Setting};
 
 /// The arguments of `tune`.
 #[derive(Debug, clap::Args)]
@@ -28,9 +30,25 @@ pub(super) struct Args {
     /// The seed of the search
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// A choice that every candidate has: `threads=1`, `C.vector=n`; may be repeated
+    #[arg(long, value_name = "CHOICE=VALUE", value_parser = setting)]
+    fix: Vec<Setting>,
     /// Threads that compile candidates; 0: all
     #[arg(long, default_value_t = 0)]
     threads: usize,
+}
+
+/// A line of a schedule without its `choose`.
+fn setting(text: &str) -> Result<Setting, String> {
+    let told = |faults: Vec<Diagnostic>| {
+        faults.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("; ")
+    };
+    let schedule = Schedule::parse(&format!("schedule fixed {{ choose {text} }}"));
+    let settings = schedule.map_err(told)?.settings;
+    match <[Setting; 1]>::try_from(settings) {
+        Ok([setting]) => Ok(setting),
+        Err(_) => Err("expected one CHOICE=VALUE".to_string()),
+    }
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -48,6 +66,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         budget_seconds: args.seconds,
         budget_evaluations: args.evaluations,
         seed: args.seed,
+        fixed: args.fix.clone(),
         threads: args.threads,
         started_unix: now_unix(),
         ..TuneOptions::default()

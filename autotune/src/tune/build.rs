@@ -6,9 +6,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tilewright_ir::backend::{Artifact, Backend};
 use tilewright_ir::base::StableHash;
-use tilewright_ir::lower::lower;
-use tilewright_ir::plan::PassProgram;
-use tilewright_ir::schedule::Schedule;
+use tilewright_ir::lower::lower_in;
+use tilewright_ir::schedule::{Schedule, Space};
 use tilewright_ir::tile;
 
 /// A compiled candidate.
@@ -24,29 +23,21 @@ pub(super) struct Built {
 pub(super) fn build_all(
     pool: &rayon::ThreadPool,
     backend: &dyn Backend,
-    plan: &PassProgram,
+    space: &Space,
     schedules: &[Schedule],
 ) -> Vec<Result<Built, Rejection>> {
-    pool.install(|| schedules.par_iter().map(|schedule| build(backend, plan, schedule)).collect())
+    pool.install(|| schedules.par_iter().map(|schedule| build(backend, space, schedule)).collect())
 }
 
 /// Lowers, verifies and compiles one schedule. A panic below is a fault of ours and costs this candidate alone.
-fn build(
-    backend: &dyn Backend,
-    plan: &PassProgram,
-    schedule: &Schedule,
-) -> Result<Built, Rejection> {
-    catch_unwind(AssertUnwindSafe(|| compile(backend, plan, schedule)))
+fn build(backend: &dyn Backend, space: &Space, schedule: &Schedule) -> Result<Built, Rejection> {
+    catch_unwind(AssertUnwindSafe(|| compile(backend, space, schedule)))
         .unwrap_or_else(|panic| Err(Rejection::new("panic", message(panic.as_ref()))))
 }
 
-fn compile(
-    backend: &dyn Backend,
-    plan: &PassProgram,
-    schedule: &Schedule,
-) -> Result<Built, Rejection> {
+fn compile(backend: &dyn Backend, space: &Space, schedule: &Schedule) -> Result<Built, Rejection> {
     let target = backend.target();
-    let program = lower(plan, schedule, target).map_err(|faults| Rejection::illegal(&faults))?;
+    let program = lower_in(space, schedule).map_err(|faults| Rejection::illegal(&faults))?;
     tile::verify(&program, target).map_err(|faults| Rejection::illegal(&faults))?;
     let artifact = backend.compile(&program)?;
     Ok(Built { tile_hash: program.hash(), image_hash: image_hash(&artifact), artifact })

@@ -31,7 +31,7 @@ pub const NO_THREADS: &str = "TW0812";
 /// ends the search at the next candidate; what was found is still confirmed and reported.
 ///
 /// # Errors
-/// The store's (`TW0801` to `TW0805`), the launcher's if no child process can be started, and `TW0812` if there are
+/// The first fault of `options.fixed` (`TW04xx`), the store's (`TW0801` to `TW0805`), the launcher's if no child process can be started, and `TW0812` if there are
 /// no threads to compile with. Candidates that fail are no errors.
 pub fn tune(
     backend: &dyn Backend,

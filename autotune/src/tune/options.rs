@@ -1,6 +1,7 @@
 //! What the caller of a tuning run may choose.
 
 use std::time::Duration;
+use tilewright_ir::schedule::Setting;
 
 /// The options of a tuning run.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +12,8 @@ pub struct TuneOptions {
     pub budget_evaluations: Option<u64>,
     /// The seed of the search and of the judge; the same seed and outcomes give the same decisions.
     pub seed: u64,
+    /// Settings that every candidate has; the search decides the rest.
+    pub fixed: Vec<Setting>,
     /// Threads that compile; 0: as many as the machine has.
     pub threads: usize,
     /// Candidates that are compiled together; 0: chosen by the run.
@@ -34,6 +37,7 @@ impl Default for TuneOptions {
             budget_seconds: 90.0,
             budget_evaluations: None,
             seed: 0,
+            fixed: vec![],
             threads: 0,
             batch: 0,
             started_unix: 0,

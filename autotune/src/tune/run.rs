@@ -19,7 +19,7 @@ use std::time::Duration;
 use tilewright_ir::backend::Backend;
 use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
-use tilewright_ir::plan::{self, PassProgram};
+use tilewright_ir::plan;
 use tilewright_ir::schedule::{Schedule, Space};
 
 /// Accepted candidates that are kept compiled for the finals.
@@ -41,8 +41,10 @@ pub(super) struct Kept {
 pub(super) struct Run<'a> {
     pub(super) backend: &'a dyn Backend,
     pub(super) options: &'a TuneOptions,
-    plan: PassProgram,
+    /// Every legal schedule.
     space: Space,
+    /// What the caller leaves open of it.
+    narrowed: Space,
     task: Task,
     sizes: BTreeMap<String, u64>,
     kernel: String,
@@ -80,6 +82,8 @@ impl<'a> Run<'a> {
         let watch = Stopwatch::start();
         let plan = plan::build(graph);
         let space = Space::new(&plan, backend.target());
+        let mut narrowed = space.clone();
+        narrowed.fix(&options.fixed).map_err(|mut faults| faults.swap_remove(0))?;
         let task = Task::of(graph, &plan, backend);
         let pool = compilers(options.threads)?;
         let work = work(graph);
@@ -87,7 +91,7 @@ impl<'a> Run<'a> {
             kernel: graph.name.clone(),
             sizes: task.row().sizes.clone(),
             target: TargetName::new(backend.target()),
-            space_combinations: space.combinations(),
+            space_combinations: narrowed.combinations(),
             budget: Budget {
                 seconds: options.budget_seconds,
                 evaluations: options.budget_evaluations,
@@ -101,8 +105,8 @@ impl<'a> Run<'a> {
         Ok(Self {
             backend,
             options,
-            plan,
             space,
+            narrowed,
             sizes: task.row().sizes.clone(),
             kernel: graph.name.clone(),
             task,
@@ -163,8 +167,8 @@ impl<'a> Run<'a> {
     fn search(&mut self) -> Result<(), Diagnostic> {
         let known = self.store.fastest(&self.task, KNOWN)?;
         let seeds = known.iter().filter_map(|row| Schedule::parse(&row.schedule).ok());
-        let seeds = seeds.filter(|seed| self.space.check(seed).is_ok()).collect();
-        let mut search = Search::new(self.space.clone(), self.options.seed, seeds);
+        let seeds = seeds.filter(|seed| self.narrowed.check(seed).is_ok()).collect();
+        let mut search = Search::new(self.narrowed.clone(), self.options.seed, seeds);
         // The default schedule is tried whatever the budget, so that there is an answer.
         while !self.is_over() || self.is_untried() {
             let proposals = search.propose(self.batch());
@@ -201,7 +205,7 @@ impl<'a> Run<'a> {
     }
 
     fn build(&self, schedules: &[Schedule]) -> Vec<Result<Built, Rejection>> {
-        build_all(&self.pool, self.backend, &self.plan, schedules)
+        build_all(&self.pool, self.backend, &self.space, schedules)
     }
 
     /// Tries one proposal and records it.
@@ -349,7 +353,7 @@ impl<'a> Run<'a> {
     fn report(&self, winner: Option<(Timed, String)>) -> TuneReport {
         let roofline = self.roofline().filter(|bound| bound.floor_ns > 0.0);
         let (best, record) = winner.unzip();
-        let default = self.space.default_schedule();
+        let default = self.narrowed.default_schedule();
         let changes =
             best.as_ref().map_or(vec![], |best: &Timed| changes(&default, &best.schedule));
         let fraction = |best: &Timed| Some(roofline.as_ref()?.floor_ns / best.time_ns.median);

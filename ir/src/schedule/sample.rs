@@ -9,8 +9,9 @@ use super::limits::Exceeded;
 use super::space::Point;
 use super::{ChoiceValue, Config, Domain, Pack, Schedule, Space};
 use crate::base::AxisId;
-use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// Draws before the default schedule is given.
 const DRAWS_MAX: usize = 8;
@@ -71,13 +72,24 @@ impl Space {
             match self.write(&config) {
                 Ok(_) => {
                     let value = |key: &Key| key.read(&config, &self.plan.axes);
-                    return Some(self.keys.iter().map(value).collect());
+                    let point: Point = self.keys.iter().map(value).collect();
+                    return self.is_inside(&point).then_some(point);
                 }
                 Err(Exceeded::Group { .. }) => self.shrink(&mut config, rng),
                 Err(Exceeded::Device { .. }) => self.fuse_one(&mut config, rng),
             }
         }
         None
+    }
+
+    /// Whether every choice has a value of its domain; a repair may leave one that the caller narrowed.
+    fn is_inside(&self, point: &[ChoiceValue]) -> bool {
+        self.choices.iter().zip(point).all(|(choice, value)| choice.domain.contains(value))
+    }
+
+    /// The legal point next to the defaults, if the repairs lead to one.
+    pub(super) fn repaired_default(&self) -> Option<Point> {
+        self.repaired(&self.default_point(), &mut ChaCha8Rng::seed_from_u64(0))
     }
 
     /// Makes every pass obey its own rules, whatever the others choose.

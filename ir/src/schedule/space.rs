@@ -107,6 +107,33 @@ impl Space {
         self.schedule(&self.default_point())
     }
 
+    /// Narrows the space to schedules with these settings; the defaults follow where the settings force them to.
+    ///
+    /// # Errors
+    /// One diagnostic for each unknown name or illegal value, or one if nothing legal near the defaults has them all.
+    pub fn fix(&mut self, settings: &[Setting]) -> Result<(), Vec<Diagnostic>> {
+        let schedule = Schedule { kernel: self.kernel.clone(), settings: settings.to_vec() };
+        let faults = self.setting_faults(&schedule);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        for choice in &mut self.choices {
+            if let Some(value) = schedule.get(&choice.name) {
+                choice.domain = Domain::OneOf(vec![value.clone()]);
+                choice.default = value.clone();
+            }
+        }
+        let Some(point) = self.repaired_default() else {
+            let message = "no schedule near the default has all of these settings";
+            let names: Vec<_> = settings.iter().map(|setting| setting.name.as_str()).collect();
+            return Err(vec![Diagnostic::new(code::CONSTRAINT, message).found(names.join(", "))]);
+        };
+        for (choice, value) in self.choices.iter_mut().zip(point) {
+            choice.default = value;
+        }
+        Ok(())
+    }
+
     /// The naive loop nest: scalar, untiled, one thread; the baseline of the closing table.
     pub fn naive_schedule(&self) -> Schedule {
         let value = |key: &Key| key.read(&self.naive, &self.plan.axes);

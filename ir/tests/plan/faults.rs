@@ -2,6 +2,7 @@
 
 use super::graphs::{self, Kernel};
 use super::target;
+use rand::SeedableRng as _;
 use tilewright_ir::base::ReduceOp;
 use tilewright_ir::schedule::{Schedule, Space};
 use tilewright_ir::{plan, schedule};
@@ -37,6 +38,26 @@ fn every_fault_has_its_code() {
     for (kernel, lines, wanted) in cases {
         assert_eq!(codes(&space, kernel, lines), wanted, "{lines}");
     }
+}
+
+#[test]
+fn fixed_settings_hold_in_every_schedule() {
+    let mut space = space(&graphs::attention(16, 64, 64));
+    let lines = "choose threads = 1 choose O.vector = e choose O.micro.e = 16";
+    let fixed = Schedule::parse(&format!("schedule attention {{ {lines} }}")).unwrap().settings;
+    space.fix(&fixed).unwrap();
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+    let mut schedule = space.default_schedule();
+    for round in 0..100 {
+        for setting in &fixed {
+            assert_eq!(schedule.get(&setting.name), Some(&setting.value), "round {round}");
+        }
+        space.check(&schedule).unwrap();
+        let near = round % 2 == 0;
+        schedule = if near { space.neighbour(&schedule, &mut rng) } else { space.sample(&mut rng) };
+    }
+    let illegal = Schedule::parse("schedule attention { choose threads = 3 }").unwrap().settings;
+    assert_eq!(space.fix(&illegal).unwrap_err()[0].code, "TW0404");
 }
 
 #[test]
