@@ -15,6 +15,8 @@ use rand_chacha::ChaCha8Rng;
 
 /// Draws before the default schedule is given.
 const DRAWS_MAX: usize = 8;
+/// Points near the defaults that are tried when settings are fixed.
+const NEAR_DEFAULT_MAX: usize = 512;
 /// Neighbours that are tried.
 const NEIGHBOURS_MAX: usize = 48;
 /// Times that blocks are made smaller until the scratch fits.
@@ -87,9 +89,17 @@ impl Space {
         self.choices.iter().zip(point).all(|(choice, value)| choice.domain.contains(value))
     }
 
-    /// The legal point next to the defaults, if the repairs lead to one.
+    /// A legal point near the defaults: the repairs lead to one, or they do after a few changes at random.
     pub(super) fn repaired_default(&self) -> Option<Point> {
-        self.repaired(&self.default_point(), &mut ChaCha8Rng::seed_from_u64(0))
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        (0..NEAR_DEFAULT_MAX).find_map(|attempt| {
+            let mut point = self.default_point();
+            for _ in 0..attempt.div_ceil(16).min(point.len()) {
+                let index = rng.random_range(0..point.len());
+                point[index] = step(&self.choices[index].domain, &point[index], &mut rng);
+            }
+            self.repaired(&point, &mut rng)
+        })
     }
 
     /// Makes every pass obey its own rules, whatever the others choose.
