@@ -204,6 +204,7 @@ fn rejections(what: &str, sabotage: Sabotage) -> Vec<(String, String)> {
     let bound = Kernel::parse(HONEST).unwrap().bind(axes()).unwrap();
     let backend = Dishonest { honest: bound.backend(), sabotage };
     let options = TuneOptions {
+        fixed: vec![],
         budget_seconds: 6.0,
         budget_evaluations: Some(EVALUATIONS),
         seed: 3,

@@ -12,6 +12,7 @@ const EVALUATIONS: u64 = 30;
 
 fn options() -> TuneOptions {
     TuneOptions {
+        fixed: vec![],
         budget_seconds: 60.0,
         budget_evaluations: Some(EVALUATIONS),
         seed: 7,
