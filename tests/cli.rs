@@ -372,3 +372,73 @@ fn help_documents_exit_codes_and_variables() {
         assert!(help.contains(word), "{help}");
     }
 }
+
+/// The bytes of a .npy file of version 1 with this shape in its header.
+fn npy(shape: &str, data: &[u8]) -> Vec<u8> {
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+    [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), data].concat()
+}
+
+#[test]
+fn headers_of_arrays_are_not_believed() {
+    let user = User::new();
+    let run = ["run", "product.tw", "--input", "A=a.npy"];
+    let shapes =
+        ["(68719476736,)", "(0, 4611686018427387904, 4611686018427387904)", "(5, 8)", "()"];
+    for shape in shapes {
+        std::fs::write(user.path().join("a.npy"), npy(shape, &[0; 140])).unwrap();
+        user.fails(&run, 2, &["a.npy has shape", "m=5, k=7"]);
+    }
+    for shape in ["(-5, 7)", "(5, 9223372036854775808000)", "5, 7"] {
+        std::fs::write(user.path().join("a.npy"), npy(shape, &[0; 140])).unwrap();
+        user.fails(&run, 2, &["a.npy", "header"]);
+    }
+    std::fs::write(user.path().join("a.npy"), npy("(5, 7)", &[0; 139])).unwrap();
+    user.fails(&run, 2, &["a.npy", "EOF"]);
+    user.fails(&["run", "product.tw", "--input", "A=/dev/zero"], 2, &["no .npy file"]);
+}
+
+#[test]
+fn sizes_beyond_the_memory_are_refused() {
+    let user = User::new();
+    let size = "m=1000000,k=1000000,n=1000000";
+    for command in [&["run"][..], &["explain", "--verify-stages"], &["tune", "--seconds", "2"]] {
+        let arguments = [command, &["product.tw", "--size", size]].concat();
+        user.fails(&arguments, 4, &["GB of memory are free", "product"]);
+    }
+}
+
+#[test]
+fn a_long_sum_has_legal_schedules_and_keeps_the_bound() {
+    let user = User::new();
+    user.write("total.tw", "kernel total(x: f32[i]) -> f32[] { sum[i](x) }\n");
+    let run = ["run", "total.tw", "--size", "i=10000000", "--verify"];
+    let json = user.json(&run);
+    assert_eq!(json["outputs"][0]["verify"]["passed"], true, "{json}");
+}
+
+#[test]
+fn twenty_thousand_names_pass_every_stage() {
+    let user = User::new();
+    let names: String = (1..20_000).map(|n| format!("a{n} = a{} + x\n", n - 1)).collect();
+    let text = format!("kernel chain(x: f32[i]) -> f32[i] {{\na0 = x\n{names}a19999\n}}\n");
+    user.write("chain.tw", &text);
+    let json = user.json(&["explain", "chain.tw", "--size", "i=4", "--verify-stages"]);
+    assert_eq!(json["broken"], Value::Null, "{json}");
+}
+
+#[test]
+fn faults_of_a_file_name_the_file_and_command_no_terminal() {
+    let user = User::new();
+    std::fs::write(user.path().join("bytes.tw"), b"kernel k\n\xff").unwrap();
+    user.fails(&["run", "bytes.tw"], 3, &["TW0107", "bytes.tw:2:1"]);
+    let output = user.run(&["check", "bytes.tw", "--json"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["diagnostics"][0]["code"], "TW0107");
+    user.write("red.tw", "kernel k(x: f32[i]) -> f32[i] { \u{1b}[31mred }\n");
+    user.fails(&["check", "red.tw"], 3, &["?[31mred"]);
+    assert!(!stderr(&user.run(&["check", "red.tw"])).contains('\u{1b}'));
+    user.write("empty.tw", "");
+    user.fails(&["run", "empty.tw"], 2, &["empty.tw has no kernel"]);
+}

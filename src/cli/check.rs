@@ -7,6 +7,7 @@ use super::output::Output;
 use super::select::{Source, show};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use tilewright::ir::diag::Diagnostic;
 use tilewright::ir::graph::Tensor;
 use tilewright::{Error, Kernel};
 
@@ -18,7 +19,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
-    let source = Source::read(&args.file)?;
+    let source = match Source::read(&args.file) {
+        Err(Failure::Text { name, faults, .. }) if output.is_json() => {
+            return report(&name, &faults, output);
+        }
+        source => source?,
+    };
     match Kernel::parse_all(&source.text) {
         Ok(kernels) if output.is_json() => {
             let kernels: Vec<_> = kernels.iter().map(describe).collect();
@@ -30,13 +36,18 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
             }
         }
         Err(Error::Diagnostics(faults)) if output.is_json() => {
-            let faults: Vec<_> = faults.iter().map(fault_json).collect();
-            output.json(&json!({"file": source.name, "kernels": [], "diagnostics": faults}))?;
-            return Err(Failure::TextReported);
+            return report(&source.name, &faults, output);
         }
         Err(error) => return Err(source.faults(error)),
     }
     Ok(())
+}
+
+/// The faults as data.
+fn report(name: &str, faults: &[Diagnostic], output: &mut Output) -> Result<(), Failure> {
+    let faults: Vec<_> = faults.iter().map(fault_json).collect();
+    output.json(&json!({"file": name, "kernels": [], "diagnostics": faults}))?;
+    Err(Failure::TextReported)
 }
 
 /// `matmul: A, B -> C; axes m, k, n`, and a line for each size set.

@@ -8,6 +8,7 @@ mod device;
 mod explain;
 mod failure;
 mod format;
+mod memory;
 mod output;
 mod records;
 mod run;

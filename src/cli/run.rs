@@ -3,6 +3,7 @@
 //! Invariant: it says which schedule it used; with `--verify` a result outside the bound of SEMANTICS is exit code 1.
 
 use super::failure::Failure;
+use super::memory;
 use super::output::{Output, note};
 use super::select::{KernelArgs, Selected, Source};
 use super::values::{InputFile, Summary, load, save};
@@ -45,6 +46,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let mut selected = args.kernel.select()?;
+    memory::check(selected.bound.graph(), 1, args.verify)?;
     selected.bound.set_threads_max(args.threads);
     let compiled = compile(&selected.bound, args)?;
     let graph = selected.bound.graph();

@@ -67,8 +67,14 @@ impl Source {
             bytes = std::fs::read(path).map_err(fail)?;
             path.display().to_string()
         };
-        let text = text_of(&bytes)?.to_string();
-        Ok(Self { name, text })
+        match text_of(&bytes) {
+            Ok(text) => Ok(Self { name, text: text.to_string() }),
+            Err(faults) => {
+                // The part before the fault says in which line it is.
+                let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid()).to_string();
+                Err(Failure::Text { name, text, faults })
+            }
+        }
     }
 
     /// Gives the faults of this text their source.
@@ -116,6 +122,9 @@ impl KernelArgs {
                 Failure::Usage(format!("{file} has no kernel `{wanted}`; it has {known}"))
             })?,
             None if names.len() == 1 => 0,
+            None if names.is_empty() => {
+                return Err(Failure::Usage(format!("{file} has no kernel")));
+            }
             None => {
                 let count = names.len();
                 return Err(Failure::Usage(format!(

@@ -3,6 +3,7 @@
 //! Invariant: the first stage that disagrees with the reference is named; later ones inherit its fault.
 
 use super::failure::Failure;
+use super::memory;
 use super::run::call;
 use clap::ValueEnum;
 use tilewright::BoundKernel;
@@ -75,6 +76,7 @@ pub(super) fn check(
     seed: u64,
 ) -> Result<Vec<StageCheck>, Failure> {
     let graph = bound.graph();
+    memory::check(graph, 1, true)?;
     let inputs = draw(graph, Family::Normal, seed);
     let expected = evaluate(graph, &inputs);
     let names: Vec<_> = graph.outputs.iter().map(|output| output.tensor.name.as_str()).collect();

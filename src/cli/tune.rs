@@ -3,6 +3,7 @@
 //! Invariant: Ctrl-C ends the run at the next candidate, and what was found is stored and shown.
 
 use super::failure::Failure;
+use super::memory;
 use super::output::{Output, note};
 use super::select::KernelArgs;
 use crate::report::{closing_table, percent, time};
@@ -60,6 +61,8 @@ fn positive(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let selected = args.kernel.select()?;
+    // Two cases with their references, and a slot of the session.
+    memory::check(selected.bound.graph(), 3, true)?;
     let mut store = Store::open(&default_path()?)?;
     let stop = stop_on_interrupt()?;
     let options = TuneOptions {

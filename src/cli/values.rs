@@ -6,7 +6,7 @@ use super::failure::Failure;
 use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::{ReadNpyExt, ReadableElement, WritableElement, WriteNpyExt};
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tilewright::Tensor as View;
@@ -93,36 +93,54 @@ fn no_file(name: &str, dtype: DType) -> Failure {
 }
 
 fn read(graph: &Graph, tensor: &Tensor, path: &Path) -> Result<HostTensor, Failure> {
-    let found = with_element!(tensor.dtype, &tensor.name, T => read_as::<T>(tensor, path))?;
     let expected: Vec<u64> = tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
-    if found.shape != expected {
+    let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
+    // A little more than the array needs, so that a file without an end ends.
+    let most = tensor.dtype.bytes_of(expected.iter().product()).saturating_add(1 << 20);
+    let mut bytes = vec![];
+    file.take(most).read_to_end(&mut bytes).map_err(|error| Failure::file(path, &error))?;
+    // The shape is compared before an array of that shape is made: a header may claim any.
+    if let Some(shape) = header_shape(&bytes).filter(|shape| *shape != expected) {
         let named = tensor.axes.iter().zip(&expected);
         let named: Vec<_> =
             named.map(|(&axis, extent)| format!("{}={extent}", graph.axes.name(axis))).collect();
         return Err(Failure::Usage(format!(
-            "{} has shape {:?}, input `{}` has [{}] at these sizes",
+            "{} has shape {shape:?}, input `{}` has [{}] at these sizes",
             path.display(),
-            found.shape,
             tensor.name,
             named.join(", ")
         )));
     }
-    Ok(found)
+    with_element!(tensor.dtype, &tensor.name, T => read_as::<T>(tensor, path, &bytes))
+}
+
+/// The shape that the header of a .npy file claims; `None` for a file whose header is broken.
+fn header_shape(bytes: &[u8]) -> Option<Vec<u64>> {
+    let (length, start): (usize, usize) = match *bytes.get(6)? {
+        1 => (usize::from(u16::from_le_bytes(bytes.get(8..10)?.try_into().ok()?)), 10),
+        _ => (u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?) as usize, 12),
+    };
+    let header = std::str::from_utf8(bytes.get(start..start.checked_add(length)?)?).ok()?;
+    let (_, rest) = header.split_once("shape")?;
+    let (_, rest) = rest.split_once('(')?;
+    let (inside, _) = rest.split_once(')')?;
+    let extents = inside.split(',').map(str::trim).filter(|extent| !extent.is_empty());
+    extents.map(|extent| extent.trim_end_matches('L').parse().ok()).collect()
 }
 
 fn read_as<T: ReadableElement + Element>(
     tensor: &Tensor,
     path: &Path,
+    bytes: &[u8],
 ) -> Result<HostTensor, Failure> {
-    let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
-    let array = ArrayD::<T>::read_npy(BufReader::new(file)).map_err(|error| {
-        Failure::Usage(format!(
-            "{}: {error}; input `{}` is {} in the signature",
-            path.display(),
-            tensor.name,
-            tensor.dtype
-        ))
-    })?;
+    let refuse = |error: &dyn std::fmt::Display| {
+        let (path, name, dtype) = (path.display(), &tensor.name, tensor.dtype);
+        Failure::Usage(format!("{path}: {error}; input `{name}` is {dtype} in the signature"))
+    };
+    if header_shape(bytes).is_none() {
+        return Err(refuse(&"this is no .npy file, or its header is broken"));
+    }
+    let array = ArrayD::<T>::read_npy(bytes).map_err(|error| refuse(&error))?;
     let view = View::from(&array);
     let shape = view.shape().iter().map(|&extent| extent as u64).collect();
     Ok(HostTensor { dtype: tensor.dtype, shape, bytes: view.to_bytes() })

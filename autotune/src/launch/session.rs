@@ -102,7 +102,9 @@ impl Session {
             }
             Ok(state) => format!("it says {state}, which means nothing"),
             Err(Silence::Late) => format!("no sign of it within {START_LIMIT:?}"),
-            Err(Silence::Gone) => format!("{:?}", self.process.ended()),
+            Err(Silence::Gone) => {
+                self.process.ended().map_or_else(|| "its end".to_string(), |end| end.to_string())
+            }
         };
         Err(runner.not_ready(&detail))
     }

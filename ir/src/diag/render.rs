@@ -8,6 +8,7 @@ use codespan_reporting::diagnostic as report;
 use codespan_reporting::files::{Files, SimpleFile};
 use codespan_reporting::term;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// The longest source line that is shown.
 const LINE_BYTES_MAX: usize = 400;
@@ -63,7 +64,8 @@ impl<'a> Source<'a> {
 
 /// Renders diagnostics as text, in order, each followed by a blank line. `name` is shown as the file's name.
 pub fn to_text(name: &str, source: &str, faults: &[Diagnostic]) -> String {
-    let source = Source::new(name, source);
+    let clean = without_controls(source);
+    let source = Source::new(name, &clean);
     let config = term::Config { chars: term::Chars::ascii(), ..term::Config::default() };
     let mut out = String::new();
     for fault in faults {
@@ -74,7 +76,25 @@ pub fn to_text(name: &str, source: &str, faults: &[Diagnostic]) -> String {
         }
     }
     // The excerpts have spaces at line ends, which nobody sees and editors remove.
+    let out = without_controls(&out);
     out.split_inclusive('\n').map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// Replaces the characters that command a terminal by as many `?` as they have bytes, so that spans stay right.
+fn without_controls(text: &str) -> Cow<'_, str> {
+    let commands = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    if !text.contains(commands) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if commands(c) {
+            clean.extend(std::iter::repeat_n('?', c.len_utf8()));
+        } else {
+            clean.push(c);
+        }
+    }
+    Cow::Owned(clean)
 }
 
 fn report_of(source: &Source<'_>, fault: &Diagnostic) -> report::Diagnostic<()> {
@@ -147,6 +167,14 @@ mod tests {
         assert_eq!(json[0]["span"]["column"], 3);
         assert_eq!(json[0]["labels"][0]["text"], "here");
         assert_eq!(json[0]["help"], Value::Null);
+    }
+
+    #[test]
+    fn nothing_commands_the_terminal() {
+        let fault = Diagnostic::new("TW0201", "no").at(Span { start: 2, end: 3 });
+        let text = to_text("f", "x \u{1b}[31m \u{9b}2J\0", &[fault.found("\u{7}")]);
+        assert!(text.contains("1 | x ?[31m ??2J?") && text.contains("found ?"), "{text}");
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     }
 
     #[test]

@@ -201,16 +201,37 @@ impl<'a> Machine<'a> {
         if let Some(carried) = self.carried.get(&local) {
             return self.slice(carried);
         }
-        if let Some(block) = known.get(&local) {
-            return block.clone();
+        // A list of what waits instead of recursion: programs have chains of thousands of names.
+        let mut waiting = vec![local];
+        while let Some(&next) = waiting.last() {
+            let Some(expr) = self.lets.get(&next).filter(|_| !known.contains_key(&next)) else {
+                waiting.pop();
+                continue;
+            };
+            let missing = self.missing(expr, known);
+            if missing.is_empty() {
+                let axes = self.program.local(next).1;
+                let block = self.eval(expr, known).spread(axes, &self.ranges);
+                known.insert(next, block);
+            }
+            waiting.extend(missing);
         }
-        let Some(expr) = self.lets.get(&local) else {
-            return Block::scalar(f64::NAN);
-        };
-        let axes = self.program.local(local).1;
-        let block = self.eval(expr, known).spread(axes, &self.ranges);
-        known.insert(local, block.clone());
-        block
+        known.get(&local).cloned().unwrap_or_else(|| Block::scalar(f64::NAN))
+    }
+
+    /// The names in an expression whose values have to be found first.
+    fn missing(&self, expr: &Expr, known: &Known) -> Vec<LocalId> {
+        let mut missing = vec![];
+        expr.walk(&mut |part: &Expr| {
+            if let Expr::Local(local) = part
+                && self.lets.contains_key(local)
+                && !self.carried.contains_key(local)
+                && !known.contains_key(local)
+            {
+                missing.push(*local);
+            }
+        });
+        missing
     }
 
     /// The part of a carry in the current block.
