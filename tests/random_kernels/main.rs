@@ -153,6 +153,64 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
 }
 
+/// Kernels that once came out wrong or were not judged, by reason.
+const REGRESSIONS: [(&str, &[(&str, u64)], &str); 8] = [
+    (
+        "an integer extreme over nothing, in arithmetic",
+        &[("i", 3), ("m", 0)],
+        "kernel a(x: i32[i,m]) -> i32[i] { max[m](x) - i }",
+    ),
+    (
+        "a truth value in memory",
+        &[("i", 7), ("j", 5)],
+        "kernel a(x: bool[i,j]) -> bool[j,i] { !x }",
+    ),
+    (
+        "a truth value between passes",
+        &[("i", 7), ("j", 5)],
+        "kernel a(x: f32[i,j], y: f64[i,j]) -> f64[j,i] { where(any[j](x > 1), y, -y) }",
+    ),
+    (
+        "overflows of both signs in a sum",
+        &[("i", 17), ("j", 5)],
+        "kernel a(x: f32[i,j]) -> f32[i] { sum[j]((x : f64 * 1e45) : f32) }",
+    ),
+    (
+        "overflow and zero in a product",
+        &[("j", 64)],
+        "kernel a(x: f32[j]) -> f32[j] { x + (product[j]((j : i32)) : f32) }",
+    ),
+    (
+        "underflow and infinity in a product",
+        &[("i", 33)],
+        "kernel a(x: f32[i]) -> f32 { product[i](x) }",
+    ),
+    (
+        "the sine of a large number that is not exact",
+        &[("i", 32)],
+        "kernel a(x: f64[i]) -> f64[i] { sin(exp(abs(x) * 50)) }",
+    ),
+    (
+        "an infinite power of one",
+        &[("i", 77)],
+        "kernel a(x: f64[i]) -> f64[i] { pow(floor(abs(x)), where(x > 0, inf, -inf)) }",
+    ),
+];
+
+#[test]
+fn regressions_agree_with_the_reference() {
+    let mut tally = Tally::default();
+    for (reason, sizes, text) in REGRESSIONS {
+        let sizes = sizes.iter().map(|&(name, extent)| (name.to_string(), extent)).collect();
+        let kernel = text::RandomKernel { text: text.to_string(), sizes };
+        for seed in 0..20 {
+            let result = one(seed, &kernel, &mut tally);
+            assert_eq!(result, Ok(()), "{reason}: {text} with seed {seed}");
+        }
+    }
+    assert_eq!(tally.unsupported, BTreeMap::new());
+}
+
 #[test]
 fn random_kernels_agree_with_the_reference() {
     let (seed, kernels) = (number("TILEWRIGHT_SEED", 1), number("TILEWRIGHT_KERNELS", KERNELS));

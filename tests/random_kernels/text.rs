@@ -10,7 +10,7 @@ use tilewright::ir::base::Sizes;
 const AXES: [&str; 5] = ["i", "j", "k", "m", "n"];
 const EXTENTS: [u64; 21] =
     [1, 2, 3, 4, 5, 7, 8, 9, 11, 13, 16, 17, 23, 31, 32, 33, 41, 64, 67, 70, 1500];
-const VOLUME_MAX: u64 = 1 << 16;
+const VOLUME_MAX: u64 = 1 << 15;
 const UNARY: [&str; 20] = [
     "abs",
     "exp",

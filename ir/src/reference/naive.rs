@@ -7,6 +7,7 @@
 use super::HostTensor;
 use crate::base::{AxisId, BinaryOp, DType, ReduceOp, UnaryOp};
 use crate::graph::{Graph, Node, NodeId, Op};
+use crate::plan::start_value;
 
 /// How an implementation computes.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +131,7 @@ impl Run<'_> {
     fn reduce(&self, op: ReduceOp, dtype: DType, terms: &[f64]) -> f64 {
         match op.fold() {
             Some(BinaryOp::Add) => integer(dtype, (self.arithmetic.sum)(dtype, terms)),
-            Some(fold) => terms.iter().fold(op.identity(), |value, &term| {
+            Some(fold) => terms.iter().fold(start_value(op, dtype).value, |value, &term| {
                 (self.arithmetic.round)(dtype, integer(dtype, fold.apply(value, term)))
             }),
             None => {

@@ -19,8 +19,10 @@ struct Lane<R> {
     value: R,
     /// Sum: the sum of the terms' allowances. Others: the allowance of `value` so far.
     allowance: f64,
-    /// Sum: the sum of magnitudes. Product: the largest partial magnitude. All, any: the terms that settle it.
+    /// Sum: the sum of magnitudes. Product: of the finite terms from 1 on. All, any: the terms that settle it.
     magnitude: f64,
+    /// Product: the product of the magnitudes below 1 that are not zero.
+    shrunk: f64,
     /// The largest (smallest) that the result of `max` (`min`) must be.
     sure: R,
     /// The largest (smallest) that the result may be; `argmax`, `argmin`: the best rival.
@@ -43,24 +45,26 @@ pub(super) struct State<R> {
 impl<R: Real> State<R> {
     /// A reduction of `terms` terms of a type in each lane.
     pub(super) fn new(op: ReduceOp, dtype: DType, terms: usize) -> Self {
-        let lanes = vec![Self::start(op); ROW];
+        let lanes = vec![Self::start(op, dtype); ROW];
         Self { op, dtype, terms: terms as f64, lanes }
     }
 
-    fn start(op: ReduceOp) -> Lane<R> {
+    fn start(op: ReduceOp, dtype: DType) -> Lane<R> {
         let value = match op {
             ReduceOp::Argmax => f64::NEG_INFINITY,
             ReduceOp::Argmin => f64::INFINITY,
-            _ => op.identity(),
+            _ => crate::plan::start_value(op, dtype).value,
         };
         let value = R::of(value);
         let (sure, possible) = (value, value);
-        Lane { value, allowance: 0.0, magnitude: 0.0, sure, possible, position: -1.0, doubt: false }
+        let magnitude = if op == ReduceOp::Product { 1.0 } else { 0.0 };
+        let (allowance, shrunk, position, doubt) = (0.0, 1.0, -1.0, false);
+        Lane { value, allowance, magnitude, shrunk, sure, possible, position, doubt }
     }
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        self.lanes.fill(Self::start(self.op));
+        self.lanes.fill(Self::start(self.op, self.dtype));
     }
 
     /// Folds a row of `count` terms: all into the first lane, or one into each. `position` gives the index of a
@@ -129,11 +133,7 @@ impl<R: Real> State<R> {
             ReduceOp::Sum => {
                 finish_sum(self.dtype, self.terms, lane.value, lane.magnitude, lane.allowance)
             }
-            ReduceOp::Product => {
-                let fits = lane.value.high().abs() <= self.dtype.max_finite();
-                let overflow = self.dtype.is_float() && lane.magnitude > self.dtype.max_finite();
-                (lane.value, if overflow && fits { UNDECIDED } else { lane.allowance })
-            }
+            ReduceOp::Product => (lane.value, finish_product(self.dtype, self.terms, lane)),
             ReduceOp::Max | ReduceOp::Min => {
                 let handed = if lane.doubt { UNDECIDED } else { spread(lane) };
                 (lane.value, Rounding::new(0.0, self.dtype).finish(handed, lane.value.high()))
@@ -175,7 +175,10 @@ pub(super) fn finish_sum<R: Real>(
     let handed = allowances + spread;
     let allowance = Rounding::new(0.0, dtype).finish(handed, sum.high());
     let partial_overflow = magnitude + handed > dtype.max_finite();
-    let overflow = partial_overflow && total <= dtype.max_finite();
+    // Where terms of both signs overflow, an honest sum may meet infinities of both.
+    let other_sign = (magnitude - total) / 2.0 + handed;
+    let survives = total > dtype.max_finite() && other_sign <= dtype.max_finite();
+    let overflow = partial_overflow && !survives;
     (sum, if overflow { UNDECIDED } else { allowance })
 }
 
@@ -185,7 +188,30 @@ fn multiply<R: Real>(lane: &mut Lane<R>, dtype: DType, value: R, e: f64) {
     let handed = rules::binary(crate::base::BinaryOp::Mul, old, (value.high(), e), product.high());
     lane.allowance = Rounding::new(1.0, dtype).finish(handed, product.high());
     lane.value = product;
-    lane.magnitude = lane.magnitude.max(product.high().abs() + lane.allowance);
+    let size = value.high().abs() + e;
+    if size.is_finite() && size >= 1.0 {
+        lane.magnitude *= size;
+    } else if size.is_finite() && size > 0.0 {
+        lane.shrunk *= size - e;
+    }
+}
+
+/// The allowance of a product in any order: partial products may overflow or underflow where the whole does not.
+fn finish_product<R: Real>(dtype: DType, terms: f64, lane: &Lane<R>) -> f64 {
+    let value = lane.value.high().abs();
+    if !dtype.is_float() || value.is_nan() {
+        return lane.allowance;
+    }
+    let overflows = lane.magnitude > dtype.max_finite();
+    let underflows = lane.shrunk < dtype.min_normal();
+    let meets_zero = underflows && (overflows || value.is_infinite());
+    if meets_zero || overflows && value <= dtype.max_finite() {
+        UNDECIDED
+    } else if underflows {
+        lane.allowance + terms * lane.magnitude * dtype.min_normal()
+    } else {
+        lane.allowance
+    }
 }
 
 /// The extreme, and between which bounds the extreme of honest terms lies: the best of v - e and the best of v + e.

@@ -166,8 +166,12 @@ impl Twofold {
     fn sin_cos(self) -> (Self, Self) {
         if self.high.is_nan() || self.high.abs() >= REDUCTION_MAX {
             let (sine, cosine) = self.high.sin_cos();
-            let low = self.low;
-            return (joined(sine, cosine * low), joined(cosine, -sine * low));
+            // The low part of a large number may be many turns.
+            let (low_sine, low_cosine) = self.low.sin_cos();
+            let (sine, cosine) = (Self::of(sine), Self::of(cosine));
+            let (low_sine, low_cosine) = (Self::of(low_sine), Self::of(low_cosine));
+            let turned = sine * low_cosine + cosine * low_sine;
+            return (turned, cosine * low_cosine - sine * low_sine);
         }
         let quarter = (self.high / std::f64::consts::FRAC_PI_2).round_ties_even();
         let rest = HALF_PI.iter().fold(self, |rest, &part| {
@@ -297,7 +301,8 @@ impl Real for Twofold {
 
     fn pow(self, exponent: Self) -> Self {
         let plain = self.high.powf(exponent.high);
-        if !plain.is_finite() || plain == 0.0 || self.high.is_infinite() || exponent.high == 0.0 {
+        let limits = self.high.is_infinite() || exponent.high.is_infinite() || exponent.high == 0.0;
+        if !plain.is_finite() || plain == 0.0 || limits {
             return Self::of(plain);
         }
         let whole = exponent.low == 0.0 && exponent.high == exponent.high.trunc();

@@ -4,6 +4,7 @@
 //! of elements in all blocks that are combined, because all are evaluated at one position of the loops.
 
 use crate::base::{AxisId, AxisSet, DType, ReduceOp};
+use crate::plan::start_value;
 use crate::reference::scalar;
 
 /// Elements of the current block of every axis, and where the block begins.
@@ -88,9 +89,9 @@ impl Block {
         for result in &mut out.values {
             let terms = values.by_ref().take(steps);
             *result = match op.fold() {
-                Some(fold) => {
-                    terms.fold(op.identity(), |sum, term| scalar::binary(fold, dtype, sum, term))
-                }
+                Some(fold) => terms.fold(start_value(op, dtype).value, |sum, term| {
+                    scalar::binary(fold, dtype, sum, term)
+                }),
                 None => best(op, first, terms),
             };
         }

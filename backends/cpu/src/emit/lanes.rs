@@ -1,7 +1,8 @@
 //! Which Cranelift value holds a vector of each element type, and how memory elements get in and out of it.
 //!
 //! All vectors of a nest have the same number of lanes: 4, or 2 where the nest computes in f64. With 2 lanes an f32
-//! or i32 vector uses the low half of its register. Truth values are i32 lanes of all ones or zeros.
+//! or i32 vector uses the low half of its register. Truth values are i32 lanes of all ones or zeros; in memory they
+//! are bytes, of which every one but 0 is true.
 //! Invariant: `One` mode means lane 0 alone is meaningful.
 
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -94,8 +95,32 @@ pub(super) fn load_one(
     disp: i32,
 ) -> Value {
     let ty = vector_type(dtype).expect("the nest was checked for types");
-    let scalar = b.ins().load(ty.lane_type(), flags, at, disp);
-    b.ins().scalar_to_vector(ty, scalar)
+    let scalar = load_scalar(b, dtype, flags, at, disp);
+    let vector = b.ins().scalar_to_vector(ty, scalar);
+    truths(b, dtype, vector)
+}
+
+/// Loads one element as a number of the lane type; a truth value as its byte.
+fn load_scalar(
+    b: &mut FunctionBuilder<'_>,
+    dtype: DType,
+    flags: MemFlagsData,
+    at: Value,
+    disp: i32,
+) -> Value {
+    match dtype {
+        DType::Bool => b.ins().uload8(types::I32, flags, at, disp),
+        _ => b.ins().load(scalar_type(dtype), flags, at, disp),
+    }
+}
+
+/// Lanes of bytes from memory as truth values; other types as they are.
+fn truths(b: &mut FunctionBuilder<'_>, dtype: DType, vector: Value) -> Value {
+    if dtype != DType::Bool {
+        return vector;
+    }
+    let zero = splat(b, DType::I32, 0.0);
+    b.ins().icmp(IntCC::NotEqual, vector, zero)
 }
 
 /// Loads one element into every lane.
@@ -107,8 +132,9 @@ pub(super) fn load_splat(
     disp: i32,
 ) -> Value {
     let ty = vector_type(dtype).expect("the nest was checked for types");
-    let scalar = b.ins().load(ty.lane_type(), flags, at, disp);
-    b.ins().splat(ty, scalar)
+    let scalar = load_scalar(b, dtype, flags, at, disp);
+    let vector = b.ins().splat(ty, scalar);
+    truths(b, dtype, vector)
 }
 
 /// Loads `lanes` adjacent elements.
@@ -119,6 +145,9 @@ pub(super) fn load_adjacent(
     flags: MemFlagsData,
     (at, disp): (Value, i32),
 ) -> Value {
+    if dtype == DType::Bool {
+        return load_strided(b, dtype, lanes, flags, (at, i64::from(disp), 1));
+    }
     let ty = vector_type(dtype).expect("the nest was checked for types");
     if lanes == u64::from(ty.lane_count()) {
         return b.ins().load(ty, flags, at, disp);
@@ -141,7 +170,7 @@ pub(super) fn load_strided(
     for lane in 0..lanes {
         let offset = disp + i64::try_from(lane).expect("a vector has few lanes") * stride;
         let (at, disp) = displaced(b, at, offset);
-        let scalar = b.ins().load(ty.lane_type(), flags, at, disp);
+        let scalar = load_scalar(b, dtype, flags, at, disp);
         vector = Some(match vector {
             None => b.ins().scalar_to_vector(ty, scalar),
             Some(vector) => b.ins().insertlane(
@@ -151,7 +180,7 @@ pub(super) fn load_strided(
             ),
         });
     }
-    vector.expect("a vector has lanes")
+    truths(b, dtype, vector.expect("a vector has lanes"))
 }
 
 /// Stores `lanes` elements that lie `stride` bytes apart (adjacent ones at once).
@@ -164,7 +193,7 @@ pub(super) fn store(
 ) {
     let flags = MemFlagsData::new().with_notrap();
     let ty = scalar_type(dtype);
-    let adjacent = stride == i64::from(ty.bytes());
+    let adjacent = dtype != DType::Bool && stride == i64::from(ty.bytes());
     if adjacent && lanes == u64::from(b.func.dfg.value_type(value).lane_count()) {
         let (at, disp) = displaced(b, at, disp);
         b.ins().store(flags, value, at, disp);
@@ -175,7 +204,12 @@ pub(super) fn store(
         let offset = disp + i64::from(lane_index) * stride;
         let (at, disp) = displaced(b, at, offset);
         let scalar = b.ins().extractlane(value, lane_index);
-        b.ins().store(flags, scalar, at, disp);
+        if dtype == DType::Bool {
+            let byte = b.ins().band_imm_s(scalar, 1);
+            b.ins().istore8(flags, byte, at, disp);
+        } else {
+            b.ins().store(flags, scalar, at, disp);
+        }
     }
 }
 

@@ -75,10 +75,6 @@ fn lanes_of(phase: &PhaseEmitter<'_, '_>, nest: &Nest) -> Result<u64, Unsupporte
     if let Some(&dtype) = dtypes.iter().find(|&&dtype| vector_type(dtype).is_none()) {
         return Err(phase.unsupported(format!("the type {dtype}"), nest));
     }
-    let memory = nest.dag.places.iter().chain([&nest.target]);
-    if memory.into_iter().any(|place| place.dtype == DType::Bool) {
-        return Err(phase.unsupported("`bool` in memory", nest));
-    }
     Ok(if dtypes.contains(&DType::F64) { 2 } else { 4 })
 }
 
