@@ -3,7 +3,7 @@
 //!
 //! Invariant: nothing of it is accepted, every candidate is a record with its reason, and the run ends in order.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::atomic::AtomicBool;
 use tilewright::Kernel;
@@ -239,7 +239,6 @@ fn axes() -> [(&'static str, u64); 3] {
 #[track_caller]
 fn rejected(what: &str, sabotage: Sabotage, reasons: &[&str]) {
     let found = rejections(what, sabotage);
-    println!("{what}: {}: {}", found[0].0, found[0].1);
     for (position, (reason, evidence)) in found.iter().enumerate() {
         let repeats = position > 0 && reason == "duplicate";
         assert!(repeats || reasons.contains(&reason.as_str()), "{what}: {reason}: {evidence}");
