@@ -153,8 +153,11 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
 }
 
+/// Why, the extents, the text.
+type Regression = (&'static str, &'static [(&'static str, u64)], &'static str);
+
 /// Kernels that once came out wrong or were not judged, by reason.
-const REGRESSIONS: [(&str, &[(&str, u64)], &str); 8] = [
+const REGRESSIONS: [Regression; 8] = [
     (
         "an integer extreme over nothing, in arithmetic",
         &[("i", 3), ("m", 0)],
@@ -227,7 +230,9 @@ fn random_kernels_agree_with_the_reference() {
         let fault = result.unwrap_or_else(|panic| Err(format!("panic: {}", message(&*panic))));
         if let Err(fault) = fault {
             let (sizes, text) = (&kernel.sizes, &kernel.text);
-            tally.faults.push(format!("TILEWRIGHT_SEED={seed} {sizes:?}\n{text}{fault}"));
+            let fault = format!("TILEWRIGHT_SEED={seed} {sizes:?}\n{text}{fault}");
+            println!("{fault}");
+            tally.faults.push(fault);
         }
     }
     let faults = std::mem::take(&mut tally.faults);

@@ -2,10 +2,6 @@
 //!
 //! Invariant: the last byte of a buffer is followed by a page without access, and one lies before its first page too.
 //! Inputs are read-only while code runs.
-#![expect(
-    clippy::multiple_unsafe_ops_per_block,
-    reason = "one call of the system each, on its own mapping"
-)]
 
 const PAGE: usize = 4096;
 /// What bytes in front of a buffer and untouched elements hold.
