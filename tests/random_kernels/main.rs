@@ -157,7 +157,7 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
 type Regression = (&'static str, &'static [(&'static str, u64)], &'static str);
 
 /// Kernels that once came out wrong or were not judged, by reason.
-const REGRESSIONS: [Regression; 8] = [
+const REGRESSIONS: [Regression; 9] = [
     (
         "an integer extreme over nothing, in arithmetic",
         &[("i", 3), ("m", 0)],
@@ -187,6 +187,11 @@ const REGRESSIONS: [Regression; 8] = [
         "underflow and infinity in a product",
         &[("i", 33)],
         "kernel a(x: f32[i]) -> f32 { product[i](x) }",
+    ),
+    (
+        "an overflow times a number that may be flushed to zero",
+        &[("j", 67)],
+        "kernel a(x: f32[j]) -> f32[j] { exp(100 + abs(x)) * exp(-100 - abs(x)) * exp(100 + x) }",
     ),
     (
         "the sine of a large number that is not exact",

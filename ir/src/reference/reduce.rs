@@ -199,12 +199,12 @@ fn multiply<R: Real>(lane: &mut Lane<R>, dtype: DType, value: R, e: f64) {
 /// The allowance of a product in any order: partial products may overflow or underflow where the whole does not.
 fn finish_product<R: Real>(dtype: DType, terms: f64, lane: &Lane<R>) -> f64 {
     let value = lane.value.high().abs();
-    if !dtype.is_float() || value.is_nan() {
+    if !dtype.is_float() {
         return lane.allowance;
     }
     let overflows = lane.magnitude > dtype.max_finite();
     let underflows = lane.shrunk < dtype.min_normal();
-    let meets_zero = underflows && (overflows || value.is_infinite());
+    let meets_zero = underflows && (overflows || !value.is_finite());
     if meets_zero || overflows && value <= dtype.max_finite() {
         UNDECIDED
     } else if underflows {

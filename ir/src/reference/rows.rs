@@ -353,7 +353,14 @@ fn binary_row<R: Real>(
                 y.overflow && rules::overflows(step.from, ys[index].high(), y.allowance(index)),
             );
             let (value, e) = (row.values[index].high(), row.allowances[index]);
-            row.allowances[index] = rules::overflowed_binary(op, step.dtype, over, value, e);
+            let vanishes = (
+                rules::vanishes(step.dtype, xs[index].high(), x.allowance(index)),
+                rules::vanishes(step.dtype, ys[index].high(), y.allowance(index)),
+            );
+            // Infinity times a factor that may have been flushed to zero is NaN.
+            let meets_zero = op == BinaryOp::Mul && (over.0 && vanishes.1 || over.1 && vanishes.0);
+            let e = rules::overflowed_binary(op, step.dtype, over, value, e);
+            row.allowances[index] = if meets_zero { UNDECIDED } else { e };
         }
     }
     row.settle(step.dtype, count);

@@ -236,6 +236,11 @@ pub(super) fn overflows(dtype: DType, value: f64, e: f64) -> bool {
     value.is_finite() && value.abs() + e > dtype.max_finite()
 }
 
+/// Whether an honest computation in `dtype` may have zero for this value.
+pub(super) fn vanishes(dtype: DType, value: f64, e: f64) -> bool {
+    value.abs() <= e + dtype.min_normal()
+}
+
 /// The allowance of `op` on an operand that may have overflowed to infinity.
 pub(super) fn overflowed_unary(op: UnaryOp, value: f64, e: f64) -> f64 {
     match op {
