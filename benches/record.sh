@@ -34,12 +34,12 @@ record() { # NAME COMMAND..: keeps the last line of the output
 LINES_KEPT=100 record device "$tilewright" --json describe-device
 LINES_KEPT=100 record compile_times "$target/examples/compile_times" 100
 record matmul_512_one_thread "$tilewright" --json tune kernels/matmul.tw \
-    --size m=512,n=512,k=512 --fix threads=1 --seconds 40
+    --size m=512,n=512,k=512 --fix threads=1 --seconds 30
 record matmul_512_two_threads "$tilewright" --json tune kernels/matmul.tw \
-    --size m=512,n=512,k=512 --seconds 40
+    --size m=512,n=512,k=512 --seconds 20
 record matmul_256_rate "$tilewright" --json tune kernels/matmul.tw --size m=256,n=256,k=256 --seconds 20
 record attention "$tilewright" --json tune kernels/attention.tw --seconds 90
 for kernel in softmax layernorm rmsnorm linear_gelu; do
-    record "$kernel" "$tilewright" --json tune "kernels/$kernel.tw" --seconds 20
+    record "$kernel" "$tilewright" --json tune "kernels/$kernel.tw" --seconds 10
 done
 printf 'records in %s\n' "$out" >&2

@@ -8,7 +8,7 @@ use tilewright_ir::backend::Probe;
 use tilewright_ir::target::Target;
 
 /// Batches of a probe; the fastest counts, since a disturbance only ever slows it.
-const SAMPLES: usize = 15;
+const SAMPLES: usize = 30;
 
 impl Ceilings {
     /// Measures the probes of a back end on this machine: with one thread, and with `target.threads`.
@@ -58,7 +58,7 @@ fn rate(probe: &Probe, threads: u64) -> Result<f64, Failure> {
         (0..threads).map(|index| start(probe, index)).collect::<Result<Vec<_>, _>>()?;
     let options = MeasureOptions {
         // Long enough that the doorbell is less than a thousandth; many processors answer later than one.
-        batch: Duration::from_millis(if threads == 1 { 2 } else { 20 }),
+        batch: Duration::from_millis(if threads == 1 { 2 } else { 10 }),
         ..MeasureOptions::default()
     };
     let call_ns = fastest_call_ns(&mut sessions, SAMPLES, &options)?;

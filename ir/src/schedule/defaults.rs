@@ -20,9 +20,13 @@ const CONTRACTION_BLOCK: u64 = 256;
 const INNER_BLOCK: u64 = 512;
 /// Elements that one grid iteration of a map or a plain reduction touches, at least.
 const GRID_WORK: u64 = 8192;
-/// Rows and columns of a contraction in one grid iteration.
-const GRID_ROWS: u64 = 96;
+/// Rows and columns of a contraction in one grid iteration: large, so that packing pays.
+const GRID_ROWS: u64 = 256;
 const GRID_COLUMNS: u64 = 256;
+/// Rows where passes are fused, whose intermediates have to stay in the caches.
+const FUSED_ROWS: u64 = 96;
+/// Columns from which on packing the rows of a contraction pays.
+const PACKED_COLUMNS: u64 = 128;
 /// Plans with more passes are not searched for fusible ones.
 const FUSED_PASSES_MAX: usize = 64;
 
@@ -134,7 +138,7 @@ fn fuse(
         let grid = grid_axes(plan, &longer);
         let bytes = between_bytes(plan, &longer, grid, config, shapes);
         let alone = plan.axes.volume(set(&shapes[position].axes));
-        let parallel = plan.axes.volume(grid) >= alone.min(target.threads.saturating_mul(4));
+        let parallel = plan.axes.volume(grid) >= alone.min(target.threads.saturating_mul(2));
         if reads && bytes <= limit && accept(bytes, parallel) {
             config.passes[position].fused = true;
             run = longer;
@@ -315,8 +319,11 @@ fn guess_packs(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
         } else if is_costly(&found.b, &pass.body_lets) {
             config.pack_b = Pack::Rows;
         }
+        let columns = config.vector.map_or(1, |axis| plan.axes.extent(axis));
         if is_costly(&found.a, &pass.body_lets) {
             config.pack_a = Pack::Rows;
+        } else if reused && columns >= PACKED_COLUMNS && panel(&found.a, config) {
+            config.pack_a = Pack::Panel;
         }
     }
 }
@@ -378,6 +385,7 @@ fn grid_step(run: &[Site<'_>], axis: AxisId, extent: u64, work: u64) -> u64 {
     let contracts = run.iter().any(Site::is_contraction);
     let wanted = match (contracts, vector) {
         (true, true) => GRID_COLUMNS,
+        (true, false) if tile > 1 && run.len() > 1 => FUSED_ROWS,
         (true, false) if tile > 1 => GRID_ROWS,
         (true, false) => 1,
         (false, _) => {
@@ -415,7 +423,7 @@ fn share(
     grid: &mut BTreeMap<AxisId, u64>,
     axes: &[(AxisId, u64)],
 ) {
-    let wanted = if target.threads > 1 { target.threads.saturating_mul(4) } else { 1 };
+    let wanted = if target.threads > 1 { target.threads.saturating_mul(2) } else { 1 };
     for &(axis, _) in axes {
         let extent = plan.axes.extent(axis);
         let tile = run.iter().map(|site| site.config.micro.get(&axis).copied().unwrap_or(1));

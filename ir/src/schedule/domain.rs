@@ -10,7 +10,7 @@ use crate::plan::PassProgram;
 use crate::target::Target;
 
 /// Steps that whole register tiles fill, besides the powers of two.
-const STEPS: [u64; 7] = [6, 12, 24, 48, 96, 192, 336];
+const STEPS: [u64; 8] = [6, 12, 24, 48, 96, 144, 192, 336];
 /// Rows of a register tile.
 const ROWS: [u64; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16];
 /// Vectors of a register tile.

@@ -44,6 +44,8 @@ pub(super) struct NestEmitter<'e, 'f, 'p, 'n> {
     pub(super) memo: Memo,
     /// Unrolled positions along each target axis in the current part.
     counts: Vec<(AxisId, u64)>,
+    /// How many target axes are in a part behind their first one. Such code covers a rest, so it is kept short.
+    pub(super) rests: usize,
 }
 
 /// Emits a nest at the current position.
@@ -65,6 +67,7 @@ pub(super) fn emit(phase: &mut PhaseEmitter<'_, '_>, nest: &Nest) -> Result<(), 
         indices: BTreeMap::new(),
         memo: Memo::default(),
         counts: Vec::new(),
+        rests: 0,
     };
     emitter.memo.enter();
     emitter.outer_loops(0)
@@ -147,8 +150,10 @@ impl NestEmitter<'_, '_, '_, '_> {
         let parts = self.parts(axis);
         let block = self.phase.block(axis);
         let mut start = None;
-        for part in parts {
+        for (position, part) in parts.into_iter().enumerate() {
+            self.rests += usize::from(position > 0);
             start = self.outer_part(level, axis, block, part, start)?;
+            self.rests -= usize::from(position > 0);
         }
         Ok(())
     }

@@ -40,7 +40,9 @@ impl NestEmitter<'_, '_, '_, '_> {
         }
         let innermost = self.nest.reduce.last().copied();
         let copies = match (reduced_vector, innermost) {
-            (true, Some(axis)) => tile_of(self.nest, axis, self.lanes) / self.lanes,
+            (true, Some(axis)) if self.rests == 0 => {
+                tile_of(self.nest, axis, self.lanes) / self.lanes
+            }
             _ => 1,
         };
         let copies = usize::try_from(copies).expect("a register tile is small");
@@ -145,14 +147,17 @@ impl NestEmitter<'_, '_, '_, '_> {
 
     fn reduce_parts(&self, axis: AxisId) -> Vec<Part> {
         if self.vector_is_reduced() {
-            let tile = tile_of(self.nest, axis, self.lanes);
+            let tile = match self.rests {
+                0 => tile_of(self.nest, axis, self.lanes),
+                _ => self.lanes,
+            };
             return vec![
                 Part { step: tile, count: tile / self.lanes, mode: Mode::Vector },
                 Part { step: self.lanes, count: 1, mode: Mode::Vector },
                 Part { step: 1, count: 1, mode: Mode::One },
             ];
         }
-        let unroll = self.nest.micro.unroll.max(1);
+        let unroll = if self.rests == 0 { self.nest.micro.unroll.max(1) } else { 1 };
         let mode = self.mode;
         vec![Part { step: unroll, count: unroll, mode }, Part { step: 1, count: 1, mode }]
     }
