@@ -18,7 +18,7 @@ record() { # NAME COMMAND..: keeps the last line of the output
     local name=$1
     shift
     printf '%s\n' "$name" >&2
-    printf '%s: %s\n' "$name" "${*/$tilewright/tilewright}" >> "$out/commands.txt"
+    printf '%s: %s\n' "$name" "${*//$target\//}" >> "$out/commands.txt"
     "$@" 2> /dev/null | tail -n "${LINES_KEPT:-1}" > "$out/$name.json"
 }
 
