@@ -283,12 +283,19 @@ impl Real for Twofold {
     }
 
     fn floor(self) -> Self {
+        if self.low == 0.0 {
+            return Self::of(self.high.floor());
+        }
         let whole = self.high.floor();
         if whole == self.high { joined(whole, self.low.floor()) } else { Self::of(whole) }
     }
 
     fn round_ties_even(self) -> Self {
         let whole = self.high.round_ties_even();
+        if self.low == 0.0 {
+            // Adding a zero would lose the sign of a negative zero.
+            return Self::of(whole);
+        }
         if whole == self.high {
             joined(whole, self.low.round_ties_even())
         } else if (whole - self.high).abs() == 0.5 && self.low != 0.0 {
