@@ -123,6 +123,7 @@ fn usage_faults_list_what_there_is() {
     user.fails(&["run", "product.tw", "--kernel", "other"], 2, &["`other`", "product"]);
     user.fails(&["run", "product.tw", "--input", "Q=q.npy"], 2, &["`Q`", "A, B"]);
     user.fails(&["run", "product.tw", "--size", "m=x"], 2, &["whole number"]);
+    user.fails(&["run", "product.tw", "--size", "m=1,m=2"], 2, &["`m`", "twice"]);
     user.fails(&["explain", "product.tw", "--stage", "odd"], 2, &["graph", "disassembly"]);
     user.fails(&["frobnicate"], 2, &["unrecognized subcommand"]);
     user.fails(&["check", "nowhere.tw"], 7, &["nowhere.tw"]);

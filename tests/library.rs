@@ -2,6 +2,7 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use ndarray::{Array1, Array2, array};
+use rand::SeedableRng as _;
 use tilewright::{CallError, Error, Kernel, Origin, Strided};
 
 const PRODUCT: &str = "kernel product(A: f32[m,k], B: f32[k,n]) -> f32[m,n] { sum[k](A * B) }";
@@ -120,4 +121,25 @@ fn a_tile_program_written_by_hand_enters_by_the_verifier() {
     let other = kernel.bind([("m", 3), ("k", 4), ("n", 6)]).unwrap();
     let error = other.compile_tile(&again).unwrap_err().to_string();
     assert!(error.contains("TW0606") && error.contains("n=6"), "{error}");
+}
+
+#[test]
+fn a_product_of_three_is_grouped_as_the_text_says() {
+    // Grouped as A (X Y), the small factors would vanish and infinity times nothing would not be a number.
+    let text =
+        "kernel thrice(A: f32[m,k], X: f32[k,n], Y: f32[k,n]) -> f32[m,n] { sum[k]((A * X) * Y) }";
+    let bound = Kernel::parse(text).unwrap().bind([("m", 8), ("k", 4), ("n", 16)]).unwrap();
+    let a = Array2::<f32>::from_elem((8, 4), f32::INFINITY);
+    let x = Array2::<f32>::from_elem((4, 16), 1e-30);
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+    for draw in 0..20 {
+        let schedule = match draw {
+            0 => bound.space().default_schedule(),
+            _ => bound.space().sample(&mut rng),
+        };
+        let mut c = Array2::<f32>::zeros((8, 16));
+        let compiled = bound.compile(&schedule).unwrap();
+        compiled.call(&[(&a).into(), (&x).into(), (&x).into()], &mut [(&mut c).into()]).unwrap();
+        assert!(c.iter().all(|&x| x == f32::INFINITY), "{}", schedule.print());
+    }
 }

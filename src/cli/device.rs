@@ -7,6 +7,7 @@ use super::output::{Output, note};
 use super::tune::now_unix;
 use crate::report::{Table, rate};
 use serde_json::to_value;
+use std::sync::atomic::AtomicBool;
 use tilewright::autotune::protocol::{CeilingReport, DeviceReport, FORMAT_VERSION, TargetName};
 use tilewright::autotune::store::{Store, default_path};
 use tilewright::autotune::tune::ceilings;
@@ -45,7 +46,7 @@ fn measure(backend: &dyn Backend) -> Result<Option<(Vec<CeilingReport>, u64)>, F
     let mut store = Store::open(&default_path()?)?;
     note("measuring the machine, or taking what was measured in the last days");
     let now = now_unix();
-    let found = ceilings(backend, &mut store, now)?;
+    let found = ceilings(backend, &mut store, now, &AtomicBool::new(false))?;
     Ok(found.map(|found| {
         (CeilingReport::rows(&found.ceilings), now.saturating_sub(found.measured_unix))
     }))

@@ -143,7 +143,10 @@ impl KernelArgs {
             None => named("default").or(sets.first()),
         };
         let mut sizes = set.map(|(_, sizes)| sizes.clone()).unwrap_or_default();
-        for AxisExtent { axis, extent } in &self.size {
+        for (index, AxisExtent { axis, extent }) in self.size.iter().enumerate() {
+            if self.size[..index].iter().any(|earlier| earlier.axis == *axis) {
+                return Err(Failure::Usage(format!("`--size` gives the axis `{axis}` twice")));
+            }
             sizes.insert(axis.clone(), *extent);
         }
         Ok(sizes)

@@ -3,6 +3,7 @@
 use super::{Ceilings, LevelBandwidth, Rates};
 use crate::clock::{MeasureOptions, fastest_call_ns};
 use crate::launch::{Failure, Session, SessionOptions};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tilewright_ir::backend::Probe;
 use tilewright_ir::target::Target;
@@ -15,19 +16,55 @@ impl Ceilings {
     ///
     /// Arithmetic probes are named `fma_TYPE_BITS`, bandwidth probes `read_LEVEL`; others are not used.
     ///
+    /// `None` when `stop` is raised before the last probe.
+    ///
     /// # Errors
     /// The first failure of a session.
-    pub fn measure(target: &Target, probes: &[Probe]) -> Result<Self, Failure> {
+    pub fn measure(
+        target: &Target,
+        probes: &[Probe],
+        stop: &AtomicBool,
+    ) -> Result<Option<Self>, Failure> {
         let threads = target.threads.max(1);
-        let one = rates(target, probes, 1)?;
-        let all = if threads == 1 { one.clone() } else { rates(target, probes, threads)? };
-        Ok(Self { threads, one, all })
+        let one = rates(target, probes, 1, stop)?;
+        let all = if threads == 1 { one.clone() } else { rates(target, probes, threads, stop)? };
+        Ok(one.zip(all).map(|(one, all)| Self { threads, one, all }))
+    }
+
+    /// The higher of the two rates everywhere; levels that only `self` knows stay as they are.
+    #[must_use]
+    pub fn raised_to(mut self, other: &Self) -> Self {
+        self.one.raise(&other.one);
+        if self.threads == other.threads {
+            self.all.raise(&other.all);
+        }
+        self
     }
 }
 
-fn rates(target: &Target, probes: &[Probe], threads: u64) -> Result<Rates, Failure> {
+impl Rates {
+    fn raise(&mut self, other: &Self) {
+        self.fma_128_gflops = self.fma_128_gflops.max(other.fma_128_gflops);
+        self.fma_gflops = self.fma_gflops.max(other.fma_gflops);
+        self.fma_f64_gflops = self.fma_f64_gflops.max(other.fma_f64_gflops);
+        for level in &mut self.bandwidth_gbps {
+            let known = other.bandwidth_gbps.iter().find(|of| of.level == level.level);
+            level.gbps = known.map_or(level.gbps, |known| level.gbps.max(known.gbps));
+        }
+    }
+}
+
+fn rates(
+    target: &Target,
+    probes: &[Probe],
+    threads: u64,
+    stop: &AtomicBool,
+) -> Result<Option<Rates>, Failure> {
     let mut rates = Rates::default();
     for probe in probes {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let is = |prefix: &str| probe.name.starts_with(prefix);
         if is("fma_f32") {
             let rate = rate(probe, threads)?;
@@ -41,13 +78,16 @@ fn rates(target: &Target, probes: &[Probe], threads: u64) -> Result<Rates, Failu
         }
     }
     for level in &target.memory {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let name = format!("read_{}", level.name);
         let Some(probe) = probes.iter().find(|probe| probe.name == name) else { continue };
         let gbps = rate(probe, threads)?;
         let (level, bytes) = (level.name.clone(), level.bytes);
         rates.bandwidth_gbps.push(LevelBandwidth { level, bytes, gbps });
     }
-    Ok(rates)
+    Ok(Some(rates))
 }
 
 /// Work per nanosecond of `threads` copies of the probe: 1e9 flop or bytes per second.

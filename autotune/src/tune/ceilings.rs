@@ -5,6 +5,7 @@
 use crate::ceiling::Ceilings;
 use crate::protocol::TargetName;
 use crate::store::Store;
+use std::sync::atomic::AtomicBool;
 use tilewright_ir::backend::Backend;
 use tilewright_ir::diag::Diagnostic;
 
@@ -20,8 +21,9 @@ pub struct KnownCeilings {
     pub measured_unix: u64,
 }
 
-/// The ceilings of the store while they are fresh, else measured and stored. `None` for a back end without probes, which
-/// has no roofline; its candidates are judged and timed all the same.
+/// The ceilings of the store while they are fresh, else measured and stored: the higher of the old and the new rates,
+/// since what was reached once is possible. `None` for a back end without probes, which has no roofline, or when `stop`
+/// is raised meanwhile; candidates are judged and timed all the same.
 ///
 /// # Errors
 /// The store's.
@@ -29,23 +31,29 @@ pub fn ceilings(
     backend: &dyn Backend,
     store: &mut Store,
     now_unix: u64,
+    stop: &AtomicBool,
 ) -> Result<Option<KnownCeilings>, Diagnostic> {
     let target = TargetName::new(backend.target()).hash;
     let key = format!("{target} {}", backend.version());
-    if let Some((text, measured_unix)) = store.ceilings(&key)? {
-        let fresh = now_unix.saturating_sub(measured_unix) <= AGE_SECONDS_MAX;
-        if let (true, Ok(ceilings)) = (fresh, serde_json::from_str(&text)) {
-            return Ok(Some(KnownCeilings { ceilings, measured_unix }));
-        }
+    let stored = store.ceilings(&key)?;
+    let stored = stored.and_then(|(text, at)| Some((serde_json::from_str(&text).ok()?, at)));
+    if let Some((ceilings, measured_unix)) = stored.clone()
+        && now_unix.saturating_sub(measured_unix) <= AGE_SECONDS_MAX
+    {
+        return Ok(Some(KnownCeilings { ceilings, measured_unix }));
     }
-    let Some(ceilings) = measure(backend) else { return Ok(None) };
+    let Some(ceilings) = measure(backend, stop) else { return Ok(None) };
+    let ceilings = match &stored {
+        Some((earlier, _)) => ceilings.raised_to(earlier),
+        None => ceilings,
+    };
     let text = serde_json::to_string(&ceilings).expect("ceilings are plain data");
     store.put_ceilings(&key, &text, now_unix)?;
     Ok(Some(KnownCeilings { ceilings, measured_unix: now_unix }))
 }
 
 /// What the back end's probes show. A probe that fails here is a machine without ceilings, not a run without result.
-fn measure(backend: &dyn Backend) -> Option<Ceilings> {
+fn measure(backend: &dyn Backend, stop: &AtomicBool) -> Option<Ceilings> {
     let probes = backend.probes().ok().filter(|probes| !probes.is_empty())?;
-    Ceilings::measure(backend.target(), &probes).ok()
+    Ceilings::measure(backend.target(), &probes, stop).ok().flatten()
 }

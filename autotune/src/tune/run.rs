@@ -132,7 +132,7 @@ impl<'a> Run<'a> {
     pub(super) fn finish(mut self) -> Result<TuneReport, Diagnostic> {
         self.progress(Phase::Ceilings);
         let now_unix = self.now_unix();
-        let known = super::ceilings(self.backend, self.store, now_unix)?;
+        let known = super::ceilings(self.backend, self.store, now_unix, self.stop)?;
         self.ceilings = known.map(|known| known.ceilings);
         self.progress(Phase::Naive);
         self.naive = self.time_naive()?;

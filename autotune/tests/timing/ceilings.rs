@@ -2,7 +2,8 @@
 
 use crate::code::{self, artifact};
 use crate::{alone, work};
-use tilewright_autotune::ceiling::{Ceilings, bound};
+use std::sync::atomic::AtomicBool;
+use tilewright_autotune::ceiling::{Ceilings, LevelBandwidth, Rates, bound};
 use tilewright_ir::backend::{Artifact, Probe};
 use tilewright_ir::target::{MemoryLevel, Target};
 
@@ -27,6 +28,35 @@ fn target() -> Target {
     }
 }
 
+fn measured(probes: &[Probe], stop: bool) -> Option<Ceilings> {
+    Ceilings::measure(&target(), probes, &AtomicBool::new(stop)).unwrap()
+}
+
+#[test]
+fn a_stop_leaves_no_ceilings() {
+    let _machine = alone();
+    let probes = [probe("fma_f32_128", work::ARITHMETIC, 1.0, "flop")];
+    assert_eq!(measured(&probes, true), None);
+    assert!(measured(&probes, false).is_some());
+}
+
+#[test]
+fn what_was_reached_once_is_possible() {
+    let rates = |gflops: f64, gbps: f64| Rates {
+        fma_gflops: gflops,
+        bandwidth_gbps: vec![LevelBandwidth { level: "L2".to_string(), bytes: 1, gbps }],
+        ..Rates::default()
+    };
+    let of = |one: Rates, all: Rates| Ceilings { threads: 2, one, all };
+    let now = of(rates(50.0, 9.0), rates(80.0, 9.0));
+    let before = of(rates(40.0, 10.0), rates(90.0, 1.0));
+    let both = of(rates(50.0, 10.0), rates(90.0, 9.0));
+    assert_eq!(now.clone().raised_to(&before), both);
+    // Rates of another number of threads say nothing of this one.
+    let of_four = Ceilings { threads: 4, ..before };
+    assert_eq!(now.clone().raised_to(&of_four).all, now.all);
+}
+
 #[test]
 fn probes_become_ceilings() {
     let _machine = alone();
@@ -39,7 +69,7 @@ fn probes_become_ceilings() {
         probe("read_L2", work::READ, 4.0 * KIB_64 as f64, "byte"),
         probe("something_else", code::ENDLESS, 1.0, "flop"),
     ];
-    let ceilings = Ceilings::measure(&target(), &probes).unwrap();
+    let ceilings = measured(&probes, false).unwrap();
     assert_eq!(ceilings.threads, 2);
     for rates in [&ceilings.one, &ceilings.all] {
         assert_eq!(rates.fma_gflops, rates.fma_128_gflops);

@@ -1,7 +1,8 @@
 //! Recognises contractions: a sum whose body is a product that the vector axis splits in two.
 //!
-//! `b` holds the factors that vary along the vector axis, `a` the others; without a vector axis among the result's
-//! axes `a` is the first factor. Invariant: a * b is the body, up to the order of the factors.
+//! `b` is the factor that varies along the vector axis, `a` the other one; without a vector axis among the result's
+//! axes `a` is the first factor. Invariant: a * b is the body, up to the order of the two factors. A product of more
+//! factors is not grouped in another way, since a part of it may overflow or vanish where the text's groups do not.
 
 use crate::base::{AxisId, AxisSet, BinaryOp, Expr, ReduceOp};
 use crate::plan::{Let, Pass, PassProgram, State, is_expensive};
@@ -24,31 +25,21 @@ pub(crate) fn contraction(
     if state.op != ReduceOp::Sum {
         return None;
     }
-    let mut factors = vec![];
-    flatten(&state.body, &mut factors);
-    let (a, b): (Vec<&Expr>, Vec<&Expr>) = match vector.filter(|axis| pass.axes.contains(axis)) {
-        Some(axis) => factors.iter().partition(|factor| !factor.axes(program).contains(axis)),
-        None => factors.split_first().map(|(first, rest)| (vec![*first], rest.to_vec()))?,
+    let Expr::Binary(BinaryOp::Mul, x, y) = &state.body else {
+        return None;
     };
-    let (a, b) = (product(&a)?, product(&b)?);
+    let varies = |factor: &Expr, axis| factor.axes(program).contains(axis);
+    let (a, b) = match vector.filter(|axis| pass.axes.contains(axis)) {
+        None => (x, y),
+        Some(axis) if varies(x, axis) && !varies(y, axis) => (y, x),
+        Some(axis) if varies(y, axis) && !varies(x, axis) => (x, y),
+        Some(_) => return None,
+    };
     let stream: AxisSet = pass.stream.iter().copied().collect();
     let spanned = a.axes(program) | b.axes(program);
-    spanned.contains_all(stream).then_some(Contraction { a, b })
-}
-
-fn flatten<'a>(expr: &'a Expr, factors: &mut Vec<&'a Expr>) {
-    match expr {
-        Expr::Binary(BinaryOp::Mul, x, y) => {
-            flatten(x, factors);
-            flatten(y, factors);
-        }
-        factor => factors.push(factor),
-    }
-}
-
-fn product(factors: &[&Expr]) -> Option<Expr> {
-    let factors = factors.iter().map(|&factor| factor.clone());
-    factors.reduce(|x, y| Expr::binary(BinaryOp::Mul, x, y))
+    spanned
+        .contains_all(stream)
+        .then(|| Contraction { a: a.as_ref().clone(), b: b.as_ref().clone() })
 }
 
 /// Whether evaluating the expression costs much more than loading its value.

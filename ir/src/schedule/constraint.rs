@@ -4,9 +4,9 @@
 //! so a repair that only makes things smaller ends.
 
 use super::key::Field;
-use super::shape::{Shape, contractions};
+use super::shape::{Part, Shape, Touch, contractions};
 use super::{Config, Pack, PassConfig, PhaseConfig};
-use crate::base::{AxisId, chain_terms_max};
+use crate::base::{AxisId, AxisSet, chain_terms_max};
 use crate::lower::panel;
 use crate::plan::PassProgram;
 use crate::target::Target;
@@ -30,6 +30,7 @@ pub(super) struct Site<'a> {
     pub(super) position: usize,
     pub(super) shape: &'a Shape,
     pub(super) config: &'a PassConfig,
+    pub(super) all: &'a Config,
     pub(super) phase: &'a PhaseConfig,
     pub(super) target: &'a Target,
 }
@@ -67,6 +68,57 @@ impl Site<'_> {
         let lanes = if self.config.vector.is_some() { self.shape.lanes } else { 1 };
         let accumulators = volume.div_ceil(lanes).saturating_mul(self.shape.states);
         accumulators.saturating_add(vector.div_ceil(lanes)).saturating_add(1)
+    }
+
+    /// How long the code of the inner loops gets, roughly in operations.
+    pub(super) fn code(&self) -> u64 {
+        let evaluated = |part: &&Part| part.map.is_none_or(|map| !self.all.passes[map].stored);
+        let parts = self.shape.parts.iter().filter(evaluated);
+        parts.map(|part| self.part_code(part)).fold(0, u64::saturating_add)
+    }
+
+    fn part_code(&self, part: &Part) -> u64 {
+        let operations = part.operations.iter();
+        let operations = operations.map(|(axes, count)| self.copies(*axes).saturating_mul(*count));
+        let packed = self.is_contraction() && self.config.pack_b != Pack::No;
+        let touches = part.touched.iter().map(|touch| {
+            let instructions = if packed { 1 } else { self.instructions(touch) };
+            self.copies(touch.axes).saturating_mul(instructions)
+        });
+        operations.chain(touches).fold(0, u64::saturating_add)
+    }
+
+    /// How often an operation over these axes is written: once for each position of the register tile and each copy of
+    /// it, and for the positions of the smaller tiles behind.
+    fn copies(&self, axes: AxisSet) -> u64 {
+        let product = |count: &dyn Fn(AxisId) -> u64| {
+            let over = self.shape.all_axes().filter(|&axis| axes.contains(axis));
+            over.map(count).fold(1, u64::saturating_mul)
+        };
+        let main = |axis: AxisId| self.tile(axis).div_ceil(self.tile_unit(axis));
+        let all = product(&|axis| main(axis) + self.rest_positions(axis));
+        let main = product(&main);
+        let streamed = self.shape.stream.iter().any(|&axis| axes.contains(axis));
+        let copies = if streamed { self.config.unroll + 1 } else { 1 };
+        main.saturating_mul(copies).saturating_add(all - main)
+    }
+
+    /// Positions of the smaller tiles behind the register tile along an axis.
+    fn rest_positions(&self, axis: AxisId) -> u64 {
+        let (tile, step, extent) = (self.tile(axis), self.step(axis), self.plan.axes.extent(axis));
+        let rest = [step, extent % step].into_iter().map(|length| length % tile).max();
+        match (rest.unwrap_or(0), self.tile_unit(axis)) {
+            (0, _) => 0,
+            (rest, 1) => rest,
+            (rest, unit) => u64::from(rest >= unit) + u64::from(!rest.is_multiple_of(unit)),
+        }
+    }
+
+    /// Instructions of a load or a store: one, or two a lane where a vector's elements lie apart.
+    fn instructions(&self, touch: &Touch) -> u64 {
+        let vector = self.config.vector.filter(|&axis| touch.axes.contains(axis));
+        let apart = vector.is_some_and(|axis| touch.adjacent != Some(axis));
+        if apart { 2 * self.shape.lanes } else { 1 }
     }
 
     /// Whether the tile is as small as it can be.
@@ -210,6 +262,7 @@ pub(super) fn sites<'a>(
         position,
         shape: &shapes[position],
         config: &config.passes[position],
+        all: config,
         phase,
         target,
     };

@@ -80,12 +80,9 @@ impl List<'_> {
         let name = self.plan.passes[position].name.clone();
         let key = |field| Key::Pass(position, field);
         let axis_word = |axis| word(self.plan.axes.name(axis));
-        let axes: Vec<ChoiceValue> = shape
-            .all_axes()
-            .filter(|&axis| self.plan.axes.name(axis) != "none")
-            .map(axis_word)
-            .collect();
-        let vectors = axes.into_iter().chain([word("none")]).collect();
+        let axes = shape.vector_axes(self.plan).into_iter();
+        let axes = axes.filter(|&axis| self.plan.axes.name(axis) != "none").map(axis_word);
+        let vectors = axes.chain([word("none")]).collect();
         let meaning = format!("The axis that runs along the vector lanes of {name}.");
         self.one_of(key(Field::Vector), vectors, &meaning);
         for axis in shape.all_axes() {

@@ -21,6 +21,10 @@ const NEAR_DEFAULT_MAX: usize = 512;
 const NEIGHBOURS_MAX: usize = 48;
 /// Times that blocks are made smaller until the scratch fits.
 const SHRINKS_MAX: usize = 64;
+/// Operations in the inner loops, for a schedule and in addition for each of its passes, above which a drawn schedule is
+/// made smaller: longer code takes long to compile and to fetch, and bodies this long hide every latency already.
+const CODE_MAX: u64 = 576;
+const CODE_MAX_PER_PASS: u64 = 48;
 
 impl Space {
     /// A legal schedule drawn at random.
@@ -92,8 +96,12 @@ impl Space {
     /// A legal point near the defaults: the repairs lead to one, or they do after a few changes at random.
     pub(super) fn repaired_default(&self) -> Option<Point> {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let default = self.default_point();
+        if self.realise_point(&default).is_ok() {
+            return Some(default);
+        }
         (0..NEAR_DEFAULT_MAX).find_map(|attempt| {
-            let mut point = self.default_point();
+            let mut point = default.clone();
             for _ in 0..attempt.div_ceil(16).min(point.len()) {
                 let index = rng.random_range(0..point.len());
                 point[index] = step(&self.choices[index].domain, &point[index], &mut rng);
@@ -111,6 +119,7 @@ impl Space {
             self.repair_chain(position, config);
             self.repair_packs(position, config);
         }
+        self.repair_code(config);
     }
 
     fn site<T>(
@@ -126,6 +135,7 @@ impl Space {
             position,
             shape: &self.shapes[position],
             config: &config.passes[position],
+            all: config,
             phase,
             target: &self.target,
         }))
@@ -190,7 +200,7 @@ impl Space {
         for &axis in tiled.iter().skip(3) {
             config.passes[position].micro.insert(axis, 1);
         }
-        self.fit_registers(position, config, &axes);
+        self.fit_registers(position, config);
     }
 
     fn legal_tiles(&self, position: usize, axis: AxisId, unit: u64, most: u64) -> Vec<u64> {
@@ -200,21 +210,55 @@ impl Space {
         tiles.into_iter().filter(|tile| tile.is_multiple_of(unit) && *tile <= most).collect()
     }
 
-    fn fit_registers(&self, position: usize, config: &mut Config, axes: &[AxisId]) {
-        loop {
-            let full = self.site(position, config, |site| {
-                let wide = site.registers() > site.target.vector_registers && !site.is_smallest();
-                let excess = |axis: &&AxisId| site.tile(**axis) / site.tile_unit(**axis);
-                let axis = axes.iter().max_by_key(excess).copied();
-                axis.filter(|_| wide).map(|axis| (axis, site.tile(axis), site.tile_unit(axis)))
-            });
-            let Some(Some((axis, tile, unit))) = full else {
-                return;
-            };
-            let smaller = self.legal_tiles(position, axis, unit, tile - 1);
-            let smaller = smaller.last().copied().unwrap_or(unit);
-            config.passes[position].micro.insert(axis, smaller.min(tile - 1).max(1));
+    fn fit_registers(&self, position: usize, config: &mut Config) {
+        let wide = |site: &Site<'_>| {
+            site.registers() > site.target.vector_registers && !site.is_smallest()
+        };
+        while self.site(position, config, wide) == Some(true) && self.shrink_tile(position, config)
+        {
         }
+    }
+
+    /// Fewer copies, then smaller tiles, in the pass with the longest code until all of it is short enough.
+    fn repair_code(&self, config: &mut Config) {
+        loop {
+            let phases = config.phases(&self.plan);
+            let mut codes = self.with_sites(config, &phases, |site| (site.code(), site.position));
+            let most = CODE_MAX + CODE_MAX_PER_PASS * codes.len() as u64;
+            if codes.iter().fold(0, |all: u64, &(code, _)| all.saturating_add(code)) <= most {
+                return;
+            }
+            codes.sort_unstable_by(|a, b| b.cmp(a));
+            if !codes.iter().any(|&(_, position)| self.shorten(position, config)) {
+                return;
+            }
+        }
+    }
+
+    fn shorten(&self, position: usize, config: &mut Config) -> bool {
+        let pass = &mut config.passes[position];
+        if pass.unroll > 1 && !self.shapes[position].stream.is_empty() {
+            pass.unroll /= 2;
+            return true;
+        }
+        self.shrink_tile(position, config)
+    }
+
+    /// Makes the register tile smaller along the axis where it has most registers; `false` where it is smallest.
+    fn shrink_tile(&self, position: usize, config: &mut Config) -> bool {
+        let largest = self.site(position, config, |site| {
+            let excess = |axis: &AxisId| site.tile(*axis) / site.tile_unit(*axis);
+            let axis = site.shape.all_axes().max_by_key(excess)?;
+            Some((axis, site.tile(axis), site.tile_unit(axis)))
+        });
+        let Some((axis, tile, unit)) = largest.flatten().filter(|(_, tile, unit)| tile > unit)
+        else {
+            return false;
+        };
+        let smaller = self.legal_tiles(position, axis, unit, tile - 1);
+        let smaller = smaller.last().copied().unwrap_or(unit);
+        config.passes[position].micro.insert(axis, smaller.min(tile - 1).max(1));
+        true
     }
 
     /// Steps of the stream long enough for the number of blocks.

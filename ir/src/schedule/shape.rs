@@ -1,10 +1,10 @@
-//! What the space asks about a pass: its extents, lanes and contractions.
+//! What the space asks about a pass: its extents, lanes, memory order, operations and contractions.
 //!
 //! Invariant: a shape depends on the plan and the target alone, never on other choices, so domains are fixed.
 
-use crate::base::{AxisId, AxisSet, DType, Expr, ExprRef};
+use crate::base::{AxisId, AxisSet, BufferId, DType, Expr, ExprRef};
 use crate::lower::{Contraction, contraction};
-use crate::plan::{Pass, PassProgram};
+use crate::plan::{Pass, PassProgram, is_expensive};
 use crate::target::Target;
 
 /// A pass as the space sees it.
@@ -17,7 +17,31 @@ pub(super) struct Shape {
     pub(super) states: u64,
     /// Whether some state's rounding depends on the length of its accumulation chain.
     pub(super) rounds: bool,
+    /// What computing one element takes: by the pass itself, and by each optional map that it may inline.
+    pub(super) parts: Vec<Part>,
 }
+
+/// What one pass computes for an element.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Part {
+    /// The optional map that this stands for; `None`: the pass itself.
+    pub(super) map: Option<usize>,
+    /// Operations but loads: over which axes each varies, and for how many it stands.
+    pub(super) operations: Vec<(AxisSet, u64)>,
+    /// The buffers read or written.
+    pub(super) touched: Vec<Touch>,
+}
+
+/// How a buffer lies in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Touch {
+    pub(super) axes: AxisSet,
+    /// The axis along which neighbours lie side by side.
+    pub(super) adjacent: Option<AxisId>,
+}
+
+/// What one math function expands to, roughly, in operations.
+const MATH_OPERATIONS: u64 = 24;
 
 impl Shape {
     pub(super) fn new(plan: &PassProgram, position: usize, target: &Target) -> Self {
@@ -26,13 +50,35 @@ impl Shape {
             let dtype = plan.locals[state.local.index()].dtype;
             dtype.is_float() && matches!(state.op.fold(), Some(crate::base::BinaryOp::Add))
         };
+        let positions = reach(plan, position);
+        let passes = || positions.iter().map(|&position| &plan.passes[position]);
+        let bytes = passes().map(|pass| widest(plan, pass)).max().unwrap_or(0);
+        let part = |&of: &usize| Part {
+            map: (of != position).then_some(of),
+            operations: operations(plan, &plan.passes[of]),
+            touched: touched(plan, position, of),
+        };
         Self {
             axes: pass.axes.clone(),
             stream: pass.stream.clone(),
-            lanes: target.lanes(widest(plan, pass).max(1)),
+            lanes: target.lanes(bytes.max(1)),
             states: pass.states.len().max(1) as u64,
             rounds: pass.states.iter().any(float),
+            parts: positions.iter().map(part).collect(),
         }
+    }
+
+    /// The axes worth vectorising: those along which some buffer is contiguous, or any longer than one element where
+    /// no buffer is.
+    pub(super) fn vector_axes(&self, plan: &PassProgram) -> Vec<AxisId> {
+        let long: Vec<AxisId> =
+            self.all_axes().filter(|&axis| plan.axes.extent(axis) > 1).collect();
+        let adjacent = |axis: &AxisId| {
+            let mut touched = self.parts.iter().flat_map(|part| &part.touched);
+            touched.any(|of| of.adjacent == Some(*axis))
+        };
+        let found: Vec<AxisId> = long.iter().copied().filter(adjacent).collect();
+        if found.is_empty() { long } else { found }
     }
 
     /// The axes of the result, then the streamed axes.
@@ -51,28 +97,64 @@ pub(super) fn contractions(
     states.filter_map(|state| contraction(plan, pass, state, vector)).collect()
 }
 
-/// Bytes of the widest element in a pass and in the optional maps that it may inline.
+/// A pass, and the optional maps that it may inline.
+fn reach(plan: &PassProgram, position: usize) -> Vec<usize> {
+    let mut found = vec![position];
+    let mut next = 0;
+    while let Some(&position) = found.get(next) {
+        for buffer in loads(&plan.passes[position]) {
+            let map = plan.producer(buffer).filter(|&position| plan.passes[position].optional);
+            found.extend(map.filter(|map| !found.contains(map)));
+        }
+        next += 1;
+    }
+    found
+}
+
+/// The buffers that a pass reads, each once.
+fn loads(pass: &Pass) -> Vec<BufferId> {
+    let mut found = vec![];
+    let mut note = |expr: &Expr| match expr {
+        Expr::Load(buffer) if !found.contains(buffer) => found.push(*buffer),
+        _ => {}
+    };
+    pass.exprs().for_each(|expr| expr.walk(&mut note));
+    found
+}
+
+/// The buffers that `reader` touches for the part of `of`, which is the reader itself or a map that it inlines.
+fn touched(plan: &PassProgram, reader: usize, of: usize) -> Vec<Touch> {
+    let touch = |buffer: BufferId| {
+        let axes = &plan.values[buffer.index()].axes;
+        let adjacent = axes.iter().rev().copied().find(|&axis| plan.axes.extent(axis) > 1);
+        Touch { axes: axes.iter().copied().collect(), adjacent }
+    };
+    let pass = &plan.passes[of];
+    let written = pass.results.iter().map(|result| result.buffer).filter(|_| of == reader);
+    loads(pass).into_iter().chain(written).map(touch).collect()
+}
+
+fn operations(plan: &PassProgram, pass: &Pass) -> Vec<(AxisSet, u64)> {
+    let mut found: Vec<_> = pass.states.iter().map(|state| (state.body.axes(plan), 1)).collect();
+    let mut note = |expr: &Expr| {
+        let count = match expr {
+            Expr::Unary(op, _) if is_expensive(*op) => MATH_OPERATIONS,
+            Expr::Unary(..) | Expr::Binary(..) | Expr::Compare(..) | Expr::Select(..) => 1,
+            _ => return,
+        };
+        found.push((expr.axes(plan), count));
+    };
+    pass.exprs().for_each(|expr| expr.walk(&mut note));
+    found
+}
+
+/// Bytes of the widest element in a pass.
 fn widest(plan: &PassProgram, pass: &Pass) -> u64 {
     let mut bytes = 0;
-    let mut passes = vec![pass];
-    let mut seen = vec![];
-    while let Some(pass) = passes.pop() {
-        let mut note = |expr: &Expr| {
-            bytes = bytes.max(own_dtype(plan, expr).map_or(0, DType::bytes));
-            if let Expr::Load(buffer) = expr
-                && !seen.contains(buffer)
-            {
-                seen.push(*buffer);
-                let map = plan.producer(*buffer).map(|position| &plan.passes[position]);
-                passes.extend(map.filter(|map| map.optional));
-            }
-        };
-        pass.exprs().for_each(|expr| expr.walk(&mut note));
-        for result in &pass.results {
-            bytes = bytes.max(plan.buffer(result.buffer).0.bytes());
-        }
-    }
-    bytes
+    let mut note = |expr: &Expr| bytes = bytes.max(own_dtype(plan, expr).map_or(0, DType::bytes));
+    pass.exprs().for_each(|expr| expr.walk(&mut note));
+    let results = pass.results.iter().map(|result| plan.buffer(result.buffer).0.bytes());
+    results.fold(bytes, u64::max)
 }
 
 fn own_dtype(plan: &PassProgram, expr: &Expr) -> Option<DType> {

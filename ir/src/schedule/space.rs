@@ -154,6 +154,15 @@ impl Space {
         self.realise(schedule).map(drop)
     }
 
+    /// dbg
+    pub fn codes(&self, schedule: &Schedule) -> Vec<(String, u64)> {
+        let config = self.config(&self.point(schedule));
+        let phases = config.phases(&self.plan);
+        self.with_sites(&config, &phases, |site| {
+            (self.plan.passes[site.position].name.clone(), site.code())
+        })
+    }
+
     /// How many combinations the domains span, before constraints.
     pub fn combinations(&self) -> f64 {
         self.choices.iter().map(|choice| choice.domain.size()).product()
@@ -168,7 +177,10 @@ impl Space {
         self.realise_point(&self.point(schedule))
     }
 
-    fn realise_point(&self, point: &[ChoiceValue]) -> Result<TileProgram, Vec<Diagnostic>> {
+    pub(super) fn realise_point(
+        &self,
+        point: &[ChoiceValue],
+    ) -> Result<TileProgram, Vec<Diagnostic>> {
         let config = self.config(point);
         let faults = self.constraint_faults(&config);
         if !faults.is_empty() {

@@ -78,7 +78,13 @@ fn lanes_of(phase: &PhaseEmitter<'_, '_>, nest: &Nest) -> Result<u64, Unsupporte
     if let Some(&dtype) = dtypes.iter().find(|&&dtype| vector_type(dtype).is_none()) {
         return Err(phase.unsupported(format!("the type {dtype}"), nest));
     }
-    Ok(if dtypes.contains(&DType::F64) { 2 } else { 4 })
+    // Two lanes where something else of the pass has only two: a panel as wide as those is not cut by a vector.
+    let mut places = nest.dag.places.iter().chain([&nest.target]);
+    let narrow = places.any(|place| {
+        let width = place.panel.filter(|panel| nest.micro.vector == Some(panel.axis));
+        width.is_some_and(|panel| panel.width % 4 == 2)
+    });
+    Ok(if narrow || dtypes.contains(&DType::F64) { 2 } else { 4 })
 }
 
 /// Panels must line up with register tiles, so that offsets inside a tile are known now.
