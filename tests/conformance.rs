@@ -97,6 +97,7 @@ fn random_sizes(kernel: &Kernel, rng: &mut ChaCha8Rng) -> Sizes {
     loop {
         let sizes: Sizes = axes
             .ids()
+            .filter(|&axis| !axes.is_fixed(axis))
             .map(|axis| (axes.name(axis).to_string(), EXTENTS[rng.random_range(0..EXTENTS.len())]))
             .collect();
         if sizes.values().product::<u64>() <= 1 << 18 {

@@ -11,7 +11,7 @@ fn finish(
     axes: &[AxisId],
     sizes: &[(&str, u64)],
 ) -> Graph {
-    let tensor = Tensor { name: "out".to_string(), dtype, axes: axes.to_vec() };
+    let tensor = Tensor::new("out", dtype, axes);
     let sizes = sizes.iter().map(|(name, extent)| (name.to_string(), *extent)).collect();
     builder.finish(vec![Output { tensor, node }]).bind(&sizes).expect("every axis has a size")
 }

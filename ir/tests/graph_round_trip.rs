@@ -120,8 +120,9 @@ fn random_graph(steps: &[Step]) -> Graph {
     let outputs = [("out", values.len() - 1), ("y", values.len() / 2)];
     let outputs = outputs.map(|(name, position)| {
         let node = values[position];
-        let (dtype, axes) = (builder.node(node).dtype, builder.node(node).axes.iter().collect());
-        Output { tensor: Tensor { name: name.to_string(), dtype, axes }, node }
+        let (dtype, axes) =
+            (builder.node(node).dtype, builder.node(node).axes.iter().collect::<Vec<_>>());
+        Output { tensor: Tensor::new(name, dtype, &axes), node }
     });
     builder.finish(outputs.into())
 }

@@ -60,7 +60,7 @@ fn summary(kernel: &Kernel) -> String {
         kernel.name(),
         inputs.join(", "),
         outputs.join(", "),
-        graph.axes.names(graph.axes.ids())
+        graph.size_names().join(", ")
     )];
     let sets = kernel.size_sets().iter();
     lines.extend(sets.map(|(name, sizes)| format!("  sizes {name}: {}", show(sizes))));
@@ -70,7 +70,7 @@ fn summary(kernel: &Kernel) -> String {
 fn describe(kernel: &Kernel) -> Value {
     let graph = kernel.graph();
     let tensor = |tensor: &Tensor| {
-        let axes: Vec<_> = tensor.axes.iter().map(|&axis| graph.axes.name(axis)).collect();
+        let axes: Vec<_> = tensor.dimensions().map(|axes| graph.name_of(axes)).collect();
         json!({"name": tensor.name, "dtype": tensor.dtype.name(), "axes": axes})
     };
     let inputs: Vec<_> = graph.inputs.iter().map(tensor).collect();

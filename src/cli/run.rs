@@ -95,9 +95,7 @@ pub(super) fn call(
     inputs: &[HostTensor],
 ) -> Result<Vec<HostTensor>, Failure> {
     let empty = |output: &tilewright::ir::graph::Output| {
-        let shape: Vec<u64> =
-            output.tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
-        HostTensor::zeros(output.tensor.dtype, &shape)
+        HostTensor::zeros(output.tensor.dtype, &output.tensor.shape(&graph.axes))
     };
     let mut outputs: Vec<HostTensor> = graph.outputs.iter().map(empty).collect();
     let read: Vec<&[u8]> = inputs.iter().map(|input| input.bytes.as_slice()).collect();

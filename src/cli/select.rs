@@ -142,14 +142,15 @@ impl KernelArgs {
             Some(wanted) => Some(named(wanted).ok_or_else(|| unknown_set(kernel, wanted))?),
             None => named("default").or(sets.first()),
         };
-        let mut sizes = set.map(|(_, sizes)| sizes.clone()).unwrap_or_default();
+        let mut given = Sizes::new();
         for (index, AxisExtent { axis, extent }) in self.size.iter().enumerate() {
             if self.size[..index].iter().any(|earlier| earlier.axis == *axis) {
                 return Err(Failure::Usage(format!("`--size` gives the axis `{axis}` twice")));
             }
-            sizes.insert(axis.clone(), *extent);
+            given.insert(axis.clone(), *extent);
         }
-        Ok(sizes)
+        let set = set.map(|(_, sizes)| sizes.clone()).unwrap_or_default();
+        Ok(kernel.graph().override_sizes(&set, &given))
     }
 }
 

@@ -93,7 +93,7 @@ fn no_file(name: &str, dtype: DType) -> Failure {
 }
 
 fn read(graph: &Graph, tensor: &Tensor, path: &Path) -> Result<HostTensor, Failure> {
-    let expected: Vec<u64> = tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
+    let expected = tensor.shape(&graph.axes);
     let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
     // A little more than the array needs, so that a file without an end ends.
     let most = tensor.dtype.bytes_of(expected.iter().product()).saturating_add(1 << 20);
@@ -101,17 +101,15 @@ fn read(graph: &Graph, tensor: &Tensor, path: &Path) -> Result<HostTensor, Failu
     file.take(most).read_to_end(&mut bytes).map_err(|error| Failure::file(path, &error))?;
     // The shape is compared before an array of that shape is made: a header may claim any.
     if let Some(shape) = header_shape(&bytes).filter(|shape| *shape != expected) {
-        let named = tensor.axes.iter().zip(&expected);
-        let named: Vec<_> =
-            named.map(|(&axis, extent)| format!("{}={extent}", graph.axes.name(axis))).collect();
         return Err(Failure::Usage(format!(
             "{} has shape {shape:?}, input `{}` has [{}] at these sizes",
             path.display(),
             tensor.name,
-            named.join(", ")
+            graph.show_shape(tensor)
         )));
     }
-    with_element!(tensor.dtype, &tensor.name, T => read_as::<T>(tensor, path, &bytes))
+    let shape = tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
+    with_element!(tensor.dtype, &tensor.name, T => read_as::<T>(tensor, shape, path, &bytes))
 }
 
 /// The shape that the header of a .npy file claims; `None` for a file whose header is broken.
@@ -130,6 +128,7 @@ fn header_shape(bytes: &[u8]) -> Option<Vec<u64>> {
 
 fn read_as<T: ReadableElement + Element>(
     tensor: &Tensor,
+    shape: Vec<u64>,
     path: &Path,
     bytes: &[u8],
 ) -> Result<HostTensor, Failure> {
@@ -141,9 +140,7 @@ fn read_as<T: ReadableElement + Element>(
         return Err(refuse(&"this is no .npy file, or its header is broken"));
     }
     let array = ArrayD::<T>::read_npy(bytes).map_err(|error| refuse(&error))?;
-    let view = View::from(&array);
-    let shape = view.shape().iter().map(|&extent| extent as u64).collect();
-    Ok(HostTensor { dtype: tensor.dtype, shape, bytes: view.to_bytes() })
+    Ok(HostTensor { dtype: tensor.dtype, shape, bytes: View::from(&array).to_bytes() })
 }
 
 /// Writes `NAME.npy` into a folder for one output, and returns the path.

@@ -5,7 +5,7 @@
 use crate::error::CallError;
 use crate::tensor::{Tensor, TensorMut};
 use tilewright_ir::DType;
-use tilewright_ir::base::{AxisTable, Sizes};
+use tilewright_ir::base::Sizes;
 use tilewright_ir::graph::{Graph, Tensor as Declared};
 
 /// What a call does with an array whose elements are not in row-major order.
@@ -90,31 +90,30 @@ pub(super) fn check(
     for side in sides(graph, inputs, outputs) {
         side.check_count(graph)?;
         for (declared, given) in side.pairs() {
-            check_array(&graph.axes, side.role, declared, given, strided)?;
+            check_array(graph, side.role, declared, given, strided)?;
         }
     }
     Ok(())
 }
 
 fn check_array(
-    axes: &AxisTable,
+    graph: &Graph,
     role: &'static str,
     declared: &Declared,
     given: &Given<'_>,
     strided: Strided,
 ) -> Result<(), CallError> {
-    let name = || declared.name.clone();
+    let (name, axes) = (|| declared.name.clone(), &graph.axes);
     if declared.dtype != given.dtype {
         let (expected, found) = (declared.dtype, given.dtype);
         return Err(CallError::DType { role, name: name(), expected, found });
     }
-    let extents: Vec<u64> = declared.axes.iter().map(|&axis| axes.extent(axis)).collect();
-    if !extents.iter().copied().eq(given.shape.iter().map(|&extent| extent as u64)) {
+    if !declared.shape(axes).into_iter().eq(given.shape.iter().map(|&extent| extent as u64)) {
         let found = given.shape.to_vec();
         return Err(CallError::Shape {
             role,
             name: name(),
-            expected: shape(axes, declared),
+            expected: graph.show_shape(declared),
             found,
         });
     }
@@ -128,15 +127,6 @@ fn check_array(
         });
     }
     Ok(())
-}
-
-/// `i=4, k=5`; an unbound axis is its name alone.
-fn shape(axes: &AxisTable, declared: &Declared) -> String {
-    let axis = |&axis| match axes.extent_if_bound(axis) {
-        Some(extent) => format!("{}={extent}", axes.name(axis)),
-        None => axes.name(axis).to_string(),
-    };
-    declared.axes.iter().map(axis).collect::<Vec<_>>().join(", ")
 }
 
 fn row_major_strides(shape: &[usize]) -> Vec<isize> {
@@ -177,17 +167,16 @@ impl SeenAxes<'_> {
         declared: &Declared,
         shape_given: &[usize],
     ) -> Result<(), CallError> {
-        let axes = &self.graph.axes;
-        if declared.axes.len() != shape_given.len() {
+        if declared.dims.len() != shape_given.len() {
             return Err(CallError::Shape {
                 role,
                 name: declared.name.clone(),
-                expected: shape(axes, declared),
+                expected: self.graph.show_shape(declared),
                 found: shape_given.to_vec(),
             });
         }
-        for (&axis, &found) in declared.axes.iter().zip(shape_given) {
-            let (axis, found) = (axes.name(axis).to_string(), found as u64);
+        for (axes, &found) in declared.dimensions().zip(shape_given) {
+            let (axis, found) = (self.graph.name_of(axes).to_string(), found as u64);
             match self.sizes.get(&axis) {
                 Some(&expected) if expected != found => {
                     let first = self.first.iter().find(|(known, _)| *known == axis);

@@ -17,7 +17,7 @@ pub(crate) fn graph() -> Graph {
     let a = builder.input("a", DType::F32, &axes);
     let b = builder.input("b", DType::F32, &axes);
     let node = builder.binary(BinaryOp::Add, a, b);
-    let tensor = Tensor { name: "out".to_string(), dtype: DType::F32, axes: axes.to_vec() };
+    let tensor = Tensor::new("out", DType::F32, &axes);
     let sizes = [("x", 16), ("y", 32), ("z", 8)].map(|(name, size)| (name.to_string(), size));
     builder
         .finish(vec![Output { tensor, node }])

@@ -24,6 +24,8 @@ pub struct Axis {
     pub name: String,
     /// The bound extent in elements; `None` while symbolic.
     pub extent: Option<u64>,
+    /// Whether the text itself fixes the extent, as that of `ki` in `k = kg*128 + ki`.
+    pub fixed: bool,
 }
 
 /// The axes of one program, in order of first appearance.
@@ -49,7 +51,7 @@ impl AxisTable {
         if self.axes.len() == AxisSet::CAPACITY {
             return None;
         }
-        self.axes.push(Axis { name: name.to_string(), extent: None });
+        self.axes.push(Axis { name: name.to_string(), extent: None, fixed: false });
         self.ids().last()
     }
 
@@ -79,6 +81,17 @@ impl AxisTable {
     /// Binds one extent.
     pub fn bind(&mut self, axis: AxisId, extent: u64) {
         self.axes[axis.index()].extent = Some(extent);
+    }
+
+    /// Binds an extent that the text fixes.
+    pub fn fix(&mut self, axis: AxisId, extent: u64) {
+        self.axes[axis.index()].extent = Some(extent);
+        self.axes[axis.index()].fixed = true;
+    }
+
+    /// Whether the text fixes the extent.
+    pub fn is_fixed(&self, axis: AxisId) -> bool {
+        self.axes[axis.index()].fixed
     }
 
     /// All axes in index order.

@@ -125,6 +125,9 @@ impl<'a> Context<'a> {
             _ => None,
         };
         let Some(axes) = axes else {
+            if matches!(&argument.kind, ExprKind::Name(name) if self.split_axes.faulty(name)) {
+                return Value::Faulty;
+            }
             let fault = Diagnostic::new("TW0210", "`len` takes the name of an axis");
             let names: Vec<_> = self.scope.axes.keys().copied().collect();
             return self
@@ -146,6 +149,9 @@ impl<'a> Context<'a> {
         let mut list = vec![];
         for name in names {
             let Some(&axes) = self.scope.axes.get(name.text.as_str()) else {
+                if self.split_axes.faulty(&name.text) {
+                    return None;
+                }
                 let known = nearest(&name.text, self.scope.axes.keys().copied());
                 let mut fault =
                     Diagnostic::new("TW0201", format!("there is no axis `{}`", name.text));
@@ -292,6 +298,7 @@ impl<'a> Context<'a> {
         let scope = Scope {
             values: parameters.into_iter().collect(),
             axes: axis_names.collect(),
+            splits: self.split_parameters(function, call),
             inputs: Default::default(),
         };
         let outer = std::mem::replace(&mut self.scope, scope);

@@ -3,7 +3,9 @@
 //! Invariant: a fault inside a library function is placed at the call in the user's text, whose spans it then names; the
 //! work for one kernel is bounded by `STEPS_MAX` and the recursion by `CALLS_MAX` and `DEPTH_MAX`.
 
+use super::constant::Number;
 use super::library::Functions;
+use super::split::SplitTable;
 use super::types;
 use super::value::{Misfit, Value, WeakId, WeakValues};
 use crate::base::{AxisSet, DType};
@@ -27,6 +29,8 @@ pub(super) const CONSTANTS: [&str; 4] = ["inf", "nan", "true", "false"];
 pub(super) struct Scope<'a> {
     pub(super) values: BTreeMap<&'a str, Value>,
     pub(super) axes: BTreeMap<&'a str, AxisSet>,
+    /// The names among `axes` that are splits: they have an index although they are several axes.
+    pub(super) splits: BTreeSet<&'a str>,
     pub(super) inputs: BTreeMap<&'a str, &'a TensorDecl>,
 }
 
@@ -48,6 +52,8 @@ pub(super) struct Context<'a> {
     pub(super) faults: Vec<Diagnostic>,
     /// Names of values inside functions; given at the end to nodes that the kernel does not name itself.
     pub(super) inner_names: Vec<(NodeId, String)>,
+    /// The splits of the `where` clause.
+    pub(super) split_axes: SplitTable<'a>,
     /// The functions that were inlined at least once.
     pub(super) called: BTreeSet<&'a str>,
     steps: u32,
@@ -72,6 +78,7 @@ impl<'a> Context<'a> {
             frames: vec![],
             faults: vec![],
             inner_names: vec![],
+            split_axes: SplitTable::default(),
             called: BTreeSet::new(),
             steps: 0,
             depth: 0,
@@ -120,12 +127,22 @@ impl<'a> Context<'a> {
     pub(super) fn define(&mut self, name: &'a Name, value: Value) {
         let taken = self.scope.values.contains_key(name.text.as_str())
             || self.scope.axes.contains_key(name.text.as_str());
-        if taken || CONSTANTS.contains(&name.text.as_str()) {
+        if taken || CONSTANTS.contains(&name.text.as_str()) || self.constant(&name.text).is_some() {
             let fault = Diagnostic::new("TW0202", format!("`{}` is already defined", name.text));
-            self.fault(fault.at(name.span).help("values do not change; choose another name"));
+            let help = match self.scope.axes.contains_key(name.text.as_str()) {
+                true => "it is an axis; an axis is split in the `where` clause",
+                false => "values do not change; choose another name",
+            };
+            self.fault(fault.at(name.span).help(help));
         } else {
             self.scope.values.insert(&name.text, value);
         }
+    }
+
+    /// The constant of the file with that name, if it is visible here.
+    pub(super) fn constant(&self, name: &str) -> Option<Option<Number>> {
+        let in_library = self.frames.last().is_some_and(|frame| frame.in_library);
+        if in_library { None } else { self.functions.constants.find(name) }
     }
 
     /// The axes of a value.

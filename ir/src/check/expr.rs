@@ -76,9 +76,11 @@ impl<'a> Context<'a> {
             return value;
         }
         if let Some(&axes) = self.scope.axes.get(name) {
-            let mut list = axes.iter();
-            return match (list.next(), list.next()) {
-                (Some(axis), None) => Value::Weak(self.weak.index(axis)),
+            let split = self.scope.splits.contains(name);
+            return match axes.len() {
+                0 => Value::Faulty,
+                1 => Value::Weak(self.weak.index(axes.iter().next().expect("it has one axis"))),
+                _ if split => self.split_index(axes),
                 _ => {
                     let message = format!("`{name}` stands for several axes here");
                     let fault = Diagnostic::new("TW0210", message).at(span);
@@ -91,7 +93,14 @@ impl<'a> Context<'a> {
             "nan" => Value::Weak(self.weak.number(f64::NAN, true)),
             "true" => Value::Node(self.builder.literal(1.0, DType::Bool)),
             "false" => Value::Node(self.builder.literal(0.0, DType::Bool)),
-            _ => self.unknown_name(name, span),
+            _ => match self.constant(name) {
+                Some(Some(number)) => {
+                    Value::Weak(self.weak.number(number.value, number.fractional))
+                }
+                Some(None) => Value::Faulty,
+                None if self.split_axes.faulty(name) => Value::Faulty,
+                None => self.unknown_name(name, span),
+            },
         }
     }
 
@@ -101,7 +110,7 @@ impl<'a> Context<'a> {
             return self.fault(fault.at(span).help(format!("call it, `{name}(x)`")));
         }
         let known = self.scope.values.keys().chain(self.scope.axes.keys()).copied();
-        let help = nearest(name, known.chain(CONSTANTS));
+        let help = nearest(name, known.chain(CONSTANTS).chain(self.functions.constants.names()));
         let mut fault = Diagnostic::new("TW0201", format!("there is no value or axis `{name}`"));
         fault.help = help;
         self.fault(fault.at(span))

@@ -23,10 +23,14 @@ pub(super) struct Outcome<'a> {
 /// Checks one kernel.
 pub(super) fn check<'a>(functions: &'a Functions<'a>, kernel: &'a Kernel) -> Outcome<'a> {
     let mut ctx = Context::new(functions, &kernel.name.text);
+    let splits = ctx.splits(kernel);
+    ctx.split_axes = splits;
     for input in &kernel.inputs {
         ctx.input(input);
     }
     let outputs: Vec<_> = kernel.outputs.iter().map(|output| ctx.output(output)).collect();
+    ctx.finish_splits();
+    ctx.strides(kernel);
     let results = ctx.body(kernel);
     let outputs = ctx.results(kernel, &outputs, &results);
     let called = std::mem::take(&mut ctx.called);
@@ -45,39 +49,51 @@ pub(super) fn check<'a>(functions: &'a Functions<'a>, kernel: &'a Kernel) -> Out
 
 impl<'a> Context<'a> {
     /// Declares the axes of a tensor. `None` after a fault.
-    fn tensor_axes(&mut self, tensor: &'a TensorDecl) -> Option<Vec<AxisId>> {
-        if tensor.strides.is_some() {
-            let fault = Diagnostic::new("TW0299", "strides are not supported yet").at(tensor.span);
-            self.fault(
-                fault.help("leave them out: a tensor is row-major in the order of its axes"),
-            );
-        }
-        let mut axes = vec![];
+    fn tensor_axes(&mut self, tensor: &'a TensorDecl) -> Option<Vec<Vec<AxisId>>> {
+        let mut dimensions: Vec<Vec<AxisId>> = vec![];
         for name in &tensor.axes {
-            axes.push(self.axis(name)?);
+            let axes = self.named_axes(name)?;
+            let twice = axes.iter().find(|axis| dimensions.concat().contains(axis));
+            if let Some(&twice) = twice {
+                let shown = self.builder.axes().name(twice);
+                let message = format!("the tensor has axis `{shown}` twice");
+                let fault = Diagnostic::new("TW0212", message).at(name.span);
+                self.fault(fault.help("give each axis a name of its own"));
+                return None;
+            }
+            dimensions.push(axes);
         }
-        let twice = (1..axes.len()).find(|&position| axes[..position].contains(&axes[position]));
-        if let Some(position) = twice {
-            let name = &tensor.axes[position];
-            let message = format!("the tensor has axis `{}` twice", name.text);
-            let fault = Diagnostic::new("TW0212", message).at(name.span);
-            self.fault(fault.help("give each axis a name of its own"));
-            return None;
-        }
-        Some(axes)
+        Some(dimensions)
     }
 
-    fn axis(&mut self, name: &'a Name) -> Option<AxisId> {
+    /// The axes of a name in a signature: one, or those of a split.
+    fn named_axes(&mut self, name: &'a Name) -> Option<Vec<AxisId>> {
         let text = name.text.as_str();
-        if CONSTANTS.contains(&text) || self.scope.values.contains_key(text) {
+        let taken = CONSTANTS.contains(&text) || self.constant(text).is_some();
+        if taken || self.scope.values.contains_key(text) {
             let fault = Diagnostic::new("TW0202", format!("`{text}` is already defined"));
             self.fault(fault.at(name.span).help("an axis cannot have the name of a value"));
             return None;
         }
+        if self.split_axes.faulty(text) {
+            return None;
+        }
+        let Some(root) = self.split_axes.root_of(text) else {
+            return Some(vec![self.axis(text, name.span)?]);
+        };
+        // All axes of a split come into the table together, so that they are there in its order.
+        for leaf in self.split_axes.leaves(root) {
+            self.axis(leaf, name.span)?;
+        }
+        self.declare_family(root);
+        self.scope.axes.get(text).map(|axes| axes.iter().collect())
+    }
+
+    fn axis(&mut self, text: &'a str, span: Span) -> Option<AxisId> {
         if self.builder.axes().find(text).is_none()
             && self.builder.axes().len() == AxisSet::CAPACITY
         {
-            let fault = Diagnostic::new("TW0213", "the kernel has too many axes").at(name.span);
+            let fault = Diagnostic::new("TW0213", "the kernel has too many axes").at(span);
             self.fault(fault.expected(format!("at most {}", AxisSet::CAPACITY)));
             return None;
         }
@@ -90,7 +106,9 @@ impl<'a> Context<'a> {
         let axes = self.tensor_axes(input);
         let Some(name) = &input.name else { return };
         let value = match (axes, input.dtype.dtype) {
-            (Some(axes), Some(dtype)) => Value::Node(self.builder.input(&name.text, dtype, &axes)),
+            (Some(axes), Some(dtype)) => {
+                Value::Node(self.builder.declare(tensor(&name.text, dtype, &axes)))
+            }
             _ => Value::Faulty,
         };
         self.define(name, value);
@@ -105,7 +123,7 @@ impl<'a> Context<'a> {
             let fault = Diagnostic::new("TW0202", format!("`{name}` is already defined"));
             self.fault(fault.at(span).help("give the output a name of its own, `-> y: f32[..]`"));
         }
-        Some(Tensor { name: name.to_string(), dtype: output.dtype.dtype?, axes: axes? })
+        Some(tensor(name, output.dtype.dtype?, &axes?))
     }
 
     /// Checks the statements; gives the expressions of the results with their values.
@@ -122,11 +140,6 @@ impl<'a> Context<'a> {
                 continue;
             };
             let value = self.expr(&statement.value);
-            if self.scope.axes.contains_key(name.text.as_str()) && matches!(value, Value::Weak(_)) {
-                let fault = Diagnostic::new("TW0299", "splitting an axis is not supported yet");
-                self.fault(fault.at(statement.span));
-                continue;
-            }
             if let Value::Node(node) = value
                 && is_recorded(&name.text)
                 && !self.builder.is_named(node)
@@ -190,6 +203,11 @@ impl<'a> Context<'a> {
     fn result_type(&mut self, value: Value, dtype: DType, span: Span) -> Value {
         self.cast(value, dtype, span)
     }
+}
+
+fn tensor(name: &str, dtype: DType, dimensions: &[Vec<AxisId>]) -> Tensor {
+    let dims = dimensions.iter().map(Vec::len).collect();
+    Tensor { dims, ..Tensor::new(name, dtype, &dimensions.concat()) }
 }
 
 /// Whether a name is kept. `v1`, `v2`, .. are the printer's names for shared values that have none.

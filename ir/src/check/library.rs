@@ -3,6 +3,7 @@
 //! Invariant: the library's text has no fault (a test checks it); a user's function hides a library function of its
 //! name, but none of the language's own operations.
 
+use super::constant::Constants;
 use crate::base::{BinaryOp, ReduceOp, UnaryOp};
 use crate::syntax::ast::{File, Function, Item};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,8 @@ pub(super) struct Functions<'a> {
     pub(super) user: BTreeMap<&'a str, &'a Function>,
     /// Names of functions whose text is faulty: calls of them are not judged.
     pub(super) faulty: BTreeSet<&'a str>,
+    /// The constants of the file; the library sees none of them.
+    pub(super) constants: Constants<'a>,
     library: BTreeMap<&'a str, &'a Function>,
 }
 
@@ -32,9 +35,11 @@ impl<'a> Functions<'a> {
     pub(super) fn library() -> Self {
         let library = LIBRARY.items.iter().filter_map(|item| match item {
             Item::Function(function) => Some((function.name.text.as_str(), function)),
-            Item::Kernel(_) | Item::Sizes(_) | Item::Faulty(..) => None,
+            Item::Kernel(_) | Item::Sizes(_) | Item::Constant(_) | Item::Faulty(..) => None,
         });
-        Self { user: BTreeMap::new(), faulty: BTreeSet::new(), library: library.collect() }
+        let constants = Constants::default();
+        let (user, faulty) = (BTreeMap::new(), BTreeSet::new());
+        Self { user, faulty, constants, library: library.collect() }
     }
 
     /// The function of a name, and whether it is the library's.

@@ -5,12 +5,15 @@
 //! Invariant: a graph that comes out obeys `graph::verify`; time is linear in the text and the operations inlined.
 
 mod call;
+mod constant;
 mod context;
 mod expr;
 mod kernel;
 mod library;
 mod names;
 mod sizes;
+mod split;
+mod strides;
 pub(crate) mod types;
 mod value;
 
@@ -19,6 +22,7 @@ use crate::diag::Diagnostic;
 use crate::graph::Graph;
 use crate::syntax::ast::{File, Item, SizeSet};
 use crate::syntax::{self, Parsed};
+use constant::Constants;
 use library::{Functions, is_operation};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,7 +60,7 @@ pub struct Attributes {
 /// `extent(axis) op bound` holds for every call of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// The axis.
+    /// The axis, or the name of several.
     pub axis: String,
     /// The comparison.
     pub op: CompareOp,
@@ -70,8 +74,9 @@ impl CheckedKernel {
     /// # Errors
     /// As `Graph::bind`, and one diagnostic for each limit of the `where` clause that does not hold.
     pub fn bind(&self, sizes: &Sizes) -> Result<Graph, Vec<Diagnostic>> {
-        let broken = sizes::broken(self, sizes);
-        match self.graph.bind(sizes) {
+        let bound = self.graph.bind(sizes);
+        let broken = sizes::broken(self, sizes, bound.as_ref().ok());
+        match bound {
             Ok(graph) if broken.is_empty() => Ok(graph),
             Ok(_) => Err(broken),
             Err(faults) => Err(faults.into_iter().chain(broken).collect()),
@@ -131,6 +136,7 @@ struct Checker<'a> {
 /// The functions of a file beside those of the library.
 fn functions<'a>(file: &'a File, faults: &mut Vec<Diagnostic>) -> Functions<'a> {
     let mut functions = Functions::library();
+    functions.constants = Constants::of(file, faults);
     for item in &file.items {
         match item {
             Item::Function(function) => {
@@ -142,11 +148,12 @@ fn functions<'a>(file: &'a File, faults: &mut Vec<Diagnostic>) -> Functions<'a> 
                     let message = format!("`{name}` is already {what}");
                     faults.push(Diagnostic::new("TW0202", message).at(function.name.span));
                 }
+                names::check_parameters(function, &functions.constants, faults);
             }
             Item::Faulty(Some(name), _) => {
                 functions.faulty.insert(&name.text);
             }
-            Item::Kernel(_) | Item::Sizes(_) | Item::Faulty(None, _) => {}
+            Item::Kernel(_) | Item::Sizes(_) | Item::Constant(_) | Item::Faulty(None, _) => {}
         }
     }
     functions
@@ -167,7 +174,7 @@ impl<'a> Checker<'a> {
                     self.by_name.insert(name, self.kernels.len());
                     self.kernels.push(Slot { name, checked: None });
                 }
-                Item::Function(_) => {}
+                Item::Function(_) | Item::Constant(_) => {}
             }
         }
     }
@@ -181,7 +188,9 @@ impl<'a> Checker<'a> {
         let outcome = kernel::check(self.functions, kernel);
         self.called.extend(outcome.called);
         let attributes = sizes::attributes(kernel, &mut self.faults);
-        let limits = sizes::limits(kernel, outcome.graph.as_ref().ok(), &mut self.faults);
+        let constants = &self.functions.constants;
+        let limits =
+            sizes::limits(kernel, outcome.graph.as_ref().ok(), constants, &mut self.faults);
         let checked = match outcome.graph {
             Ok(graph) => Some(CheckedKernel { graph, size_sets: vec![], attributes, limits }),
             Err(faults) => {
@@ -201,10 +210,10 @@ impl<'a> Checker<'a> {
             None => self.kernels.last_mut(),
         };
         match (slot, &set.kernel) {
-            (Some(Slot { checked: Some(kernel), .. }), _) => {
-                sizes::add(set, kernel, &mut self.faults);
+            (Some(slot), _) => {
+                let kernel = slot.checked.as_mut();
+                sizes::add(set, kernel, &self.functions.constants, &mut self.faults);
             }
-            (Some(_), _) => {}
             (None, Some(name)) => {
                 let known: Vec<_> = self.kernels.iter().map(|slot| slot.name).collect();
                 let message = format!("there is no kernel `{}` before this", name.text);

@@ -1,5 +1,6 @@
 //! Functions that no kernel calls: their names are checked, since nothing else of them can be.
 
+use super::constant::Constants;
 use super::context::CONSTANTS;
 use super::library::{Functions, NOT_YET, is_operation, nearest};
 use crate::diag::Diagnostic;
@@ -14,7 +15,24 @@ pub(super) fn check_uncalled(
 ) {
     for (name, function) in &functions.user {
         if !called.contains(name) {
-            Walk { functions, known: parameters(function), faults }.body(function);
+            let mut known = parameters(function);
+            known.extend(functions.constants.names());
+            Walk { functions, known, faults }.body(function);
+        }
+    }
+}
+
+/// Reports parameters that would hide a constant.
+pub(super) fn check_parameters(
+    function: &Function,
+    constants: &Constants<'_>,
+    faults: &mut Vec<Diagnostic>,
+) {
+    for name in function.axes.iter().chain(&function.parameters) {
+        if let Some(place) = constants.place(&name.text) {
+            let message = format!("`{}` is already defined", name.text);
+            let fault = Diagnostic::new("TW0202", message).at(name.span);
+            faults.push(fault.label(place, "a constant of the file"));
         }
     }
 }

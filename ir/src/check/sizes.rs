@@ -1,10 +1,11 @@
 //! Attributes, `where` clauses and size sets: what a kernel allows, and what it is run with.
 
+use super::constant::Constants;
 use super::{Attributes, CheckedKernel, Limit};
 use crate::base::{CompareOp, Sizes};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Span};
 use crate::graph::Graph;
-use crate::syntax::ast::{Attribute, Constraint, ConstraintKind, Kernel, SizeSet};
+use crate::syntax::ast::{Attribute, Constraint, ConstraintKind, Expr, Kernel, SizeSet};
 
 /// What the attributes of a kernel say.
 pub(super) fn attributes(kernel: &Kernel, faults: &mut Vec<Diagnostic>) -> Attributes {
@@ -45,51 +46,82 @@ fn approximation(attribute: &Attribute, faults: &mut Vec<Diagnostic>) -> Option<
 pub(super) fn limits(
     kernel: &Kernel,
     graph: Option<&Graph>,
+    constants: &Constants<'_>,
     faults: &mut Vec<Diagnostic>,
 ) -> Vec<Limit> {
     let mut limits = vec![];
     for constraint in &kernel.constraints {
-        if let Some(graph) = graph.filter(|graph| graph.axes.find(&constraint.axis.text).is_none())
-        {
+        let name = constraint.axis.text.as_str();
+        if let Some(graph) = graph.filter(|graph| graph.axes_of(name).is_none()) {
             faults.push(unknown_axis(constraint, graph));
             continue;
         }
+        if let ConstraintKind::Range(low, high) = &constraint.kind {
+            refuse_empty((low, high), constants, faults);
+        }
         let mut limit = |op, bound| {
-            limits.push(Limit { axis: constraint.axis.text.clone(), op, bound });
+            let bound = constants.whole(bound, "an extent", faults);
+            limits.extend(bound.map(|bound| Limit { axis: name.to_string(), op, bound }));
         };
         match &constraint.kind {
             ConstraintKind::Range(low, high) => {
-                limit(CompareOp::Ge, *low);
-                limit(CompareOp::Le, *high);
+                limit(CompareOp::Ge, low);
+                limit(CompareOp::Le, high);
             }
-            ConstraintKind::Compare(op, bound) => limit(*op, *bound),
-            ConstraintKind::Split(_) => faults.push(
-                Diagnostic::new("TW0299", "splitting an axis is not supported yet")
-                    .at(constraint.span),
-            ),
+            ConstraintKind::Compare(op, bound) => limit(*op, bound),
+            // The kernel's own check has read it.
+            ConstraintKind::Split(_) => {}
         }
     }
     limits
 }
 
+/// Reports a range without any number.
+fn refuse_empty(
+    (low, high): (&Expr, &Expr),
+    constants: &Constants<'_>,
+    faults: &mut Vec<Diagnostic>,
+) {
+    // What is wrong with the numbers themselves is reported where they become limits.
+    let number = |expr| constants.whole(expr, "an extent", &mut vec![]);
+    if let (Some(from), Some(to)) = (number(low), number(high))
+        && from > to
+    {
+        let fault = Diagnostic::new("TW0305", "the range allows no extent");
+        let place = Span { start: low.span.start, end: high.span.end };
+        faults.push(fault.at(place).expected("`low..high`, both ends included"));
+    }
+}
+
 fn unknown_axis(constraint: &Constraint, graph: &Graph) -> Diagnostic {
     Diagnostic::new("TW0201", format!("there is no axis `{}`", constraint.axis.text))
         .at(constraint.axis.span)
-        .expected(format!("one of {}", graph.axes.names(graph.axes.ids())))
+        .expected(format!("one of {}", graph.size_names().join(", ")))
 }
 
-/// Adds a size set to its kernel, which has no faults.
-pub(super) fn add(set: &SizeSet, kernel: &mut CheckedKernel, faults: &mut Vec<Diagnostic>) {
+/// Adds a size set to its kernel, unless that has faults and is `None`.
+pub(super) fn add(
+    set: &SizeSet,
+    kernel: Option<&mut CheckedKernel>,
+    constants: &Constants<'_>,
+    faults: &mut Vec<Diagnostic>,
+) {
     let mut sizes = Sizes::new();
+    let before = faults.len();
     for (axis, extent) in &set.extents {
-        if sizes.insert(axis.text.clone(), *extent).is_some() {
+        let Some(extent) = constants.whole(extent, "an extent", faults) else { continue };
+        if sizes.insert(axis.text.clone(), extent).is_some() {
             let message = format!("the extent of `{}` is given twice", axis.text);
             faults.push(Diagnostic::new("TW0307", message).at(axis.span));
         }
     }
+    let Some(kernel) = kernel else { return };
     if kernel.size_sets.iter().any(|(name, _)| *name == set.name.text) {
         let message = format!("there is already a size set `{}`", set.name.text);
         faults.push(Diagnostic::new("TW0307", message).at(set.name.span));
+    }
+    if faults.len() > before {
+        return;
     }
     if let Err(found) = kernel.bind(&sizes) {
         faults.extend(found.into_iter().map(|fault| {
@@ -103,9 +135,14 @@ pub(super) fn add(set: &SizeSet, kernel: &mut CheckedKernel, faults: &mut Vec<Di
 }
 
 /// The limits that sizes break.
-pub(super) fn broken(kernel: &CheckedKernel, sizes: &Sizes) -> Vec<Diagnostic> {
+pub(super) fn broken(
+    kernel: &CheckedKernel,
+    sizes: &Sizes,
+    bound: Option<&Graph>,
+) -> Vec<Diagnostic> {
     let broken = kernel.limits.iter().filter_map(|limit| {
-        let extent = *sizes.get(&limit.axis)?;
+        let solved = || bound?.extent_of(&limit.axis);
+        let extent = sizes.get(&limit.axis).copied().or_else(solved)?;
         if limit.op.apply_whole(extent, limit.bound) {
             return None;
         }

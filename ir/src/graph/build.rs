@@ -4,7 +4,7 @@
 //! Invariant: `finish` gives nodes in the depth-first order of the outputs, so two builders that describe the same
 //! operations give equal graphs whatever the order of the calls; names are unique and clash with no tensor or axis.
 
-use super::{Graph, Node, NodeId, Op, Output, Tensor};
+use super::{Extent, Graph, Node, NodeId, Op, Output, Split, Tensor};
 use crate::base::{AxisId, AxisSet, AxisTable, BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 pub struct GraphBuilder {
     name: String,
     axes: AxisTable,
+    splits: Vec<Split>,
     inputs: Vec<Tensor>,
     nodes: Vec<Node>,
     names: Vec<Option<String>>,
@@ -72,6 +73,7 @@ impl GraphBuilder {
     pub fn like(graph: &Graph) -> Self {
         let mut builder = Self::new(&graph.name);
         builder.axes = graph.axes.clone();
+        builder.splits = graph.splits.clone();
         builder.inputs = graph.inputs.clone();
         builder
     }
@@ -91,8 +93,33 @@ impl GraphBuilder {
 
     /// Declares the next input, row-major in the order of `axes`, and gives the node that reads it.
     pub fn input(&mut self, name: &str, dtype: DType, axes: &[AxisId]) -> NodeId {
-        self.inputs.push(Tensor { name: name.to_string(), dtype, axes: axes.to_vec() });
+        self.declare(Tensor::new(name, dtype, axes))
+    }
+
+    /// Declares the next input and gives the node that reads it.
+    pub fn declare(&mut self, tensor: Tensor) -> NodeId {
+        self.inputs.push(tensor);
         self.read(self.inputs.len() - 1)
+    }
+
+    /// Gives the input at a position strides, one for each of its dimensions.
+    pub fn set_strides(&mut self, input: usize, strides: Vec<Extent>) {
+        self.inputs[input].strides = Some(strides);
+    }
+
+    /// Adds a name for several axes, which are in the table in this order.
+    pub fn split(&mut self, split: Split) {
+        self.splits.push(split);
+    }
+
+    /// The axes, to fix extents.
+    pub fn axes_mut(&mut self) -> &mut AxisTable {
+        &mut self.axes
+    }
+
+    /// The names for several axes so far.
+    pub fn splits(&self) -> &[Split] {
+        &self.splits
     }
 
     /// The node that reads the input at a position.
@@ -204,6 +231,7 @@ impl GraphBuilder {
                 .collect(),
             name: self.name,
             axes: self.axes,
+            splits: self.splits,
             inputs: self.inputs,
         };
         make_names_unique(&mut graph);
@@ -268,6 +296,7 @@ fn make_names_unique(graph: &mut Graph) {
     let tensors = graph.inputs.iter().chain(graph.outputs.iter().map(|output| &output.tensor));
     let mut taken: BTreeSet<String> = tensors.map(|tensor| tensor.name.clone()).collect();
     taken.extend(graph.axes.ids().map(|axis| graph.axes.name(axis).to_string()));
+    taken.extend(graph.splits.iter().map(|split| split.name.clone()));
     for name in graph.names.iter_mut().flatten() {
         if !taken.insert(name.clone()) {
             *name = free_name(name, &taken);
@@ -289,7 +318,7 @@ mod tests {
 
     fn output(name: &str, builder: &GraphBuilder, axes: &[AxisId], node: NodeId) -> Output {
         let dtype = builder.node(node).dtype;
-        Output { tensor: Tensor { name: name.to_string(), dtype, axes: axes.to_vec() }, node }
+        Output { tensor: Tensor::new(name, dtype, axes), node }
     }
 
     #[test]

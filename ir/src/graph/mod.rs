@@ -6,10 +6,15 @@
 //! output.
 
 mod build;
+mod split;
+mod tensor;
 mod text;
 mod verify;
 
 pub use build::GraphBuilder;
+pub use split::Split;
+pub(crate) use split::solve;
+pub use tensor::{Extent, Memory, Tensor};
 pub use verify::verify;
 
 use crate::base::{
@@ -64,17 +69,6 @@ pub struct Node {
     pub axes: AxisSet,
 }
 
-/// A tensor in the signature. The order of `axes` is the order in memory, row-major.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tensor {
-    /// The name in the text.
-    pub name: String,
-    /// The element type in memory.
-    pub dtype: DType,
-    /// The axes, outermost first.
-    pub axes: Vec<AxisId>,
-}
-
 /// An output: the tensor and the node that it holds, whose type is already the tensor's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
@@ -89,8 +83,10 @@ pub struct Output {
 pub struct Graph {
     /// The kernel's name.
     pub name: String,
-    /// The axes; extents are `None` until bound.
+    /// The axes; extents are `None` until bound, unless the text fixes them.
     pub axes: AxisTable,
+    /// The names for several axes.
+    pub splits: Vec<Split>,
     /// The inputs, in signature order.
     pub inputs: Vec<Tensor>,
     /// The operations, operands first.

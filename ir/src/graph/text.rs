@@ -5,7 +5,7 @@
 //! Invariant: for a graph that the checker or a rewrite of its graphs made, `check(print(g))` gives an equal graph.
 //! Extents are not part of the text.
 
-use super::{Graph, NodeId, Op, Tensor};
+use super::{Extent, Graph, NodeId, Op, Tensor};
 use crate::base::{AxisSet, BinaryOp, CompareOp, DType, StableHash, UnaryOp, hash_text};
 use crate::check::types;
 use crate::syntax::ast::Infix;
@@ -74,6 +74,7 @@ fn named_lines(graph: &Graph) -> Vec<Option<String>> {
     let mut taken: BTreeSet<&str> = tensors.map(|tensor| tensor.name.as_str()).collect();
     taken.extend(graph.names.iter().flatten().map(String::as_str));
     taken.extend(graph.axes.ids().map(|axis| graph.axes.name(axis)));
+    taken.extend(graph.splits.iter().map(|split| split.name.as_str()));
     let mut fresh =
         (1..).map(|number| format!("v{number}")).filter(|name| !taken.contains(&**name));
     let mut depth = vec![0_u32; graph.nodes.len()];
@@ -106,7 +107,7 @@ impl<'g> Printer<'g> {
         let inputs = list(graph.inputs.iter().map(|tensor| self.tensor(tensor)).collect());
         let outputs = graph.outputs.iter().map(|output| self.tensor(&output.tensor));
         let outputs = parenthesised(&outputs.collect::<Vec<_>>());
-        let mut out = format!("kernel {}({inputs}) -> {outputs} {{\n", graph.name);
+        let mut out = format!("kernel {}({inputs}) -> {outputs}{} {{\n", graph.name, self.splits());
         for id in graph.ids() {
             if let Some(name) = &self.lines[id.index()] {
                 let weak = self.is_weak_operation(id);
@@ -123,9 +124,48 @@ impl<'g> Printer<'g> {
     }
 
     fn tensor(&self, tensor: &Tensor) -> String {
-        let axes: Vec<_> = tensor.axes.iter().map(|&axis| self.graph.axes.name(axis)).collect();
+        let axes: Vec<_> = tensor.dimensions().map(|axes| self.graph.name_of(axes)).collect();
         let axes = if axes.is_empty() { String::new() } else { format!("[{}]", axes.join(",")) };
-        format!("{}: {}{axes}", tensor.name, tensor.dtype)
+        let strides = tensor.strides.iter().map(|strides| {
+            let strides: Vec<_> = strides.iter().map(|stride| self.extent(stride)).collect();
+            format!(" strides({})", strides.join(", "))
+        });
+        format!("{}: {}{axes}{}", tensor.name, tensor.dtype, strides.collect::<String>())
+    }
+
+    /// ` where k = kg*128 + ki, ..`; nothing without splits.
+    fn splits(&self) -> String {
+        let splits = self.graph.splits.iter().map(|split| {
+            let mut terms = vec![];
+            let (mut number, mut lens) = (1_u64, vec![]);
+            for part in split.parts.iter().rev() {
+                let mut factors = vec![part.clone()];
+                factors.extend((number > 1).then(|| number.to_string()));
+                factors.extend(lens.iter().map(|name| format!("len({name})")));
+                terms.push(factors.join("*"));
+                match self.graph.fixed_extent(part) {
+                    Some(extent) => number = number.saturating_mul(extent),
+                    None => lens.push(part.as_str()),
+                }
+            }
+            terms.reverse();
+            format!("{} = {}", split.name, terms.join(" + "))
+        });
+        let splits: Vec<_> = splits.collect();
+        if splits.is_empty() { String::new() } else { format!(" where {}", splits.join(", ")) }
+    }
+
+    fn extent(&self, extent: &Extent) -> String {
+        let terms = extent.terms().map(|(axes, factor)| {
+            let mut factors: Vec<String> =
+                axes.iter().map(|&axis| format!("len({})", self.graph.axes.name(axis))).collect();
+            if factor != 1 || factors.is_empty() {
+                factors.insert(0, factor.to_string());
+            }
+            factors.join("*")
+        });
+        let terms: Vec<_> = terms.collect();
+        if terms.is_empty() { "0".to_string() } else { terms.join(" + ") }
     }
 
     fn axes(&self, axes: AxisSet) -> String {

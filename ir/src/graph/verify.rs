@@ -4,6 +4,7 @@
 //! guards against the caller's sizes, so its messages are diagnostics.
 //! Invariant: after `bind` every extent is known, fits an `i32`, and every tensor has at most `TENSOR_BYTES_MAX` bytes.
 
+use super::split::{Misfit, solve};
 use super::{Graph, Node, NodeId, Op, Tensor};
 use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp, Sizes, UnaryOp};
 use crate::diag::Diagnostic;
@@ -133,27 +134,50 @@ fn verify_outputs(graph: &Graph, faults: &mut Vec<String>) {
 pub(super) fn bind(graph: &Graph, sizes: &Sizes) -> Result<Graph, Vec<Diagnostic>> {
     let mut bound = graph.clone();
     let mut faults = unknown_axes(graph, sizes);
+    let mut whole = graph.fixed_splits();
+    for (name, &extent) in sizes {
+        let fixed = graph.fixed_extent(name);
+        match (graph.axes.find(name), fixed) {
+            _ if extent > EXTENT_MAX => faults.push(long_axis(name, extent)),
+            (_, Some(fixed)) if fixed != extent => faults.push(fixed_axis(name, fixed, extent)),
+            (_, Some(_)) => {}
+            (Some(axis), None) => bound.axes.bind(axis, extent),
+            (None, None) => _ = whole.insert(name.clone(), extent),
+        }
+    }
+    let misfits = solve(&graph.splits, &whole, &mut bound.axes);
+    faults.extend(misfits.iter().map(|misfit| misfit.fault(&bound.axes)));
     for axis in graph.axes.ids() {
-        match sizes.get(graph.axes.name(axis)) {
+        let name = graph.axes.name(axis);
+        match bound.axes.extent_if_bound(axis) {
+            // Whatever is wrong with the sizes of a split that has the axis has been said.
+            None if is_known_misfit(graph, &misfits, axis) => {}
+            None if sizes.contains_key(name) => {}
             None => faults.push(missing_axis(graph, axis)),
-            Some(&extent) if extent > EXTENT_MAX => faults.push(long_axis(graph, axis, extent)),
-            Some(&extent) => bound.axes.bind(axis, extent),
+            Some(extent) if extent > EXTENT_MAX => faults.push(long_axis(name, extent)),
+            Some(_) => {}
         }
     }
     if faults.is_empty() {
-        faults = large_tensors(&bound);
+        faults.extend(long_splits(&bound));
+        faults.extend(large_tensors(&bound));
     }
     if faults.is_empty() { Ok(bound) } else { Err(faults) }
 }
 
+fn is_known_misfit(graph: &Graph, misfits: &[Misfit], axis: AxisId) -> bool {
+    let has = |misfit: &Misfit| graph.split(&misfit.split).map(|split| split.axes.contains(&axis));
+    misfits.iter().any(|misfit| has(misfit) == Some(true))
+}
+
 fn valid_names(graph: &Graph) -> String {
-    graph.axes.names(graph.axes.ids())
+    graph.size_names().join(", ")
 }
 
 fn unknown_axes(graph: &Graph, sizes: &Sizes) -> Vec<Diagnostic> {
     sizes
         .keys()
-        .filter(|name| graph.axes.find(name).is_none())
+        .filter(|name| graph.axes_of(name).is_none())
         .map(|name| {
             Diagnostic::new("TW0302", format!("kernel `{}` has no axis `{name}`", graph.name))
                 .found(format!("`{name}`"))
@@ -164,13 +188,31 @@ fn unknown_axes(graph: &Graph, sizes: &Sizes) -> Vec<Diagnostic> {
 
 fn missing_axis(graph: &Graph, axis: AxisId) -> Diagnostic {
     let name = graph.axes.name(axis);
+    let outer = graph.splits.iter().find(|split| split.axes.contains(&axis));
+    let help = match outer {
+        Some(split) => format!("add `{name}=..` or `{}=..`", split.name),
+        None => format!("add `{name}=..`"),
+    };
     Diagnostic::new("TW0301", format!("kernel `{}` needs the extent of axis `{name}`", graph.name))
         .expected(format!("an extent for each of {}", valid_names(graph)))
-        .help(format!("add `{name}=..`"))
+        .help(help)
 }
 
-fn long_axis(graph: &Graph, axis: AxisId, extent: u64) -> Diagnostic {
-    let name = graph.axes.name(axis);
+fn fixed_axis(name: &str, fixed: u64, given: u64) -> Diagnostic {
+    Diagnostic::new("TW0308", format!("the kernel's text fixes the extent of `{name}`"))
+        .found(format!("{name}={given}"))
+        .expected(format!("{name}={fixed}, or no extent for `{name}`"))
+}
+
+fn long_splits(graph: &Graph) -> Vec<Diagnostic> {
+    let long = graph.splits.iter().filter_map(|split| {
+        let extent = split.extent_if_bound(&graph.axes).filter(|&extent| extent > EXTENT_MAX)?;
+        Some(long_axis(&split.name, extent))
+    });
+    long.collect()
+}
+
+fn long_axis(name: &str, extent: u64) -> Diagnostic {
     Diagnostic::new("TW0304", format!("axis `{name}` is too long: indices are `i32`"))
         .found(extent.to_string())
         .expected(format!("at most {EXTENT_MAX}"))
@@ -186,6 +228,16 @@ fn large_tensor(graph: &Graph, tensor: &Tensor) -> Option<Diagnostic> {
     let elements = graph.axes.volume(tensor.axes.iter().copied().collect());
     let empty = tensor.axes.iter().any(|&axis| graph.axes.extent(axis) == 0);
     let bytes = tensor.dtype.bytes_of(elements);
+    if tensor.strides.is_some() {
+        let span = tensor.memory(&graph.axes).map(|memory| memory.span);
+        let reaches = span.map(|span| tensor.dtype.bytes_of(span));
+        if reaches.is_none_or(|bytes| bytes > TENSOR_BYTES_MAX) {
+            let message = format!("the strides of `{}` reach too far", tensor.name);
+            let found = reaches.map_or("more".to_string(), |bytes| format!("{bytes} bytes"));
+            let fault = Diagnostic::new("TW0309", message).found(found);
+            return Some(fault.expected(format!("at most {TENSOR_BYTES_MAX} bytes")));
+        }
+    }
     if empty || bytes <= TENSOR_BYTES_MAX {
         return None;
     }
@@ -203,7 +255,7 @@ mod tests {
         let mut builder = GraphBuilder::new("copy");
         let (i, j) = (builder.axis("i"), builder.axis("j"));
         let node = builder.input("x", DType::F32, &[i, j]);
-        let tensor = Tensor { name: "y".to_string(), dtype: DType::F32, axes: vec![i, j] };
+        let tensor = Tensor::new("y", DType::F32, &[i, j]);
         builder.finish(vec![Output { tensor, node }])
     }
 

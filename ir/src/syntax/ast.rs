@@ -10,7 +10,7 @@ use crate::diag::Span;
 /// A kernel file.
 #[derive(Clone, Debug, Default)]
 pub struct File {
-    /// Functions, kernels and size sets in text order.
+    /// Constants, functions, kernels and size sets in text order.
     pub items: Vec<Item>,
     /// All comments in text order.
     pub comments: Vec<Comment>,
@@ -47,6 +47,8 @@ pub enum Item {
     Kernel(Kernel),
     /// `sizes`
     Sizes(SizeSet),
+    /// `const`
+    Constant(Constant),
     /// An item whose head could not be read, with its name as far as that is known; the fault has been reported.
     Faulty(Option<Name>, Span),
 }
@@ -63,6 +65,19 @@ pub struct Function {
     /// The body.
     pub body: Body,
     /// From `fn` to the closing brace.
+    pub span: Span,
+    /// Whether a blank line stands before it.
+    pub blank_before: bool,
+}
+
+/// `const name = value`
+#[derive(Clone, Debug)]
+pub struct Constant {
+    /// The name.
+    pub name: Name,
+    /// The value: an expression of numbers and constants before it.
+    pub value: Expr,
+    /// The place.
     pub span: Span,
     /// Whether a blank line stands before it.
     pub blank_before: bool,
@@ -139,9 +154,9 @@ pub struct Constraint {
 #[derive(Clone, Debug)]
 pub enum ConstraintKind {
     /// `in low..high`, both ends included.
-    Range(u64, u64),
+    Range(Expr, Expr),
     /// `<= bound` and the other comparisons.
-    Compare(CompareOp, u64),
+    Compare(CompareOp, Expr),
     /// `k = kg*128 + ki`: the axis is split.
     Split(Expr),
 }
@@ -176,7 +191,7 @@ pub struct SizeSet {
     /// The kernel, if it is named; else the kernel before the set.
     pub kernel: Option<Name>,
     /// The extents.
-    pub extents: Vec<(Name, u64)>,
+    pub extents: Vec<(Name, Expr)>,
     /// The place.
     pub span: Span,
     /// Whether a blank line stands before it.
@@ -306,6 +321,7 @@ impl Item {
             Self::Function(function) => function.span,
             Self::Kernel(kernel) => kernel.span,
             Self::Sizes(sizes) => sizes.span,
+            Self::Constant(constant) => constant.span,
             Self::Faulty(_, span) => *span,
         }
     }
@@ -316,6 +332,7 @@ impl Item {
             Self::Function(function) => function.blank_before,
             Self::Kernel(kernel) => kernel.blank_before,
             Self::Sizes(sizes) => sizes.blank_before,
+            Self::Constant(constant) => constant.blank_before,
             Self::Faulty(..) => false,
         }
     }

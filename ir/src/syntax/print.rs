@@ -5,8 +5,8 @@
 //! Invariant: printing a parsed canonical text gives that text; every comment is printed once.
 
 use super::ast::{
-    Body, Call, Comment, Constraint, ConstraintKind, Expr, ExprKind, File, Function, Item, Kernel,
-    Name, Prefix, SizeSet, TensorDecl,
+    Body, Call, Comment, Constant, Constraint, ConstraintKind, Expr, ExprKind, File, Function,
+    Item, Kernel, Name, Prefix, SizeSet, TensorDecl,
 };
 
 /// A line longer than this is broken where the form allows it.
@@ -28,6 +28,7 @@ pub fn print(file: &File) -> String {
             Item::Function(function) => printer.function(function),
             Item::Kernel(kernel) => printer.kernel(kernel),
             Item::Sizes(sizes) => printer.sizes(sizes),
+            Item::Constant(constant) => printer.constant(constant),
             Item::Faulty(..) => {}
         }
         printer.end_line(item.span().end, next);
@@ -98,6 +99,10 @@ impl Printer<'_> {
         self.body(&function.body);
     }
 
+    fn constant(&mut self, constant: &Constant) {
+        self.push(&format!("const {} = {}", constant.name.text, expr(&constant.value)));
+    }
+
     fn kernel(&mut self, kernel: &Kernel) {
         for attribute in &kernel.attributes {
             let arguments: Vec<_> = attribute
@@ -159,7 +164,8 @@ impl Printer<'_> {
         if let Some(kernel) = &sizes.kernel {
             self.push(&format!("for {} ", kernel.text));
         }
-        let extents = sizes.extents.iter().map(|(axis, extent)| format!("{}={extent}", axis.text));
+        let extents =
+            sizes.extents.iter().map(|(axis, extent)| format!("{}={}", axis.text, expr(extent)));
         self.push(&format!("{{ {} }}", extents.collect::<Vec<_>>().join(", ")));
     }
 }
@@ -187,8 +193,8 @@ fn tensor(tensor: &TensorDecl) -> String {
 fn constraint(constraint: &Constraint) -> String {
     let axis = &constraint.axis.text;
     match &constraint.kind {
-        ConstraintKind::Range(low, high) => format!("{axis} in {low}..{high}"),
-        ConstraintKind::Compare(op, bound) => format!("{axis} {op} {bound}"),
+        ConstraintKind::Range(low, high) => format!("{axis} in {}..{}", expr(low), expr(high)),
+        ConstraintKind::Compare(op, bound) => format!("{axis} {op} {}", expr(bound)),
         ConstraintKind::Split(value) => format!("{axis} = {}", expr(value)),
     }
 }

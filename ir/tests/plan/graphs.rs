@@ -123,7 +123,7 @@ impl Kernel {
     pub(crate) fn output(&mut self, name: &str, axes: &str, node: NodeId) {
         let axes = self.axes(axes);
         let dtype = self.builder.node(node).dtype;
-        let tensor = Tensor { name: name.to_string(), dtype, axes };
+        let tensor = Tensor::new(name, dtype, &axes);
         self.outputs.push(Output { tensor, node });
     }
 

@@ -81,8 +81,7 @@ fn names_that_are_words_of_the_text_are_quoted_or_fresh() {
     builder.name(sum, "let");
     let y = builder.binary(BinaryOp::Div, e, sum);
     let axes = vec![i];
-    let name = "i".to_string();
-    let tensor = tilewright_ir::graph::Tensor { name, dtype: tilewright_ir::DType::F32, axes };
+    let tensor = tilewright_ir::graph::Tensor::new("i", tilewright_ir::DType::F32, &axes);
     let graph = builder.finish(vec![tilewright_ir::graph::Output { tensor, node: y }]);
     let plan = plan::build(&graph.bind(&[("i".to_string(), 5)].into()).unwrap());
     assert_eq!(plan::parse(&plan::print(&plan)).unwrap(), plan);

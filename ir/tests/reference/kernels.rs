@@ -17,7 +17,7 @@ pub(crate) fn finish(
     node: NodeId,
 ) -> Graph {
     let node = builder.cast(dtype, node);
-    let tensor = Tensor { name: "out".to_string(), dtype, axes: axes.to_vec() };
+    let tensor = Tensor::new("out", dtype, axes);
     builder.finish(vec![Output { tensor, node }])
 }
 

@@ -89,8 +89,7 @@ fn random_graph(input: DType, random: &mut Random) -> Graph {
             order = axes.clone();
         }
         order.reverse();
-        outputs
-            .push(Output { tensor: Tensor { name: name.to_string(), dtype, axes: order }, node });
+        outputs.push(Output { tensor: Tensor::new(name, dtype, &order), node });
     }
     b.finish(outputs)
 }

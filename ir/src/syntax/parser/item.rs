@@ -1,12 +1,12 @@
-//! Functions, kernels, size sets, and the statements in their bodies.
+//! Constants, functions, kernels, size sets, and the statements in their bodies.
 //!
 //! After a fault in a statement the parser goes on at the next line; after one in an item's head, at the item's body or
 //! at the next line that starts an item.
 //! Invariant: a body that parsed has exactly one statement without a name, the last.
 
 use super::super::ast::{
-    Attribute, Body, Constraint, ConstraintKind, Expr, ExprKind, Function, Item, Kernel, Name,
-    SizeSet, Statement, TensorDecl,
+    Attribute, Body, Constant, Constraint, ConstraintKind, Expr, ExprKind, Function, Item, Kernel,
+    Name, SizeSet, Statement, TensorDecl,
 };
 use super::super::lexer::TokenKind;
 use super::expr::compare_operator;
@@ -14,7 +14,7 @@ use super::{Parser, Reported, Result};
 use crate::diag::{Diagnostic, Span};
 
 /// The words that start an item at the beginning of a line.
-const ITEM_WORDS: [&str; 3] = ["fn", "kernel", "sizes"];
+const ITEM_WORDS: [&str; 4] = ["const", "fn", "kernel", "sizes"];
 
 impl Parser<'_> {
     pub(super) fn items(&mut self) -> Vec<Item> {
@@ -69,8 +69,10 @@ impl Parser<'_> {
             Ok(Item::Function(self.function(start)?))
         } else if self.take_word("sizes") {
             Ok(Item::Sizes(self.size_set(start)?))
+        } else if self.take_word("const") {
+            Ok(Item::Constant(self.constant(start)?))
         } else {
-            Err(self.unexpected("`kernel`, `fn` or `sizes`"))
+            Err(self.unexpected("`kernel`, `fn`, `sizes` or `const`"))
         }
     }
 
@@ -96,6 +98,18 @@ impl Parser<'_> {
         self.expect(TokenKind::Assign, "`=`")?;
         let number = self.expect(TokenKind::Number, "a number")?;
         Ok((name, Name { text: self.text(number.span).to_string(), span: number.span }))
+    }
+
+    fn constant(&mut self, start: Span) -> Result<Constant> {
+        let name = self.name("the name of the constant")?;
+        self.expect(TokenKind::Assign, "`=` and the value")?;
+        self.skip_to_operand()?;
+        let value = self.expr()?;
+        if !matches!(self.kind(), TokenKind::Newline | TokenKind::Semicolon | TokenKind::End) {
+            return Err(self.unexpected("an operator, or the end of the line"));
+        }
+        let span = self.span_from(start);
+        Ok(Constant { name, value, span, blank_before: self.blank_before(start) })
     }
 
     fn function(&mut self, start: Span) -> Result<Function> {
@@ -196,9 +210,9 @@ impl Parser<'_> {
         let axis = self.name("the name of an axis")?;
         let start = axis.span;
         let kind = if self.take_word("in") {
-            let low = self.whole("`low..high`")?;
+            let low = self.expr()?;
             self.expect(TokenKind::DotDot, "`..`")?;
-            ConstraintKind::Range(low, self.whole("the largest extent")?)
+            ConstraintKind::Range(low, self.expr()?)
         } else if self.take(TokenKind::Assign) {
             ConstraintKind::Split(self.expr()?)
         } else {
@@ -207,7 +221,7 @@ impl Parser<'_> {
                 return Err(self.unexpected("`in low..high`, or a comparison"));
             };
             self.next();
-            ConstraintKind::Compare(op, self.whole("an extent")?)
+            ConstraintKind::Compare(op, self.expr()?)
         };
         Ok(Constraint { axis, kind, span: self.span_from(start) })
     }
@@ -333,9 +347,9 @@ impl Parser<'_> {
         Ok(SizeSet { name, kernel, extents, span, blank_before: self.blank_before(start) })
     }
 
-    fn extent(&mut self) -> Result<(Name, u64)> {
+    fn extent(&mut self) -> Result<(Name, Expr)> {
         let axis = self.name("`axis=extent`")?;
         self.expect(TokenKind::Assign, "`=`")?;
-        Ok((axis, self.whole("an extent")?))
+        Ok((axis, self.expr()?))
     }
 }

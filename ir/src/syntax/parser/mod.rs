@@ -147,17 +147,6 @@ impl Parser<'_> {
         Ok(ast::Name { text: self.text(token.span).to_string(), span: token.span })
     }
 
-    /// A whole number.
-    fn whole(&mut self, expected: &str) -> Result<u64> {
-        let token = self.expect(TokenKind::Number, expected)?;
-        let digits = self.text(token.span).replace('_', "");
-        digits.parse().map_err(|_| {
-            let fault = Diagnostic::new("TW0103", "this is no whole number below 2^64");
-            let found = format!("`{}`", short(self.text(token.span)));
-            self.report(fault.at(token.span).found(found).expected(expected))
-        })
-    }
-
     /// `open item, item, .. close`; a comma after the last item is fine. Newlines mean nothing inside.
     fn list<T>(
         &mut self,
