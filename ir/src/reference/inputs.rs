@@ -5,7 +5,7 @@
 //! Invariant: graph, family and seed give the same bytes on every machine.
 
 use super::HostTensor;
-use super::tensor::{integer_range, power_of_two};
+use super::tensor::{integer_range, power_of_two, round_to};
 use crate::base::{AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
 use crate::graph::{Graph, Op, Tensor};
 use rand::{Rng, SeedableRng};
@@ -25,14 +25,24 @@ pub enum Family {
     Equal,
     /// Magnitudes over many powers of two.
     Wide,
-    /// Normal with NaN, infinities, zeros of both signs and subnormals sprinkled in.
+    /// Normal with NaN, infinities, zeros of both signs and subnormals sprinkled in; integers with the ends of their
+    /// range.
     Specials,
+    /// Around a few centres, apart by the last bits only: ties, near ties, and steps of `floor` and `round`.
+    Close,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: &'static [Self] =
-        &[Self::Normal, Self::Uniform, Self::Integers, Self::Equal, Self::Wide, Self::Specials];
+    pub const ALL: &'static [Self] = &[
+        Self::Normal,
+        Self::Uniform,
+        Self::Integers,
+        Self::Equal,
+        Self::Wide,
+        Self::Specials,
+        Self::Close,
+    ];
 
     /// The name in reports and on the command line.
     pub fn name(self) -> &'static str {
@@ -43,6 +53,7 @@ impl Family {
             Self::Equal => "equal",
             Self::Wide => "wide",
             Self::Specials => "specials",
+            Self::Close => "close",
         }
     }
 
@@ -75,6 +86,10 @@ fn draw_tensor(
     let dtype = tensor.dtype;
     let shape: Vec<u64> = tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
     let mut result = HostTensor::zeros(dtype, &shape);
+    if family == Family::Close && dtype != DType::Bool {
+        draw_close(&mut result, random);
+        return result;
+    }
     let equal = element(dtype, Family::Uniform, integer, random).abs() * 0.5 + 0.5;
     for index in 0..result.len() {
         let value = match family {
@@ -84,16 +99,39 @@ fn draw_tensor(
         };
         result.set(index, value);
     }
-    if family == Family::Specials && dtype.is_float() {
+    if family == Family::Specials && dtype != DType::Bool {
         sprinkle(&mut result, random);
     }
     result
+}
+
+/// Values a few units in the last place from centres that all tensors share: whole numbers, halves and others, of both
+/// signs; for integers, powers of two up to the ends of the range.
+fn draw_close(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
+    const CENTRES: [f64; 8] = [1.0, 2.0, 3.5, 0.3, -1.0, -2.5, -0.7, 6.0];
+    let dtype = tensor.dtype;
+    let (low, high) = integer_range(dtype);
+    for index in 0..tensor.len() {
+        let step = f64::from(random.random_range(-2..=2_i8));
+        let value = if dtype.is_float() {
+            let centre = round_to(dtype, CENTRES[random.random_range(0..CENTRES.len())]);
+            centre + step * dtype.ulp(centre)
+        } else {
+            let sign = if random.random() { 1.0 } else { -1.0 };
+            (sign * power_of_two(random.random_range(0..dtype.bits() as i32)) + step)
+                .clamp(low, high)
+        };
+        tensor.set(index, value);
+    }
 }
 
 fn element(dtype: DType, family: Family, integer: f64, random: &mut ChaCha8Rng) -> f64 {
     if family == Family::Integers {
         let bound = integer.min(integer_range(dtype).1) as i64;
         return random.random_range(-bound..=bound).max(integer_low(dtype)) as f64;
+    }
+    if family == Family::Wide && dtype.is_integer() {
+        return wide_integer(dtype, random);
     }
     if !dtype.is_float() {
         let (low, high) = integer_range(dtype);
@@ -102,7 +140,7 @@ fn element(dtype: DType, family: Family, integer: f64, random: &mut ChaCha8Rng) 
         return random.random_range(low as i64..=high.min(30000.0) as i64) as f64;
     }
     match family {
-        Family::Normal | Family::Specials => random.sample(StandardNormal),
+        Family::Normal | Family::Specials | Family::Close => random.sample(StandardNormal),
         Family::Uniform | Family::Equal | Family::Integers => random.random(),
         Family::Wide => {
             let (low, high) = if dtype == DType::F16 { (-14, 4) } else { (-24, 12) };
@@ -111,6 +149,14 @@ fn element(dtype: DType, family: Family, integer: f64, random: &mut ChaCha8Rng) 
             sign * (1.0 + random.random::<f64>()) * power_of_two(exponent)
         }
     }
+}
+
+/// As many integers of each length as of any other, over the whole range of the type.
+fn wide_integer(dtype: DType, random: &mut ChaCha8Rng) -> f64 {
+    let (low, high) = integer_range(dtype);
+    let size = power_of_two(random.random_range(0..=dtype.bits() as i32)) * random.random::<f64>();
+    let sign = if random.random() { 1.0 } else { -1.0 };
+    (sign * size).floor().clamp(low, high)
 }
 
 fn integer_low(dtype: DType) -> i64 {
@@ -122,6 +168,14 @@ fn sprinkle(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
     let dtype = tensor.dtype;
     let count = tensor.len();
     if count == 0 {
+        return;
+    }
+    if dtype.is_integer() {
+        let (low, high) = integer_range(dtype);
+        for _ in 0..count.div_ceil(8) {
+            let values = [low, low + 1.0, high, 0.0, 1.0, low.max(-1.0)];
+            tensor.set(random.random_range(0..count), values[random.random_range(0..values.len())]);
+        }
         return;
     }
     for _ in 0..count.div_ceil(16) {

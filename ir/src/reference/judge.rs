@@ -50,12 +50,16 @@ impl Verdict {
     }
 }
 
-/// Compares a result with the reference. Infinities must agree, but for an overflow of the output's type where
-/// the value and its allowance exceed its largest number; NaN must stand exactly where the reference has NaN; the
-/// two zeros are equal. A result of another size is wrong everywhere.
+/// Compares a result with the reference. A value without an allowance must be the one that the output's type rounds
+/// it to. Infinities must agree, but for an overflow of the output's type where the value and its allowance exceed its
+/// largest number; NaN must stand exactly where the reference has NaN; the two zeros are equal. A result of another
+/// size is wrong everywhere.
 pub fn compare(expected: &Expected, got: &HostTensor) -> Verdict {
     judge(expected, got, |index, value, found| {
         let low = expected.low.get(index).copied().unwrap_or(0.0);
+        if expected.allowances[index] == 0.0 && low == 0.0 {
+            return exact(got.dtype, value, found);
+        }
         let allowance = expected.allowances[index] + half_ulp(got.dtype, value);
         (ratio(got.dtype, value, low, found, allowance), allowance)
     })
@@ -64,11 +68,13 @@ pub fn compare(expected: &Expected, got: &HostTensor) -> Verdict {
 /// Compares a result with a reference whose values are exact: each element must be the value rounded to its type.
 /// For families of integers in graphs where `inputs::integers_are_exact` holds.
 pub fn compare_exact(expected: &Expected, got: &HostTensor) -> Verdict {
-    judge(expected, got, |_, value, found| {
-        let rounded = round_to(got.dtype, value);
-        let equal = rounded == found || (rounded.is_nan() && found.is_nan());
-        (if equal { 0.0 } else { f64::INFINITY }, 0.0)
-    })
+    judge(expected, got, |_, value, found| exact(got.dtype, value, found))
+}
+
+fn exact(dtype: DType, value: f64, found: f64) -> (f64, f64) {
+    let rounded = round_to(dtype, value);
+    let equal = rounded == found || (rounded.is_nan() && found.is_nan());
+    (if equal { 0.0 } else { f64::INFINITY }, 0.0)
 }
 
 fn judge(
@@ -161,6 +167,8 @@ mod tests {
             (inf, 0.0, f64::from(f32::MAX), false),
             (-inf, 0.0, -inf, true),
             (3.4e38, 1e30, inf, false),
+            (0.5, 0.0, 0.5 - 0.125 * f64::from(f32::EPSILON), true),
+            (0.5, 0.0, 0.5 - 0.25 * f64::from(f32::EPSILON), false),
             (3.4e38, 1e37, inf, true),
             (1e39, 0.0, inf, true),
             (1e39, 0.0, -inf, false),

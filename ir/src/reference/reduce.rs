@@ -155,7 +155,7 @@ impl<R: Real> State<R> {
     }
 }
 
-/// The sum of K terms: the terms' allowances and (16 + sqrt(K) |S| / A) u A.
+/// The sum of K > 1 terms: the terms' allowances and (16 + sqrt(K) |S| / A) u A.
 pub(super) fn finish_sum<R: Real>(
     dtype: DType,
     terms: f64,
@@ -171,7 +171,9 @@ pub(super) fn finish_sum<R: Real>(
         return (sum, if allowances == 0.0 { 0.0 } else { UNDECIDED });
     }
     let total = sum.high().abs();
-    let spread = (SUM_CONSTANT * magnitude + terms.sqrt() * total) * dtype.unit_roundoff();
+    // A single term is the sum.
+    let constant = if terms > 1.0 { SUM_CONSTANT * magnitude + terms.sqrt() * total } else { 0.0 };
+    let spread = constant * dtype.unit_roundoff();
     let handed = allowances + spread;
     let allowance = Rounding::new(0.0, dtype).finish(handed, sum.high());
     let partial_overflow = magnitude + handed > dtype.max_finite();

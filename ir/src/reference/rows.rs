@@ -132,6 +132,8 @@ struct Step<'a, R> {
     dtype: DType,
     /// The type of the first operand.
     from: DType,
+    /// Whether the judge allows for the rounding of this conversion.
+    last_rounding: bool,
 }
 
 /// The operations below one node, ready to run over a region.
@@ -196,7 +198,8 @@ impl<'a, R: Real> Kernel<'a, R> {
                 Source::Compute(op, operands)
             }
         };
-        self.steps.push(Step { source, dtype: node.dtype, from });
+        let last_rounding = program.last_roundings[id.index()];
+        self.steps.push(Step { source, dtype: node.dtype, from, last_rounding });
         self.rows.push(Row::new());
         slots[id.index()] = Some(self.steps.len() - 1);
         self.steps.len() - 1
@@ -415,7 +418,11 @@ fn cast_row<R: Real>(step: &Step<'_, R>, x: &Row<R>, row: &mut Row<R>, count: us
         let (operand, e) = (x.values[index], x.allowance(index));
         let value = real::cast(step.from, step.dtype, operand);
         row.values[index] = value;
-        let mut handed = rules::cast(step.from, step.dtype, operand.high(), e);
+        let mut handed = if step.last_rounding {
+            e
+        } else {
+            rules::cast(step.from, step.dtype, operand.high(), e)
+        };
         let fits = value.high().abs() <= step.dtype.max_finite();
         if x.overflow && rules::overflows(step.from, operand.high(), e) && fits {
             handed = UNDECIDED;

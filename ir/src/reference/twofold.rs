@@ -58,6 +58,10 @@ fn two_product(a: f64, b: f64) -> (f64, f64) {
 
 /// The number high + low for |high| >= |low|.
 fn joined(high: f64, low: f64) -> Twofold {
+    if low == 0.0 {
+        // Adding a zero would lose the sign of a negative zero.
+        return Twofold { high, low: 0.0 };
+    }
     let sum = high + low;
     if sum.is_finite() {
         Twofold { high: sum, low: low - (sum - high) }
@@ -275,7 +279,7 @@ impl Real for Twofold {
     }
 
     fn sin(self) -> Self {
-        self.sin_cos().0
+        if self.high == 0.0 { self } else { self.sin_cos().0 }
     }
 
     fn cos(self) -> Self {
@@ -293,7 +297,6 @@ impl Real for Twofold {
     fn round_ties_even(self) -> Self {
         let whole = self.high.round_ties_even();
         if self.low == 0.0 {
-            // Adding a zero would lose the sign of a negative zero.
             return Self::of(whole);
         }
         if whole == self.high {
@@ -387,6 +390,27 @@ mod tests {
         near("sin", x.sin(), x);
         near("ln", (Twofold::of(1.0) + x).ln(), x - x * x / Twofold::of(2.0));
         near("erf", erf(x), x * Twofold::two_over_sqrt_pi());
+    }
+
+    #[test]
+    fn a_zero_keeps_its_sign() {
+        let (zero, one) = (Twofold::of(-0.0), Twofold::of(1.0));
+        let results = [
+            zero + zero,
+            zero - -zero,
+            zero * one,
+            zero / one,
+            zero.sqrt(),
+            zero.sin(),
+            zero.tanh(),
+            erf(zero),
+            zero.floor(),
+            zero.round_ties_even(),
+        ];
+        for (place, result) in results.into_iter().enumerate() {
+            assert!(result.high == 0.0 && result.high.is_sign_negative(), "{place}: {result:?}");
+        }
+        assert!((zero + -zero).high.is_sign_positive());
     }
 
     #[test]
