@@ -8,7 +8,7 @@ const MANY: usize = 1_000_000;
 /// The codes of the faults, which are few and can be shown.
 fn codes(source: &str) -> Vec<&'static str> {
     let faults = check(source).expect_err("a text with faults");
-    assert!(faults.len() <= syntax::FAULTS_MAX);
+    assert!(faults.len() <= diag::SHOWN_MAX + 1);
     let text = diag::to_text("hostile", source, &faults);
     assert!(text.len() < 1 << 20, "{} bytes of messages", text.len());
     faults.iter().map(|fault| fault.code).collect()
@@ -78,7 +78,10 @@ fn functions_that_double_are_cut() {
 #[test]
 fn many_faulty_kernels_are_cut_short() {
     let kernels: String = (0..20_000).map(|_| body("y + zz(x)")).collect();
-    assert_eq!(codes(&kernels).len(), syntax::FAULTS_MAX);
+    let codes = codes(&kernels);
+    assert_eq!((codes.len(), codes.last()), (diag::SHOWN_MAX + 1, Some(&"TW0108")));
+    let faults = check(&kernels).expect_err("faults");
+    assert_eq!(faults.last().unwrap().message, "39900 more faults are not shown");
 }
 
 /// A generator of bytes that needs no crate: splitmix64.

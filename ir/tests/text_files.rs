@@ -10,6 +10,8 @@ use tilewright_ir::check::check;
 use tilewright_ir::{diag, graph, syntax};
 
 const MARK: &str = "# ---- expected\n";
+/// What follows is one line of JSON for each diagnostic.
+const JSON_MARK: &str = "# ---- as JSON\n";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -53,8 +55,9 @@ fn diagnostics_are_as_expected() {
     expect("tests/files/diagnostics", |name, source| {
         let faults = check(source).expect_err("a text with faults");
         assert!(faults.windows(2).all(|pair| pair[0].span <= pair[1].span), "{name} is in order");
-        assert_eq!(diag::to_json(source, &faults).as_array().unwrap().len(), faults.len());
-        diag::to_text(name, source, &faults)
+        let data = diag::to_json(source, &faults);
+        let data = data.as_array().unwrap().iter().map(|fault| format!("{fault}\n"));
+        diag::to_text(name, source, &faults) + JSON_MARK + &data.collect::<String>()
     });
 }
 
@@ -72,7 +75,11 @@ fn graphs_are_as_expected() {
 fn printing_is_as_expected() {
     expect("tests/files/print", |name, source| {
         let parsed = syntax::parse(source);
-        assert!(parsed.faults.is_empty(), "{}", diag::to_text(name, source, &parsed.faults));
+        assert!(
+            parsed.faults.is_empty(),
+            "{}",
+            diag::to_text(name, source, parsed.faults.as_slice())
+        );
         let canonical = syntax::print(&parsed.file);
         assert_eq!(syntax::print(&syntax::parse(&canonical).file), canonical, "{name}");
         canonical
@@ -99,6 +106,24 @@ fn every_code_of_the_front_end_has_a_file() {
     assert!(missing.is_empty(), "codes without a file: {missing:?}");
     let unknown: Vec<_> = shown.iter().filter(|code| diag::code::meaning(code).is_none()).collect();
     assert!(unknown.is_empty(), "codes without a row: {unknown:?}");
+}
+
+/// A message says what is wrong and where, what stands there, what may stand there, and one way out.
+#[test]
+fn every_diagnostic_is_whole() {
+    let mut bare = vec![];
+    for path in files("tests/files/diagnostics") {
+        let text = fs::read_to_string(&path).unwrap();
+        let source = text.split_once(MARK).map_or(text.as_str(), |(source, _)| source);
+        for fault in check(source).expect_err("a text with faults") {
+            let parts = [&fault.found, &fault.expected, &fault.help];
+            let place = fault.span.is_some() || fault.code == "TW0108";
+            if !place || parts.iter().any(|part| part.is_none()) {
+                bare.push(format!("{}: {fault}", name(&path)));
+            }
+        }
+    }
+    assert!(bare.is_empty(), "no place, found, expected or help:\n{}", bare.join("\n"));
 }
 
 #[test]

@@ -2,12 +2,12 @@
 //!
 //! Invariant: with `--json` the faults are data: they go to stdout as one object.
 
-use super::failure::{Failure, fault_json};
+use super::failure::Failure;
 use super::output::Output;
 use super::select::{Source, show};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use tilewright::ir::diag::Diagnostic;
+use tilewright::ir::diag::{Diagnostic, to_json};
 use tilewright::ir::graph::Tensor;
 use tilewright::{Error, Kernel};
 
@@ -20,8 +20,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let source = match Source::read(&args.file) {
-        Err(Failure::Text { name, faults, .. }) if output.is_json() => {
-            return report(&name, &faults, output);
+        Err(Failure::Text { name, text, faults }) if output.is_json() => {
+            return report(&name, &text, &faults, output);
         }
         source => source?,
     };
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
             }
         }
         Err(Error::Diagnostics(faults)) if output.is_json() => {
-            return report(&source.name, &faults, output);
+            return report(&source.name, &source.text, &faults, output);
         }
         Err(error) => return Err(source.faults(error)),
     }
@@ -44,8 +44,13 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
 }
 
 /// The faults as data.
-fn report(name: &str, faults: &[Diagnostic], output: &mut Output) -> Result<(), Failure> {
-    let faults: Vec<_> = faults.iter().map(fault_json).collect();
+fn report(
+    name: &str,
+    text: &str,
+    faults: &[Diagnostic],
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let faults = to_json(text, faults);
     output.json(&json!({"file": name, "kernels": [], "diagnostics": faults}))?;
     Err(Failure::TextReported)
 }

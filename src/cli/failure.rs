@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use tilewright::Error;
 use tilewright::ir::backend::Unsupported;
-use tilewright::ir::diag::{Diagnostic, to_text};
+use tilewright::ir::diag::{Diagnostic, to_json, to_text};
 
 /// A failure of the program.
 #[derive(Debug)]
@@ -101,7 +101,8 @@ impl Failure {
             Self::Runner(fault) => ("runner", fault.message.clone(), std::slice::from_ref(fault)),
             Self::Interrupted => ("interrupted", "interrupted".to_string(), &[]),
         };
-        let faults: Vec<_> = faults.iter().map(fault_json).collect();
+        let text = if let Self::Text { text, .. } = self { text.as_str() } else { "" };
+        let faults = to_json(text, faults);
         let error = json!({
             "exit_code": self.code(), "kind": kind, "message": message, "diagnostics": faults
         });
@@ -111,24 +112,6 @@ impl Failure {
 
 fn list(faults: &[Diagnostic]) -> String {
     faults.iter().map(|fault| format!("error: {fault}\n")).collect()
-}
-
-/// A diagnostic as JSON; the span is a byte range of the text.
-pub(super) fn fault_json(fault: &Diagnostic) -> Value {
-    let labels: Vec<_> = fault
-        .labels
-        .iter()
-        .map(|label| json!({"start": label.span.start, "end": label.span.end, "text": label.text}))
-        .collect();
-    json!({
-        "code": fault.code,
-        "message": fault.message,
-        "span": fault.span.map(|span| json!({"start": span.start, "end": span.end})),
-        "labels": labels,
-        "found": fault.found,
-        "expected": fault.expected,
-        "help": fault.help,
-    })
 }
 
 impl From<io::Error> for Failure {

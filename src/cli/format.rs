@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let source = Source::read(&args.file)?;
     let parsed = syntax::parse(&source.text);
     if !parsed.faults.is_empty() {
-        return Err(source.faults(parsed.faults.into()));
+        return Err(source.faults(parsed.faults.into_vec().into()));
     }
     let text = syntax::print(&parsed.file);
     let canonical = text == source.text;

@@ -6,7 +6,7 @@
 
 use super::library::{is_operation, nearest};
 use crate::base::{BinaryOp, DType, UnaryOp};
-use crate::diag::{Diagnostic, Span};
+use crate::diag::{Diagnostic, Faults, Span};
 use crate::reference::scalar;
 use crate::syntax::ast::{Call, Constant, Expr, ExprKind, File, Infix, Item, Prefix};
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub(super) struct Constants<'a> {
 
 impl<'a> Constants<'a> {
     /// Computes the constants of a file in text order.
-    pub(super) fn of(file: &'a File, faults: &mut Vec<Diagnostic>) -> Self {
+    pub(super) fn of(file: &'a File, faults: &mut Faults) -> Self {
         let mut constants = Self::default();
         for item in &file.items {
             if let Item::Constant(constant) = item {
@@ -37,7 +37,7 @@ impl<'a> Constants<'a> {
         constants
     }
 
-    fn define(&mut self, constant: &'a Constant, faults: &mut Vec<Diagnostic>) {
+    fn define(&mut self, constant: &'a Constant, faults: &mut Faults) {
         let name = constant.name.text.as_str();
         let taken = self.by_name.contains_key(name)
             || is_operation(name)
@@ -67,7 +67,7 @@ impl<'a> Constants<'a> {
     }
 
     /// The number that an expression of numbers and constants is; its fault is reported.
-    pub(super) fn number(&self, expr: &Expr, faults: &mut Vec<Diagnostic>) -> Option<Number> {
+    pub(super) fn number(&self, expr: &Expr, faults: &mut Faults) -> Option<Number> {
         match self.fold(expr) {
             Ok(number) => number,
             Err(fault) => {
@@ -82,7 +82,7 @@ impl<'a> Constants<'a> {
         &self,
         expr: &Expr,
         what: &str,
-        faults: &mut Vec<Diagnostic>,
+        faults: &mut Faults,
     ) -> Option<u64> {
         if let ExprKind::Number(text) = &expr.kind
             && let Ok(exact) = text.replace('_', "").parse()

@@ -9,7 +9,7 @@ use super::split::SplitTable;
 use super::types;
 use super::value::{Misfit, Value, WeakId, WeakValues};
 use crate::base::{AxisSet, DType};
-use crate::diag::{Diagnostic, Span};
+use crate::diag::{Diagnostic, Faults, Span};
 use crate::graph::{GraphBuilder, NodeId};
 use crate::syntax::ast::{Expr, Name, TensorDecl};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +49,9 @@ pub(super) struct Context<'a> {
     pub(super) weak: WeakValues,
     pub(super) scope: Scope<'a>,
     pub(super) frames: Vec<Frame<'a>>,
-    pub(super) faults: Vec<Diagnostic>,
+    pub(super) faults: Faults,
+    /// The faults so far: a function that is called many times has its own once.
+    seen: BTreeSet<(&'static str, Option<Span>)>,
     /// Names of values inside functions; given at the end to nodes that the kernel does not name itself.
     pub(super) inner_names: Vec<(NodeId, String)>,
     /// The splits of the `where` clause.
@@ -76,7 +78,8 @@ impl<'a> Context<'a> {
             weak: WeakValues::default(),
             scope: Scope::default(),
             frames: vec![],
-            faults: vec![],
+            faults: Faults::default(),
+            seen: BTreeSet::new(),
             inner_names: vec![],
             split_axes: SplitTable::default(),
             called: BTreeSet::new(),
@@ -96,9 +99,7 @@ impl<'a> Context<'a> {
         if let Some(frame) = self.frames.first().filter(|frame| fault.span != Some(frame.call)) {
             fault = fault.label(frame.call, format!("in this call of `{}`", frame.function));
         }
-        // A function that is called many times has its faults once.
-        let same = |other: &&Diagnostic| (other.code, other.span) == (fault.code, fault.span);
-        if self.faults.len() < crate::syntax::FAULTS_MAX && self.faults.iter().all(|f| !same(&f)) {
+        if self.seen.insert((fault.code, fault.span)) {
             self.faults.push(fault);
         }
         Value::Faulty

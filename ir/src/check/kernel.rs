@@ -6,7 +6,7 @@ use super::context::{CONSTANTS, Context};
 use super::library::Functions;
 use super::value::Value;
 use crate::base::{AxisId, AxisSet, DType};
-use crate::diag::{Diagnostic, Span};
+use crate::diag::{Diagnostic, Faults, Span};
 use crate::graph::{Graph, Output, Tensor};
 use crate::syntax::ast::{Expr, ExprKind, Kernel, Name, TensorDecl};
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ const OUTPUT_NAME: &str = "out";
 
 /// A kernel's graph, or its faults; and the functions it called.
 pub(super) struct Outcome<'a> {
-    pub(super) graph: Result<Graph, Vec<Diagnostic>>,
+    pub(super) graph: Result<Graph, Faults>,
     pub(super) called: BTreeSet<&'a str>,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn check<'a>(functions: &'a Functions<'a>, kernel: &'a Kernel) -> Out
         }
     }
     // Only a faulty text, whose faults are known, gives no outputs here.
-    let graph = outputs.map(|outputs| ctx.builder.finish(outputs)).ok_or_else(Vec::new);
+    let graph = outputs.map(|outputs| ctx.builder.finish(outputs)).ok_or_else(Faults::default);
     Outcome { graph, called }
 }
 

@@ -18,7 +18,7 @@ pub(crate) mod types;
 mod value;
 
 use crate::base::{CompareOp, Sizes};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Faults};
 use crate::graph::Graph;
 use crate::syntax::ast::{File, Item, SizeSet};
 use crate::syntax::{self, Parsed};
@@ -106,9 +106,7 @@ pub fn check(source: &str) -> Result<CheckedFile, Vec<Diagnostic>> {
             kernels: kernels.into_iter().filter_map(|slot| slot.checked).collect(),
         });
     }
-    faults.sort_by_key(|fault| fault.span);
-    faults.truncate(syntax::FAULTS_MAX);
-    Err(faults)
+    Err(faults.into_vec())
 }
 
 /// As `check`, for the bytes of a file.
@@ -129,12 +127,12 @@ struct Checker<'a> {
     functions: &'a Functions<'a>,
     kernels: Vec<Slot<'a>>,
     by_name: BTreeMap<&'a str, usize>,
-    faults: Vec<Diagnostic>,
+    faults: Faults,
     called: BTreeSet<&'a str>,
 }
 
 /// The functions of a file beside those of the library.
-fn functions<'a>(file: &'a File, faults: &mut Vec<Diagnostic>) -> Functions<'a> {
+fn functions<'a>(file: &'a File, faults: &mut Faults) -> Functions<'a> {
     let mut functions = Functions::library();
     functions.constants = Constants::of(file, faults);
     for item in &file.items {
@@ -162,9 +160,6 @@ fn functions<'a>(file: &'a File, faults: &mut Vec<Diagnostic>) -> Functions<'a> 
 impl<'a> Checker<'a> {
     fn items(&mut self, file: &'a File) {
         for item in &file.items {
-            if self.faults.len() >= syntax::FAULTS_MAX {
-                return;
-            }
             match item {
                 Item::Kernel(kernel) => self.kernel(kernel),
                 Item::Sizes(set) => self.size_set(set),
@@ -194,7 +189,7 @@ impl<'a> Checker<'a> {
         let checked = match outcome.graph {
             Ok(graph) => Some(CheckedKernel { graph, size_sets: vec![], attributes, limits }),
             Err(faults) => {
-                self.faults.extend(faults);
+                self.faults.append(faults);
                 None
             }
         };

@@ -3,7 +3,7 @@
 use super::constant::Constants;
 use super::context::CONSTANTS;
 use super::library::{Functions, NOT_YET, is_operation, nearest};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Faults};
 use crate::syntax::ast::{Expr, ExprKind, Function};
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 pub(super) fn check_uncalled(
     functions: &Functions<'_>,
     called: &BTreeSet<&str>,
-    faults: &mut Vec<Diagnostic>,
+    faults: &mut Faults,
 ) {
     for (name, function) in &functions.user {
         if !called.contains(name) {
@@ -26,7 +26,7 @@ pub(super) fn check_uncalled(
 pub(super) fn check_parameters(
     function: &Function,
     constants: &Constants<'_>,
-    faults: &mut Vec<Diagnostic>,
+    faults: &mut Faults,
 ) {
     for name in function.axes.iter().chain(&function.parameters) {
         if let Some(place) = constants.place(&name.text) {
@@ -45,7 +45,7 @@ fn parameters(function: &Function) -> BTreeSet<&str> {
 struct Walk<'a, 'f> {
     functions: &'a Functions<'a>,
     known: BTreeSet<&'a str>,
-    faults: &'f mut Vec<Diagnostic>,
+    faults: &'f mut Faults,
 }
 
 impl<'a> Walk<'a, '_> {

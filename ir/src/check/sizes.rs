@@ -3,12 +3,12 @@
 use super::constant::Constants;
 use super::{Attributes, CheckedKernel, Limit};
 use crate::base::{CompareOp, Sizes};
-use crate::diag::{Diagnostic, Span};
+use crate::diag::{Diagnostic, Faults, Span};
 use crate::graph::Graph;
 use crate::syntax::ast::{Attribute, Constraint, ConstraintKind, Expr, Kernel, SizeSet};
 
 /// What the attributes of a kernel say.
-pub(super) fn attributes(kernel: &Kernel, faults: &mut Vec<Diagnostic>) -> Attributes {
+pub(super) fn attributes(kernel: &Kernel, faults: &mut Faults) -> Attributes {
     let mut attributes = Attributes::default();
     for attribute in &kernel.attributes {
         match (attribute.name.text.as_str(), attribute.arguments.is_empty()) {
@@ -28,7 +28,7 @@ pub(super) fn attributes(kernel: &Kernel, faults: &mut Vec<Diagnostic>) -> Attri
     attributes
 }
 
-fn approximation(attribute: &Attribute, faults: &mut Vec<Diagnostic>) -> Option<f64> {
+fn approximation(attribute: &Attribute, faults: &mut Faults) -> Option<f64> {
     if let [(name, number)] = attribute.arguments.as_slice()
         && name.text == "eps"
         && let Ok(eps) = number.text.parse::<f64>()
@@ -47,7 +47,7 @@ pub(super) fn limits(
     kernel: &Kernel,
     graph: Option<&Graph>,
     constants: &Constants<'_>,
-    faults: &mut Vec<Diagnostic>,
+    faults: &mut Faults,
 ) -> Vec<Limit> {
     let mut limits = vec![];
     for constraint in &kernel.constraints {
@@ -80,7 +80,7 @@ pub(super) fn limits(
 fn refuse_empty(
     (low, high): (&Expr, &Expr),
     constants: &Constants<'_>,
-    faults: &mut Vec<Diagnostic>,
+    faults: &mut Faults,
 ) {
     // What is wrong with the numbers themselves is reported where they become limits.
     let number = |expr| constants.whole(expr, "an extent", &mut vec![]);
@@ -104,10 +104,10 @@ pub(super) fn add(
     set: &SizeSet,
     kernel: Option<&mut CheckedKernel>,
     constants: &Constants<'_>,
-    faults: &mut Vec<Diagnostic>,
+    faults: &mut Faults,
 ) {
     let mut sizes = Sizes::new();
-    let before = faults.len();
+    let before = faults.count();
     for (axis, extent) in &set.extents {
         let Some(extent) = constants.whole(extent, "an extent", faults) else { continue };
         if sizes.insert(axis.text.clone(), extent).is_some() {
@@ -120,7 +120,7 @@ pub(super) fn add(
         let message = format!("there is already a size set `{}`", set.name.text);
         faults.push(Diagnostic::new("TW0307", message).at(set.name.span));
     }
-    if faults.len() > before {
+    if faults.count() > before {
         return;
     }
     if let Err(found) = kernel.bind(&sizes) {

@@ -13,6 +13,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("TW0105", "a bracket or body is not closed"),
     ("TW0106", "a body without a result, or a value that is not used"),
     ("TW0107", "a file that is no text, or too long"),
+    ("TW0108", "more faults than are shown"),
     ("TW0109", "comparisons in a chain"),
     ("TW0201", "an unknown name"),
     ("TW0202", "a name that is already taken"),

@@ -4,8 +4,11 @@
 //! codes are never reused (the table is `code::ALL`).
 
 pub mod code;
+mod excerpt;
+mod faults;
 mod render;
 
+pub use faults::{Faults, SHOWN_MAX};
 pub use render::{to_json, to_text};
 
 use std::fmt;

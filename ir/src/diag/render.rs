@@ -1,77 +1,29 @@
 //! Diagnostics as text with source excerpts, and as JSON.
 //!
 //! The text has no colour and is ASCII but for the source itself, so it reads the same in a terminal, a log and a test.
-//! Invariant: rendering is bounded; a line too long to show is named by line and column instead.
+//! Invariant: rendering is bounded; of a long line only the part around the place is shown.
 
+use super::excerpt::{Excerpt, Lines};
 use super::{Diagnostic, Span};
 use codespan_reporting::diagnostic as report;
-use codespan_reporting::files::{Files, SimpleFile};
 use codespan_reporting::term;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
-/// The longest source line that is shown.
-const LINE_BYTES_MAX: usize = 400;
-
-/// A source with its line starts, to find places quickly.
-struct Source<'a> {
-    file: SimpleFile<&'a str, &'a str>,
-    text: &'a str,
-}
-
-/// Line and column of a byte, counted from 1; columns count characters.
-struct Place {
-    line: usize,
-    column: usize,
-}
-
-impl<'a> Source<'a> {
-    fn new(name: &'a str, text: &'a str) -> Self {
-        Self { file: SimpleFile::new(name, text), text }
-    }
-
-    /// The nearest character boundary at or before an offset.
-    fn clamp(&self, offset: u32) -> usize {
-        let offset = (offset as usize).min(self.text.len());
-        (0..=offset).rev().find(|&offset| self.text.is_char_boundary(offset)).unwrap_or(0)
-    }
-
-    fn range(&self, span: Span) -> std::ops::Range<usize> {
-        let start = self.clamp(span.start);
-        start..self.clamp(span.end).max(start)
-    }
-
-    fn line(&self, offset: usize) -> (usize, std::ops::Range<usize>) {
-        let index = self.file.line_index((), offset).unwrap_or(0);
-        (index, self.file.line_range((), index).unwrap_or(0..0))
-    }
-
-    fn place(&self, span: Span) -> Place {
-        let offset = self.clamp(span.start);
-        let (index, range) = self.line(offset);
-        let start = range.start.min(offset);
-        Place { line: index + 1, column: self.text[start..offset].chars().count() + 1 }
-    }
-
-    /// Whether the lines of a span are short enough to be shown.
-    fn shows(&self, span: Span) -> bool {
-        let range = self.range(span);
-        [range.start, range.end]
-            .into_iter()
-            .all(|offset| self.line(offset).1.len() <= LINE_BYTES_MAX)
-    }
-}
-
 /// Renders diagnostics as text, in order, each followed by a blank line. `name` is shown as the file's name.
 pub fn to_text(name: &str, source: &str, faults: &[Diagnostic]) -> String {
     let clean = without_controls(source);
-    let source = Source::new(name, &clean);
+    let lines = Lines::new(&clean);
     let config = term::Config { chars: term::Chars::ascii(), ..term::Config::default() };
     let mut out = String::new();
     for fault in faults {
-        let report = report_of(&source, fault);
-        if term::emit_to_string(&mut out, &config, &source.file, &report).is_err() {
+        let labels = fault.labels.iter().map(|label| label.span);
+        let spans: Vec<_> = fault.span.into_iter().chain(labels).collect();
+        let excerpt = Excerpt::new(name, &lines, &spans);
+        let before = out.len();
+        if term::emit_to_string(&mut out, &config, &excerpt, &report_of(&excerpt, fault)).is_err() {
             // Spans are clamped to the text, so this is out of reach; a message without excerpt is never wrong.
+            out.truncate(before);
             out.push_str(&format!("{fault}\n\n"));
         }
     }
@@ -82,13 +34,18 @@ pub fn to_text(name: &str, source: &str, faults: &[Diagnostic]) -> String {
 
 /// Replaces the characters that command a terminal by as many `?` as they have bytes, so that spans stay right.
 fn without_controls(text: &str) -> Cow<'_, str> {
-    let commands = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    let commands = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     if !text.contains(commands) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        if commands(c) {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        // The line ends of other systems are no commands: a space at a line's end is not seen.
+        let ends_line = c == '\r' && chars.peek() == Some(&'\n');
+        if ends_line {
+            clean.push(' ');
+        } else if commands(c) {
             clean.extend(std::iter::repeat_n('?', c.len_utf8()));
         } else {
             clean.push(c);
@@ -97,44 +54,27 @@ fn without_controls(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-fn report_of(source: &Source<'_>, fault: &Diagnostic) -> report::Diagnostic<()> {
-    let mut spans = fault.span.iter().chain(fault.labels.iter().map(|label| &label.span));
-    let shown = spans.all(|&span| source.shows(span));
-    let mut notes = vec![];
-    let mut labels = vec![];
-    if let Some(span) = fault.span {
-        if shown {
-            labels.push(report::Label::primary((), source.range(span)));
-        } else {
-            let Place { line, column } = source.place(span);
-            notes.push(format!("at line {line}, column {column}"));
-        }
-    }
-    for label in &fault.labels {
-        if shown {
-            let secondary = report::Label::secondary((), source.range(label.span));
-            labels.push(secondary.with_message(&label.text));
-        } else {
-            let Place { line, column } = source.place(label.span);
-            notes.push(format!("line {line}, column {column}: {}", label.text));
-        }
-    }
-    notes.extend(fault.found.iter().map(|found| format!("found {found}")));
-    notes.extend(fault.expected.iter().map(|expected| format!("expected {expected}")));
-    notes.extend(fault.help.iter().map(|help| format!("help: {help}")));
+fn report_of(excerpt: &Excerpt<'_>, fault: &Diagnostic) -> report::Diagnostic<()> {
+    let place = fault.span.map(|span| report::Label::primary((), excerpt.range(span)));
+    let others = fault.labels.iter().map(|label| {
+        report::Label::secondary((), excerpt.range(label.span)).with_message(&label.text)
+    });
+    let found = fault.found.iter().map(|found| format!("found {found}"));
+    let expected = fault.expected.iter().map(|expected| format!("expected {expected}"));
+    let help = fault.help.iter().map(|help| format!("help: {help}"));
     report::Diagnostic::error()
         .with_code(fault.code)
         .with_message(&fault.message)
-        .with_labels(labels)
-        .with_notes(notes)
+        .with_labels(place.into_iter().chain(others).collect())
+        .with_notes(found.chain(expected).chain(help).collect())
 }
 
 /// Renders diagnostics as a JSON array of `{code, message, span, labels, found, expected, help}`. A span is
 /// `{start, end, line, column}`: byte offsets, and line and column from 1; what is absent is `null`.
 pub fn to_json(source: &str, faults: &[Diagnostic]) -> Value {
-    let source = Source::new("", source);
+    let lines = Lines::new(source);
     let place = |span: Span| {
-        let Place { line, column } = source.place(span);
+        let (line, column) = lines.place(lines.clamp(span.start));
         json!({ "start": span.start, "end": span.end, "line": line, "column": column })
     };
     let fault = |fault: &Diagnostic| {
@@ -183,6 +123,6 @@ mod tests {
         assert!(to_text("f", "\u{e9}", std::slice::from_ref(&fault)).contains("f:1:2"));
         assert!(to_text("f", "", std::slice::from_ref(&fault)).contains("TW0201"));
         let long = to_text("f", &"x".repeat(1 << 20), &[fault]);
-        assert!(long.len() < 200 && long.contains("line 1, column 6"), "{long}");
+        assert!(long.len() < 300 && long.contains("f:1:6") && long.contains("xx.."), "{long}");
     }
 }

@@ -5,7 +5,9 @@
 //! Invariant: tokens cover the text in order and the last one is `End`; time is linear in the length.
 
 use super::ast::Comment;
-use crate::diag::{Diagnostic, Span};
+use super::short;
+use crate::base::DType;
+use crate::diag::{Diagnostic, Faults, Span};
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +93,7 @@ pub(super) struct Token {
 pub(super) struct Lexed {
     pub(super) tokens: Vec<Token>,
     pub(super) comments: Vec<Comment>,
-    pub(super) faults: Vec<Diagnostic>,
+    pub(super) faults: Faults,
 }
 
 struct Lexer<'a> {
@@ -130,7 +132,8 @@ pub(super) fn lex(source: &str) -> Lexed {
     }
     while let Some(&byte) = source.as_bytes().get(lexer.offset) {
         match byte {
-            b' ' | b'\t' | b'\r' => lexer.offset += 1,
+            b' ' | b'\t' => lexer.offset += 1,
+            b'\r' => lexer.carriage_return(),
             b'\n' => lexer.newline(),
             b'#' => lexer.comment(),
             b'0'..=b'9' => lexer.number(),
@@ -167,8 +170,21 @@ impl Lexer<'_> {
         }
     }
 
+    /// A carriage return before a line feed means nothing; alone it would hide where a comment ends.
+    fn carriage_return(&mut self) {
+        if self.rest().get(1) != Some(&b'\n') && self.rest().len() > 1 {
+            let fault = Diagnostic::new("TW0101", "a carriage return stands alone")
+                .at(span(self.offset, self.offset + 1))
+                .found("a carriage return (U+000D) without a line feed")
+                .expected("a line feed, or a carriage return and a line feed, at a line's end")
+                .help("save the file with the line ends of Unix or Windows");
+            self.out.faults.push(fault);
+        }
+        self.offset += 1;
+    }
+
     fn comment(&mut self) {
-        let length = self.run(0, |byte| byte != b'\n');
+        let length = self.run(0, |byte| !matches!(byte, b'\n' | b'\r'));
         let own_line = self.out.tokens.last().is_none_or(|token| token.kind == TokenKind::Newline);
         let text = self.source[self.offset..self.offset + length].trim_end();
         self.out.comments.push(Comment {
@@ -210,8 +226,20 @@ impl Lexer<'_> {
         let (digits, word) = (&self.source[number..name], &self.source[name..name + tail]);
         let fault = Diagnostic::new("TW0103", "a number and a name run together")
             .at(span(number, name + tail))
-            .found(format!("`{digits}{word}`"))
-            .help(format!("write `{digits} * {word}`, or `{digits} : {word}` for a type"));
+            .found(format!("`{}`", short(&self.source[number..name + tail])))
+            .expected("digits, with at most one point and an exponent")
+            .help(match word {
+                _ if DType::parse(word).is_some() => format!("write `{digits} : {word}`"),
+                "f" | "F" | "h" | "u" | "l" | "L" => {
+                    format!("a number takes its type from its context: write `{digits}`")
+                }
+                _ if digits == "0" => "numbers are decimal; names begin with a letter".to_string(),
+                _ => format!(
+                    "write `{} * {}`; names begin with a letter",
+                    short(digits),
+                    short(word)
+                ),
+            });
         self.out.faults.push(fault);
     }
 

@@ -21,8 +21,6 @@ pub const DEPTH_MAX: u32 = 256;
 pub const HEIGHT_MAX: u32 = 512;
 /// The longest text in bytes.
 pub const SOURCE_BYTES_MAX: usize = 1 << 26;
-/// After this many faults of the syntax the parser gives up.
-pub const FAULTS_MAX: usize = 100;
 
 /// The text of a file's bytes.
 ///
@@ -37,4 +35,11 @@ pub fn text_of(bytes: &[u8]) -> Result<&str, Vec<Diagnostic>> {
             .help("save the file as UTF-8; a kernel text needs ASCII only, except in comments");
         vec![fault]
     })
+}
+
+/// The beginning of a text, for a message.
+pub(crate) fn short(text: &str) -> String {
+    let shown = |char: char| if char.is_control() { '?' } else { char };
+    let cut: String = text.chars().take(24).map(shown).collect();
+    if text.chars().nth(24).is_some() { format!("{cut}..") } else { cut }
 }

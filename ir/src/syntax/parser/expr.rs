@@ -3,10 +3,10 @@
 //! From loose to tight: `||`, `&&`, comparisons (which do not chain), `+ -`, `* /`, prefix `- !`, postfix `: type`.
 //! Invariant: the height of a tree and the depth of recursion are bounded.
 
-use super::super::HEIGHT_MAX;
 use super::super::ast::{Call, Expr, ExprKind, Infix, Name, Prefix, TypeName};
 use super::super::lexer::{Token, TokenKind};
-use super::{Parser, Reported, Result};
+use super::super::{HEIGHT_MAX, short};
+use super::{Parser, Reported, Result, habits};
 use crate::base::{BinaryOp, CompareOp, DType};
 use crate::diag::{Diagnostic, Span};
 
@@ -75,8 +75,11 @@ impl Parser<'_> {
         let dtype = DType::parse(&name.text);
         if dtype.is_none() {
             let types: Vec<_> = DType::all().map(DType::name).collect();
-            let fault = Diagnostic::new("TW0204", format!("there is no type `{}`", name.text));
-            self.report(fault.at(name.span).expected(format!("one of {}", types.join(", "))));
+            let fault =
+                Diagnostic::new("TW0204", format!("there is no type `{}`", short(&name.text)));
+            let mut fault = fault.at(name.span).found(format!("`{}`", short(&name.text)));
+            fault.help = habits::type_spelling(&name.text);
+            self.report(fault.expected(format!("one of {}", types.join(", "))));
         }
         Ok(TypeName { dtype, span: name.span })
     }

@@ -13,6 +13,9 @@ use super::expr::compare_operator;
 use super::{Parser, Reported, Result};
 use crate::diag::{Diagnostic, Span};
 
+/// What may stand at the outermost level.
+pub(super) const ITEM_EXPECTED: &str = "`kernel`, `fn`, `sizes` or `const`";
+
 /// The words that start an item at the beginning of a line.
 const ITEM_WORDS: [&str; 4] = ["const", "fn", "kernel", "sizes"];
 
@@ -72,7 +75,7 @@ impl Parser<'_> {
         } else if self.take_word("const") {
             Ok(Item::Constant(self.constant(start)?))
         } else {
-            Err(self.unexpected("`kernel`, `fn`, `sizes` or `const`"))
+            Err(self.unexpected(ITEM_EXPECTED))
         }
     }
 
@@ -231,7 +234,7 @@ impl Parser<'_> {
         let mut statements: Vec<Statement> = vec![];
         loop {
             self.skip_separators();
-            if matches!(self.kind(), TokenKind::RightBrace | TokenKind::End) {
+            if matches!(self.kind(), TokenKind::RightBrace | TokenKind::End) || self.at_item() {
                 break;
             }
             let first = self.position;
@@ -242,15 +245,30 @@ impl Parser<'_> {
             self.refuse_loose_result(statements.last());
             statements.push(statement);
         }
-        if self.at(TokenKind::End) {
+        if !self.at(TokenKind::RightBrace) {
             let end = self.peek().span;
+            let what =
+                if self.at_item() { "something else begins here" } else { "the text ends here" };
             let fault = Diagnostic::new("TW0105", "a body is not closed").at(start);
-            return Err(self.report(fault.label(end, "the text ends here").expected("`}`")));
+            let fault = fault.label(end, what).expected("`}`");
+            self.report(fault.help("put `}` after the result"));
+            return Ok(Body { statements, span: self.span_from(start) });
         }
         self.next();
         let span = self.span_from(start);
         self.require_result(&statements, span);
         Ok(Body { statements, span })
+    }
+
+    /// Whether a line begins here that starts an item: the body before it has no end.
+    fn at_item(&mut self) -> bool {
+        let starts_line =
+            self.position > 0 && self.tokens[self.position - 1].kind == TokenKind::Newline;
+        let named = self.tokens.get(self.position + 1).map(|token| token.kind);
+        starts_line
+            && named == Some(TokenKind::Name)
+            && !self.at_word("const")
+            && ITEM_WORDS.iter().any(|word| self.at_word(word))
     }
 
     fn statement(&mut self) -> Result<Statement> {
@@ -291,17 +309,35 @@ impl Parser<'_> {
     fn skip_statement(&mut self, first: usize) -> Statement {
         (self.brackets, self.depth) = (0, 0);
         let ends = |kind| matches!(kind, TokenKind::Newline | TokenKind::Semicolon);
-        while !ends(self.kind()) && !matches!(self.kind(), TokenKind::RightBrace | TokenKind::End) {
+        let mut braces = self.braces_since(first);
+        while !self.at(TokenKind::End) && !self.at_item() {
+            match self.kind() {
+                TokenKind::RightBrace if braces == 0 => break,
+                TokenKind::RightBrace => braces -= 1,
+                TokenKind::LeftBrace => braces += 1,
+                kind if ends(kind) && braces == 0 => break,
+                _ => {}
+            }
             let new_line = self.position > first && ends(self.tokens[self.position - 1].kind);
-            if new_line && self.name_defined_at(self.position).is_some() {
+            if new_line && braces == 0 && self.name_defined_at(self.position).is_some() {
                 break;
             }
             self.next();
         }
-        let name = self.name_defined_at(first);
+        // `let name = ..` is faulty and defines the name all the same.
+        let name = self.name_defined_at(first).or_else(|| self.name_defined_at(first + 1));
         let span = self.span_from(self.tokens[first].span);
         let value = Expr { kind: ExprKind::Faulty, span, height: 1 };
         Statement { name, value, span, blank_before: false }
+    }
+
+    /// How many braces have been opened and not closed since the token `first`.
+    fn braces_since(&self, first: usize) -> u32 {
+        self.tokens[first..self.position].iter().fold(0, |open: u32, token| match token.kind {
+            TokenKind::LeftBrace => open + 1,
+            TokenKind::RightBrace => open.saturating_sub(1),
+            _ => open,
+        })
     }
 
     /// The name if the tokens at `first` read `name =`.
@@ -317,7 +353,12 @@ impl Parser<'_> {
         if !matches!(value.kind, ExprKind::Faulty) {
             let fault = Diagnostic::new("TW0106", "this value is not used")
                 .at(*span)
-                .help("give it a name, `x = ..`; only the last line of a body is its result");
+                .found("a value without a name before the last line")
+                .expected("`name = value`")
+                .help(
+                    "give it a name; or, if it goes on in the next line, end this one with the \
+                     operator",
+                );
             self.report(fault);
         }
     }
@@ -327,7 +368,9 @@ impl Parser<'_> {
             let end = Span { start: body.end - 1, end: body.end };
             let fault = Diagnostic::new("TW0106", "the body has no result")
                 .at(end)
-                .expected("an expression without a name as the last line");
+                .found(if statements.is_empty() { "an empty body" } else { "only definitions" })
+                .expected("an expression without a name as the last line")
+                .help("write what the result is, for example the name of the last value");
             self.report(fault);
         }
     }

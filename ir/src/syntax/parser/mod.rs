@@ -5,20 +5,21 @@
 //! Invariant: every loop consumes a token or ends, and recursion is counted, so time and stack are bounded.
 
 mod expr;
+mod habits;
 mod item;
 
 use super::ast::File;
 use super::lexer::{Lexed, Token, TokenKind, blank_line_before, lex};
-use super::{DEPTH_MAX, FAULTS_MAX, SOURCE_BYTES_MAX, ast};
-use crate::diag::{Diagnostic, Span};
+use super::{DEPTH_MAX, SOURCE_BYTES_MAX, ast, short};
+use crate::diag::{Diagnostic, Faults, Span};
 
 /// A parsed file with the faults of its syntax.
 #[derive(Clone, Debug, Default)]
 pub struct Parsed {
     /// The tree; what is faulty is left out or marked.
     pub file: File,
-    /// The faults in text order.
-    pub faults: Vec<Diagnostic>,
+    /// The first faults in text order, and how many more there are.
+    pub faults: Faults,
 }
 
 /// A fault has been reported; the caller skips to a place where it can go on.
@@ -34,7 +35,7 @@ struct Parser<'a> {
     /// Open brackets, inside which a newline means nothing.
     brackets: u32,
     depth: u32,
-    faults: Vec<Diagnostic>,
+    faults: Faults,
 }
 
 /// Parses a text. Never fails: see `Parsed::faults`.
@@ -43,14 +44,15 @@ pub fn parse(source: &str) -> Parsed {
         let fault = Diagnostic::new("TW0107", "the text is too long")
             .found(format!("{} bytes", source.len()))
             .expected(format!("at most {SOURCE_BYTES_MAX} bytes"));
-        return Parsed { file: File::default(), faults: vec![fault] };
+        return Parsed {
+            file: File::default(),
+            faults: Faults::from(fault.help("split the file")),
+        };
     }
     let Lexed { tokens, comments, faults } = lex(source);
     let mut parser = Parser { source, tokens, position: 0, brackets: 0, depth: 0, faults };
     let items = parser.items();
-    let mut faults = parser.faults;
-    faults.sort_by_key(|fault| fault.span);
-    Parsed { file: File { items, comments }, faults }
+    Parsed { file: File { items, comments }, faults: parser.faults.sorted() }
 }
 
 impl Parser<'_> {
@@ -181,14 +183,41 @@ impl Parser<'_> {
             return Ok(());
         }
         let token = self.peek();
-        if token.kind != TokenKind::End {
+        if token.kind == TokenKind::End {
+            let fault = Diagnostic::new("TW0105", "a bracket is not closed")
+                .at(open.span)
+                .label(token.span, "the text ends here")
+                .expected(expected)
+                .help("close it, or remove it");
+            return Err(self.report(fault));
+        }
+        if !self.ends_every_list(token) {
             return Err(self.unexpected(expected));
         }
+        let found = format!("`{}`", self.text(token.span));
+        let wanted = expected.rsplit(' ').next().unwrap_or(expected);
         let fault = Diagnostic::new("TW0105", "a bracket is not closed")
             .at(open.span)
-            .label(token.span, "the text ends here")
-            .expected(expected);
+            .label(token.span, "it has to be closed before this")
+            .expected(expected)
+            .help(format!("put {wanted} before {found}"))
+            .found(found);
         Err(self.report(fault))
+    }
+
+    /// Whether no list, however deep, goes on at this token: it closes or begins something else.
+    fn ends_every_list(&self, token: Token) -> bool {
+        let begins_line =
+            self.position > 0 && self.tokens[self.position - 1].kind == TokenKind::Newline;
+        let closes = matches!(
+            token.kind,
+            TokenKind::RightParen
+                | TokenKind::RightBracket
+                | TokenKind::RightBrace
+                | TokenKind::LeftBrace
+                | TokenKind::Arrow
+        );
+        closes || begins_line && self.name_defined_at(self.position).is_some()
     }
 
     /// Counts one level of nesting around `inner`.
@@ -212,10 +241,10 @@ impl Parser<'_> {
     }
 
     fn report(&mut self, fault: Diagnostic) -> Reported {
-        self.faults.push(fault);
-        if self.faults.len() >= FAULTS_MAX {
-            // Enough is known: go to the end, where every loop stops.
-            self.position = self.tokens.len() - 1;
+        // A malformed number that stands in a wrong place has been reported.
+        let malformed = |known: &Diagnostic| known.code == "TW0103" && known.span == fault.span;
+        if !self.faults.as_slice().iter().any(malformed) {
+            self.faults.push(fault);
         }
         Reported
     }
@@ -223,45 +252,38 @@ impl Parser<'_> {
     /// Reports that the next token is not what may stand here.
     fn unexpected(&mut self, expected: &str) -> Reported {
         let mut token = self.peek();
+        let help = self.way_out(token, expected);
         if token.kind == TokenKind::Newline {
             // The place is the end of the line, not the line break, which would show two lines.
             token.span.end = token.span.start;
         }
+        let text = self.text(token.span);
         let found = match token.kind {
             TokenKind::End => "the end of the text".to_string(),
             TokenKind::Newline => "the end of the line".to_string(),
-            _ => format!("`{}`", short(self.text(token.span))),
+            _ => format!("`{}`", short(text)),
         };
+        let code = habits::code_point(text).map(|code| format!("{found} ({code})"));
         let mut fault = if token.kind == TokenKind::Foreign {
             Diagnostic::new("TW0101", format!("{found} is no part of the language"))
         } else {
             Diagnostic::new("TW0102", format!("{found} cannot stand here"))
         };
-        fault = fault.at(token.span).found(found).expected(expected);
-        if let Some(help) = foreign_help(self.text(token.span)) {
-            fault = fault.help(help);
-        }
+        fault = fault.at(token.span).found(code.unwrap_or(found)).expected(expected);
+        fault.help = help;
         self.report(fault)
     }
-}
 
-/// What to write instead of a symbol of another language.
-fn foreign_help(symbol: &str) -> Option<&'static str> {
-    Some(match symbol {
-        "**" | "^" => "a power is `pow(x, y)`",
-        "//" => "a comment starts with `#`; division is `/`",
-        "%" => "there is no remainder; split the axis instead",
-        "&" => "logical and is `&&`",
-        "|" => "logical or is `||`",
-        "?" => "a choice is `where(condition, x, y)`",
-        "\"" | "'" => "there are no strings; names stand without quotes",
-        _ => return None,
-    })
-}
-
-/// The beginning of a text, for a message.
-fn short(text: &str) -> String {
-    let shown = |char: char| if char.is_control() { '?' } else { char };
-    let cut: String = text.chars().take(24).map(shown).collect();
-    if text.chars().nth(24).is_some() { format!("{cut}..") } else { cut }
+    /// What to write instead of a token, if it is a habit of another language.
+    fn way_out(&self, token: Token, expected: &str) -> Option<String> {
+        let position = self.position;
+        let mut before = self.tokens[..position].iter().rev();
+        let starts_line = position == 0 || self.tokens[position - 1].kind == TokenKind::Newline;
+        let mut earlier = || before.find(|token| token.kind != TokenKind::Newline);
+        let before =
+            [earlier(), earlier()].map(|token| token.map_or("", |token| self.text(token.span)));
+        let after = self.tokens.get(position + 1).map_or("", |token| self.text(token.span));
+        let (kind, found) = (token.kind, self.text(token.span));
+        habits::way_out(&habits::Glimpse { before, kind, found, after, starts_line, expected })
+    }
 }

@@ -1,0 +1,80 @@
+//! A list of faults that cannot grow without end.
+//!
+//! Invariant: at most `SHOWN_MAX` faults are kept, the first ones; the others are counted, and the count is told.
+
+use super::Diagnostic;
+
+/// The most faults of one text that are kept.
+pub const SHOWN_MAX: usize = 100;
+
+/// Faults, of which the first are kept and the others are counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    shown: Vec<Diagnostic>,
+    hidden: usize,
+}
+
+impl From<Diagnostic> for Faults {
+    fn from(fault: Diagnostic) -> Self {
+        Self { shown: vec![fault], hidden: 0 }
+    }
+}
+
+impl Extend<Diagnostic> for Faults {
+    fn extend<I: IntoIterator<Item = Diagnostic>>(&mut self, faults: I) {
+        faults.into_iter().for_each(|fault| self.push(fault));
+    }
+}
+
+impl Faults {
+    /// Adds a fault, or counts it.
+    pub fn push(&mut self, fault: Diagnostic) {
+        if self.shown.len() < SHOWN_MAX {
+            self.shown.push(fault);
+        } else {
+            self.hidden += 1;
+        }
+    }
+
+    /// Adds the faults of another list, and its count.
+    pub fn append(&mut self, other: Self) {
+        self.hidden += other.hidden;
+        self.extend(other.shown);
+    }
+
+    /// Whether there is no fault.
+    pub fn is_empty(&self) -> bool {
+        self.shown.is_empty()
+    }
+
+    /// How many faults there are, kept or not.
+    pub fn count(&self) -> usize {
+        self.shown.len() + self.hidden
+    }
+
+    /// The faults that are kept.
+    pub fn as_slice(&self) -> &[Diagnostic] {
+        &self.shown
+    }
+
+    /// The same faults in text order.
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        self.shown.sort_by_key(|fault| fault.span);
+        self
+    }
+
+    /// The faults in text order; if some are left out, the last one says how many.
+    pub fn into_vec(self) -> Vec<Diagnostic> {
+        let Self { mut shown, hidden } = self.sorted();
+        if hidden > 0 {
+            let plural = if hidden == 1 { "fault is" } else { "faults are" };
+            let fault = Diagnostic::new("TW0108", format!("{hidden} more {plural} not shown"))
+                .found(format!("{} faults in the text", shown.len() + hidden))
+                .expected("none")
+                .help("mend those that are shown, and check again");
+            shown.push(fault);
+        }
+        shown
+    }
+}
