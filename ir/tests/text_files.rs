@@ -54,7 +54,8 @@ fn expect(folder: &str, output: impl Fn(&str, &str) -> String) {
 fn diagnostics_are_as_expected() {
     expect("tests/files/diagnostics", |name, source| {
         let faults = check(source).expect_err("a text with faults");
-        assert!(faults.windows(2).all(|pair| pair[0].span <= pair[1].span), "{name} is in order");
+        let places: Vec<_> = faults.iter().filter_map(|fault| fault.span).collect();
+        assert!(places.is_sorted(), "{name} is in order");
         let data = diag::to_json(source, &faults);
         let data = data.as_array().unwrap().iter().map(|fault| format!("{fault}\n"));
         diag::to_text(name, source, &faults) + JSON_MARK + &data.collect::<String>()
@@ -106,24 +107,6 @@ fn every_code_of_the_front_end_has_a_file() {
     assert!(missing.is_empty(), "codes without a file: {missing:?}");
     let unknown: Vec<_> = shown.iter().filter(|code| diag::code::meaning(code).is_none()).collect();
     assert!(unknown.is_empty(), "codes without a row: {unknown:?}");
-}
-
-/// A message says what is wrong and where, what stands there, what may stand there, and one way out.
-#[test]
-fn every_diagnostic_is_whole() {
-    let mut bare = vec![];
-    for path in files("tests/files/diagnostics") {
-        let text = fs::read_to_string(&path).unwrap();
-        let source = text.split_once(MARK).map_or(text.as_str(), |(source, _)| source);
-        for fault in check(source).expect_err("a text with faults") {
-            let parts = [&fault.found, &fault.expected, &fault.help];
-            let place = fault.span.is_some() || fault.code == "TW0108";
-            if !place || parts.iter().any(|part| part.is_none()) {
-                bare.push(format!("{}: {fault}", name(&path)));
-            }
-        }
-    }
-    assert!(bare.is_empty(), "no place, found, expected or help:\n{}", bare.join("\n"));
 }
 
 #[test]
