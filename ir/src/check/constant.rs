@@ -78,12 +78,7 @@ impl<'a> Constants<'a> {
     }
 
     /// The whole number, 0 or more, that an expression is; its fault is reported.
-    pub(super) fn whole(
-        &self,
-        expr: &Expr,
-        what: &str,
-        faults: &mut Faults,
-    ) -> Option<u64> {
+    pub(super) fn whole(&self, expr: &Expr, what: &str, faults: &mut Faults) -> Option<u64> {
         if let ExprKind::Number(text) = &expr.kind
             && let Ok(exact) = text.replace('_', "").parse()
         {

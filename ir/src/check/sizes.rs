@@ -77,13 +77,9 @@ pub(super) fn limits(
 }
 
 /// Reports a range without any number.
-fn refuse_empty(
-    (low, high): (&Expr, &Expr),
-    constants: &Constants<'_>,
-    faults: &mut Faults,
-) {
+fn refuse_empty((low, high): (&Expr, &Expr), constants: &Constants<'_>, faults: &mut Faults) {
     // What is wrong with the numbers themselves is reported where they become limits.
-    let number = |expr| constants.whole(expr, "an extent", &mut vec![]);
+    let number = |expr| constants.whole(expr, "an extent", &mut Faults::default());
     if let (Some(from), Some(to)) = (number(low), number(high))
         && from > to
     {

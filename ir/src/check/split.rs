@@ -8,7 +8,7 @@
 use super::context::Context;
 use super::value::Value;
 use crate::base::{AxisId, AxisSet, BinaryOp, Sizes};
-use crate::diag::{Diagnostic, Span};
+use crate::diag::{Diagnostic, Faults, Span};
 use crate::graph::{self, Split};
 use crate::syntax::ast::{
     Call, Constraint, ConstraintKind, Expr, ExprKind, Function, Infix, Kernel,
@@ -216,9 +216,9 @@ impl<'a> Context<'a> {
     }
 
     fn factor(&self, item: &Expr, so_far: u64) -> Result<u64, Box<Diagnostic>> {
-        let mut faults = vec![];
+        let mut faults = Faults::default();
         let number = self.functions.constants.whole(item, "a factor of at least 1", &mut faults);
-        if let Some(fault) = faults.pop() {
+        if let Some(fault) = faults.into_vec().pop() {
             let unknown = ["TW0201", "TW0216"].contains(&fault.code);
             return Err(Box::new(if unknown { no_part(item.span) } else { fault }));
         }

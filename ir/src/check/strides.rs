@@ -5,7 +5,7 @@
 
 use super::context::Context;
 use crate::base::BinaryOp;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Faults};
 use crate::graph::Extent;
 use crate::syntax::ast::{Expr, ExprKind, Infix, Kernel, Prefix, TensorDecl};
 
@@ -119,9 +119,9 @@ impl<'a> Context<'a> {
                 fault.at(expr.span).found(format!("`{name}`")).expected(expected),
             ));
         }
-        let mut faults = vec![];
+        let mut faults = Faults::default();
         let number = self.functions.constants.number(expr, &mut faults);
-        if let Some(fault) = faults.pop() {
+        if let Some(fault) = faults.into_vec().pop() {
             return Err(Box::new(fault));
         }
         let Some(number) = number else { return Ok(None) };
