@@ -109,6 +109,24 @@ fn every_code_of_the_front_end_has_a_file() {
     assert!(unknown.is_empty(), "codes without a row: {unknown:?}");
 }
 
+/// A message says what is wrong and where, what stands there, what may stand there, and one way out.
+#[test]
+fn every_diagnostic_is_whole() {
+    let mut bare = vec![];
+    for path in files("tests/files/diagnostics") {
+        let text = fs::read_to_string(&path).unwrap();
+        let source = text.split_once(MARK).map_or(text.as_str(), |(source, _)| source);
+        for fault in check(source).expect_err("a text with faults") {
+            let parts = [&fault.found, &fault.expected, &fault.help];
+            let place = fault.span.is_some() || fault.code == "TW0108";
+            if !place || parts.iter().any(|part| part.is_none()) {
+                bare.push(format!("{}: {fault}", name(&path)));
+            }
+        }
+    }
+    assert!(bare.is_empty(), "no place, found, expected or help:\n{}", bare.join("\n"));
+}
+
 #[test]
 fn bytes_that_are_no_text_are_refused() {
     let faults = tilewright_ir::check::check_bytes(b"# \xff\n").expect_err("no UTF-8");

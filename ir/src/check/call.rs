@@ -4,12 +4,30 @@
 //! the body uses it.
 
 use super::context::{CALLS_MAX, Context, Frame, Scope};
+use super::habits;
 use super::library::{NOT_YET, is_operation, nearest};
 use super::types;
 use super::value::Value;
 use crate::base::{AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
 use crate::diag::{Diagnostic, Span};
 use crate::syntax::ast::{Call, Expr, ExprKind, Function, Name};
+use crate::syntax::short;
+
+/// What may be called.
+pub(super) const EXPECTED_FUNCTION: &str =
+    "an operation of the language, or a function of the library or of this file";
+
+/// How a function is called: `` `softmax[j](s)` ``.
+fn usage(function: &Function) -> String {
+    let list = |names: &[Name], comma| {
+        names.iter().map(|name| name.text.as_str()).collect::<Vec<_>>().join(comma)
+    };
+    let axes = match function.axes.as_slice() {
+        [] => String::new(),
+        axes => format!("[{}]", list(axes, ",")),
+    };
+    format!("`{}{axes}({})`", function.name.text, list(&function.parameters, ", "))
+}
 
 impl<'a> Context<'a> {
     /// Whether a type after the call names an accumulator.
@@ -48,12 +66,23 @@ impl<'a> Context<'a> {
             let fault = Diagnostic::new("TW0299", format!("`{name}` is not supported yet"));
             return self.fault(fault.at(span));
         }
-        let mut fault = Diagnostic::new("TW0201", format!("there is no function `{name}`"));
-        fault.help = match DType::parse(name) {
-            Some(_) => Some(format!("a cast is written `x : {name}`")),
-            None => nearest(name, self.functions.names()),
-        };
-        self.fault(fault.at(span))
+        let mut fault =
+            Diagnostic::new("TW0201", format!("there is no function `{}`", short(name)));
+        fault.help = self.function_help(name);
+        self.fault(fault.at(span).expected(EXPECTED_FUNCTION))
+    }
+
+    /// What to call instead of a function that there is not.
+    fn function_help(&self, name: &str) -> Option<String> {
+        if DType::parse(name).is_some() {
+            return Some(format!("a cast is written `x : {name}`"));
+        }
+        if self.scope.values.contains_key(name) || self.scope.axes.contains_key(name) {
+            return Some(format!(
+                "`{name}` is no function: axes are matched by name, so write `{name}` alone"
+            ));
+        }
+        habits::function(name).or_else(|| nearest(name, self.functions.names()))
     }
 
     fn arguments(&mut self, call: &'a Call) -> Vec<Value> {
@@ -68,7 +97,16 @@ impl<'a> Context<'a> {
             let name = &call.name.text;
             let fault =
                 Diagnostic::new("TW0203", format!("`{name}` has {wanted} argument{plural}"));
-            self.fault(fault.at(call.name.span).found(format!("{given}")));
+            let fault = fault.at(call.name.span).found(format!("{given}"));
+            let parts = ["x", "y", "z"];
+            let usage = match self.functions.find(name).filter(|_| !is_operation(name)) {
+                Some((function, _)) => usage(function),
+                None if name == "where" => "`where(condition, x, y)`".to_string(),
+                None if name == "mask" => "`mask(condition, x)`".to_string(),
+                None if call.axes.is_some() => format!("`{name}[axis](x)`"),
+                None => format!("`{name}({})`", parts[..wanted.min(3)].join(", ")),
+            };
+            self.fault(fault.expected(usage));
         }
         given == wanted
     }
@@ -81,7 +119,9 @@ impl<'a> Context<'a> {
         }
         if call.axes.is_some() {
             let fault = Diagnostic::new("TW0203", format!("`{name}` takes no axes"));
-            return self.fault(fault.at(call.name.span).help(format!("write `{name}(..)`")));
+            let axes = call.axes.as_ref().map_or(0, Vec::len);
+            let fault = fault.at(call.name.span).found(format!("{axes} in brackets"));
+            return self.fault(fault.expected("none").help(format!("write `{name}(..)`")));
         }
         let unary = UnaryOp::parse(name);
         let binary = BinaryOp::parse(name);
@@ -91,7 +131,10 @@ impl<'a> Context<'a> {
             self.arguments(call);
             let fault =
                 Diagnostic::new("TW0203", format!("`{name}` does not say which axis it removes"));
-            return self.fault(fault.at(call.name.span).expected(format!("`{name}[axis](x)`")));
+            let axes = habits::one_of(self.scope.axes.keys().copied());
+            let fault = fault.at(call.name.span).found(format!("`{name}(` without axes"));
+            let fault = fault.expected(format!("`{name}[axis](x)`, the axis {axes}"));
+            return self.fault(fault.help(self.axis_help(call)));
         }
         let wanted = match name {
             "where" => 3,
@@ -114,6 +157,19 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// How to write a reduction without brackets: an argument that is an axis belongs into them.
+    fn axis_help(&self, call: &Call) -> String {
+        let name = &call.name.text;
+        let axis = call.arguments.iter().find_map(|argument| match &argument.kind {
+            ExprKind::Name(name) => self.scope.axes.contains_key(name.as_str()).then_some(name),
+            _ => None,
+        });
+        match axis {
+            Some(axis) => format!("write `{name}[{axis}](..)`"),
+            None => "name the axes that the result does not have any more".to_string(),
+        }
+    }
+
     /// `len(j)`; for a parameter that stands for several axes the product of their extents.
     fn len(&mut self, call: &'a Call) -> Value {
         if !self.arity(call, 1) {
@@ -129,9 +185,9 @@ impl<'a> Context<'a> {
                 return Value::Faulty;
             }
             let fault = Diagnostic::new("TW0210", "`len` takes the name of an axis");
-            let names: Vec<_> = self.scope.axes.keys().copied().collect();
-            return self
-                .fault(fault.at(argument.span).expected(format!("one of {}", names.join(", "))));
+            let names = habits::one_of(self.scope.axes.keys().copied());
+            let fault = fault.at(argument.span).expected(names);
+            return self.fault(fault.help("write `len(i)` for the extent of axis `i`"));
         };
         let mut lens = axes.iter();
         let Some(first) = lens.next() else { return Value::Faulty };
@@ -155,8 +211,11 @@ impl<'a> Context<'a> {
                 let known = nearest(&name.text, self.scope.axes.keys().copied());
                 let mut fault =
                     Diagnostic::new("TW0201", format!("there is no axis `{}`", name.text));
-                fault.help = known;
-                self.fault(fault.at(name.span));
+                fault.help = known.or(Some(
+                    "write an axis of the value; the signature names the axes".to_string(),
+                ));
+                let names = habits::one_of(self.scope.axes.keys().copied());
+                self.fault(fault.at(name.span).expected(names));
                 return None;
             };
             if !seen.is_disjoint(axes) {
@@ -187,7 +246,9 @@ impl<'a> Context<'a> {
         let axes = list.into_iter().fold(AxisSet::EMPTY, |all, axes| all | axes);
         if axes.is_empty() {
             let fault = Diagnostic::new("TW0203", "the reduction names no axis");
-            return self.fault(fault.at(call.name.span));
+            let axes = habits::one_of(self.scope.axes.keys().copied());
+            let fault = fault.at(call.name.span).found("empty brackets").expected(axes);
+            return self.fault(fault.help("name the axes that the result does not have any more"));
         }
         let (value, argument) = (values[0], &call.arguments[0]);
         if matches!(value, Value::Faulty) || !self.has_axes(call, value, axes) {
@@ -210,7 +271,8 @@ impl<'a> Context<'a> {
         let fault = Diagnostic::new("TW0207", message)
             .at(span)
             .found(format!("a value over {}", self.axis_names(present)))
-            .help("a sum over an axis that the value lacks is a product with its `len`");
+            .expected(format!("a value over {}", self.axis_names(axes)))
+            .help("leave the axis out; a sum over it would be a product with its `len`");
         self.fault(fault);
         false
     }
@@ -360,10 +422,11 @@ impl<'a> Context<'a> {
             _ => format!("{wanted} axes"),
         };
         let fault = Diagnostic::new("TW0203", format!("`{name}` takes {takes}"));
-        let fault = fault.at(call.name.span).found(found.to_string());
+        let fault = fault.at(call.name.span).found(found.to_string()).expected(usage(function));
         self.fault(match wanted {
             0 => fault.help(format!("write `{name}(..)`")),
-            _ => fault.help(format!("write `{name}[axis](..)`")),
+            1 => fault.help(format!("write `{name}[axis](..)`")),
+            _ => fault.help("name one axis for each axis parameter"),
         });
         None
     }

@@ -4,12 +4,14 @@
 //! which every later step is silent.
 
 use super::context::{CONSTANTS, Context, Pair};
+use super::habits;
 use super::library::nearest;
 use super::types;
 use super::value::Value;
 use crate::base::{BinaryOp, CompareOp, DType, UnaryOp};
 use crate::diag::{Diagnostic, Span};
 use crate::syntax::ast::{Expr, ExprKind, Infix, Name, Prefix};
+use crate::syntax::short;
 
 impl<'a> Context<'a> {
     /// Checks an expression.
@@ -84,7 +86,8 @@ impl<'a> Context<'a> {
                 _ => {
                     let message = format!("`{name}` stands for several axes here");
                     let fault = Diagnostic::new("TW0210", message).at(span);
-                    self.fault(fault.expected("one axis, whose index this would be"))
+                    let fault = fault.expected("one axis, whose index this would be");
+                    self.fault(fault.help("call the function with one axis"))
                 }
             };
         }
@@ -107,13 +110,17 @@ impl<'a> Context<'a> {
     fn unknown_name(&mut self, name: &str, span: Span) -> Value {
         if self.functions.names().any(|known| known == name) {
             let fault = Diagnostic::new("TW0210", format!("`{name}` is a function, not a value"));
-            return self.fault(fault.at(span).help(format!("call it, `{name}(x)`")));
+            let fault = fault.at(span).expected("a value or an axis");
+            return self.fault(fault.help(format!("call it, `{name}(x)`")));
         }
         let known = self.scope.values.keys().chain(self.scope.axes.keys()).copied();
         let help = nearest(name, known.chain(CONSTANTS).chain(self.functions.constants.names()));
-        let mut fault = Diagnostic::new("TW0201", format!("there is no value or axis `{name}`"));
-        fault.help = help;
-        self.fault(fault.at(span))
+        let shown = short(name);
+        let mut fault = Diagnostic::new("TW0201", format!("there is no value or axis `{shown}`"));
+        fault.help = habits::value(name).or(help);
+        let values = habits::one_of(self.scope.values.keys().copied());
+        let axes = habits::one_of(self.scope.axes.keys().copied());
+        self.fault(fault.at(span).expected(format!("a value, {values}, or an axis, {axes}")))
     }
 
     /// `X[i,j]` with the tensor's own axes in order is the tensor; anything else is a gather.
@@ -141,7 +148,13 @@ impl<'a> Context<'a> {
     /// Reports operands that an operation does not take.
     pub(super) fn wrong_type(&mut self, op: &str, dtype: DType, wanted: &str, span: Span) -> Value {
         let fault = Diagnostic::new("TW0205", format!("`{op}` does not take this operand"));
-        self.fault(fault.at(span).found(format!("`{dtype}`")).expected(wanted))
+        let help = match wanted {
+            "`bool`" => "compare it, `x != 0`",
+            "a signed number" => "cast it to a signed type, `x : i32`",
+            "a float accumulator" => "state a float type, `mean[i](x) : f32`",
+            _ => "cast it, `x : f32`",
+        };
+        self.fault(fault.at(span).found(format!("`{dtype}`")).expected(wanted).help(help))
     }
 
     /// An operator of one operand; `x` is the operand's text.

@@ -8,6 +8,7 @@ mod call;
 mod constant;
 mod context;
 mod expr;
+mod habits;
 mod kernel;
 mod library;
 mod names;
@@ -106,7 +107,7 @@ pub fn check(source: &str) -> Result<CheckedFile, Vec<Diagnostic>> {
             kernels: kernels.into_iter().filter_map(|slot| slot.checked).collect(),
         });
     }
-    Err(faults.into_vec())
+    Err(faults.into_vec().into_iter().map(|fault| fault.whole(source)).collect())
 }
 
 /// As `check`, for the bytes of a file.

@@ -1,10 +1,13 @@
 //! Functions that no kernel calls: their names are checked, since nothing else of them can be.
 
+use super::call::EXPECTED_FUNCTION;
 use super::constant::Constants;
 use super::context::CONSTANTS;
+use super::habits;
 use super::library::{Functions, NOT_YET, is_operation, nearest};
 use crate::diag::{Diagnostic, Faults};
 use crate::syntax::ast::{Expr, ExprKind, Function};
+use crate::syntax::short;
 use std::collections::BTreeSet;
 
 /// Reports the unknown names in functions that were not inlined anywhere.
@@ -64,10 +67,14 @@ impl<'a> Walk<'a, '_> {
     fn expr(&mut self, expr: &'a Expr) {
         match &expr.kind {
             ExprKind::Name(name) if !self.known.contains(name.as_str()) => {
-                let mut fault =
-                    Diagnostic::new("TW0201", format!("there is no value or axis `{name}`"));
-                fault.help = nearest(name, self.known.iter().copied());
-                self.faults.push(fault.at(expr.span));
+                let mut fault = Diagnostic::new(
+                    "TW0201",
+                    format!("there is no value or axis `{}`", short(name)),
+                );
+                fault.help =
+                    habits::value(name).or_else(|| nearest(name, self.known.iter().copied()));
+                let known = habits::one_of(self.known.iter().copied());
+                self.faults.push(fault.at(expr.span).expected(known));
             }
             ExprKind::Call(call) => {
                 let name = call.name.text.as_str();
@@ -76,10 +83,13 @@ impl<'a> Walk<'a, '_> {
                     || self.functions.faulty.contains(name)
                     || self.functions.find(name).is_some();
                 if !known {
-                    let mut fault =
-                        Diagnostic::new("TW0201", format!("there is no function `{name}`"));
-                    fault.help = nearest(name, self.functions.names());
-                    self.faults.push(fault.at(call.name.span));
+                    let mut fault = Diagnostic::new(
+                        "TW0201",
+                        format!("there is no function `{}`", short(name)),
+                    );
+                    fault.help =
+                        habits::function(name).or_else(|| nearest(name, self.functions.names()));
+                    self.faults.push(fault.at(call.name.span).expected(EXPECTED_FUNCTION));
                 }
             }
             _ => {}

@@ -7,6 +7,7 @@ pub mod code;
 mod excerpt;
 mod faults;
 mod render;
+mod whole;
 
 pub use faults::{Faults, SHOWN_MAX};
 pub use render::{to_json, to_text};

@@ -1,0 +1,111 @@
+//! Makes a diagnostic whole: what was found, what was expected, one way out.
+//!
+//! The place that reports a fault says what it knows; what it leaves open follows from the code and from the text at
+//! the place. Invariant: what a report says itself is never replaced.
+
+use super::Diagnostic;
+use crate::syntax::short;
+
+/// For a code: what was expected, and one way out.
+const USUAL: &[(&str, &str, &str)] = &[
+    ("TW0101", "a symbol of the language", "remove it"),
+    ("TW0103", "a number in digits", "write the number out, as in `64` or `1.5e-3`"),
+    ("TW0104", "a smaller expression", "give parts of it names on lines of their own"),
+    ("TW0105", "a closing bracket", "close it, or remove it"),
+    ("TW0109", "one comparison", "write `a < b && b < c`"),
+    ("TW0201", "a name that is known here", "define it on a line before, or correct its spelling"),
+    ("TW0202", "a name that is not taken", "choose another name"),
+    (
+        "TW0203",
+        "as many as its definition has",
+        "leave out what is too much, or add what is missing",
+    ),
+    ("TW0204", "the name of an element type", "write one of the types, such as `f32`"),
+    ("TW0205", "a value of another type", "cast it, `x : f32`, or compare it, `x != 0`"),
+    ("TW0206", "a number that the type holds", "cast the other operand to a wider type, `x : f32`"),
+    ("TW0207", "a value over that axis", "leave the axis out"),
+    (
+        "TW0208",
+        "a value over the axes of the output",
+        "remove the axis by a reduction, or add it to the output",
+    ),
+    (
+        "TW0209",
+        "a call of a function that does not lead back to it",
+        "functions are inlined: write out what repeats",
+    ),
+    ("TW0210", "a name of another kind", "use the name as what it is, or choose another"),
+    ("TW0211", "one result for each output", "write the results in parentheses, `(x, y)`"),
+    ("TW0212", "each axis once", "give each axis a name of its own"),
+    ("TW0213", "fewer axes", "make one axis of those that always stand together"),
+    ("TW0214", "a smaller kernel", "give what repeats a name, or make several kernels of it"),
+    ("TW0215", "an attribute of the language", "remove it, or write one that is expected"),
+    ("TW0216", "numbers and constants", "write the number itself"),
+    ("TW0217", "`outer*128 + inner`", "write the split as `k = outer*128 + inner`"),
+    ("TW0218", "parts that only this split has", "give the parts of each split names of their own"),
+    ("TW0219", "one stride for each axis", "leave the strides out for a row-major tensor"),
+    ("TW0299", "a part of the language that is supported", "write it in another way"),
+    ("TW0301", "an extent for each axis", "add it to the size set"),
+    ("TW0302", "an axis of the kernel", "remove it, or correct its spelling"),
+    ("TW0303", "a smaller tensor", "make one of its axes shorter"),
+    ("TW0304", "a shorter axis", "make the axis shorter, or split it into two"),
+    (
+        "TW0305",
+        "an extent that the kernel allows",
+        "choose an extent within the limits of the `where` clause",
+    ),
+    (
+        "TW0306",
+        "a kernel before the size set",
+        "put it after its kernel, or name it: `sizes small for f { .. }`",
+    ),
+    ("TW0307", "each axis and each name once", "remove one of the two"),
+    (
+        "TW0308",
+        "extents that fit the split",
+        "choose extents that fit the split, or leave some out",
+    ),
+];
+
+impl Diagnostic {
+    /// The same diagnostic with what its report left open, for a text with this source.
+    #[must_use]
+    pub fn whole(mut self, source: &str) -> Self {
+        let usual = USUAL.iter().find(|(code, ..)| *code == self.code);
+        if let Some((_, expected, help)) = usual {
+            self.expected.get_or_insert_with(|| (*expected).to_string());
+            self.help.get_or_insert_with(|| (*help).to_string());
+        }
+        if let ("TW0102", None, Some(expected)) = (self.code, &self.help, &self.expected) {
+            self.help = Some(format!("write {expected} here"));
+        }
+        let place = self.span.map(|span| span.start as usize..span.end as usize);
+        let text = place.and_then(|place| source.get(place)).filter(|text| !text.is_empty());
+        if let (None, Some(text)) = (&self.found, text) {
+            self.found = Some(format!("`{}`", short(text)));
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::{Span, code};
+
+    #[test]
+    fn the_rows_are_codes_in_order() {
+        assert!(USUAL.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(USUAL.iter().all(|(code, ..)| code::meaning(code).is_some()));
+    }
+
+    #[test]
+    fn what_is_said_stays() {
+        let fault = Diagnostic::new("TW0201", "no").at(Span { start: 2, end: 3 });
+        let whole = fault.clone().help("this way").whole("a bcd");
+        assert_eq!(whole.found.as_deref(), Some("`b`"));
+        assert_eq!(whole.help.as_deref(), Some("this way"));
+        assert!(whole.expected.is_some());
+        assert_eq!(fault.whole("").found, None);
+    }
+}
