@@ -118,10 +118,11 @@ pub enum CallError {
         /// The extent in the second.
         found: u64,
     },
-    /// Elements that are not row-major, when the caller did not choose a copy.
+    /// Elements that do not lie as the signature says, when the caller did not choose what to do about it; or that
+    /// cannot, because the signature puts several elements at one place and the array has different ones there.
     #[error(
-        "TW0605: {role} `{name}` is row-major with strides {expected:?} in the signature, the array has strides {found:?} \
-         (choose `Strided::Copy` to have it copied)"
+        "TW0605: {role} `{name}` has strides {expected:?} in the signature, the array has strides {found:?} (choose \
+         `Strided::Copy` to have it copied, or `Strided::Specialise`)"
     )]
     Strides {
         /// `input` or `output`.

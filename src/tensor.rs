@@ -3,7 +3,8 @@
 //! A `Tensor` is read, a `TensorMut` is written; both are ndarray views of any rank with the element type as the
 //! variant. Invariant: bytes leave this module in row-major order, whatever the strides of the array.
 
-use ndarray::{ArrayBase, ArrayViewD, ArrayViewMutD, Data, DataMut, Dimension};
+use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMutD, Data, DataMut, Dimension};
+use tilewright_cpu::View;
 use tilewright_ir::DType;
 use zerocopy::IntoBytes;
 
@@ -20,6 +21,23 @@ impl<'a, A: Element, S: Data<Elem = A>, D: Dimension> From<&'a ArrayBase<S, D>> 
         A::read(array.view().into_dyn())
     }
 }
+
+/// Implements `From` for numbers: a scalar parameter of a kernel is an array without axes.
+macro_rules! scalars {
+    ($($element:ty),*) => {
+        $(
+            impl<'a> From<&'a $element> for Tensor<'a> {
+                fn from(number: &'a $element) -> Self {
+                    <$element>::read(ArrayView::from_shape((), std::slice::from_ref(number))
+                        .expect("one element has no axes")
+                        .into_dyn())
+                }
+            }
+        )*
+    };
+}
+
+scalars!(f64, f32, i32, i16, i8, u8);
 
 impl<'a, A: Element, S: DataMut<Elem = A>, D: Dimension> From<&'a mut ArrayBase<S, D>>
     for TensorMut<'a>
@@ -80,6 +98,11 @@ macro_rules! tensors {
             /// The elements in row-major order without a copy; `None` if the array is not laid out so.
             pub fn bytes(&self) -> Option<&[u8]> {
                 match self { $( Self::$variant(array) => array.as_slice().map(IntoBytes::as_bytes), )* }
+            }
+
+            /// The elements where they lie.
+            pub(crate) fn view(&self) -> View<'_> {
+                match self { $( Self::$variant(array) => View::array(array), )* }
             }
 
             /// The elements in row-major order, copied.

@@ -39,6 +39,37 @@ pub struct Launch {
     pub threads: u64,
 }
 
+/// Where the elements of an input lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputLayout {
+    /// Bits of an element.
+    pub element_bits: u64,
+    /// The extent of each axis, outermost first, and the elements from one index to the next.
+    pub steps: Vec<(u64, i64)>,
+}
+
+impl InputLayout {
+    /// The same places in the fewest axes: no axis of one element, none that goes on where the next one ends, and none
+    /// at all where there is no element. Two layouts are alike if these are equal.
+    #[must_use]
+    pub fn normal(&self) -> Self {
+        let Self { element_bits, steps } = self;
+        let mut normal: Vec<(u64, i64)> = vec![];
+        if steps.iter().any(|&(extent, _)| extent == 0) {
+            return Self { element_bits: *element_bits, steps: vec![(0, 0)] };
+        }
+        for &(extent, stride) in steps.iter().filter(|(extent, _)| *extent > 1) {
+            match normal.last_mut() {
+                Some(outer) if outer.1 == stride.saturating_mul(extent.cast_signed()) => {
+                    *outer = (outer.0 * extent, stride);
+                }
+                _ => normal.push((extent, stride)),
+            }
+        }
+        Self { element_bits: *element_bits, steps: normal }
+    }
+}
+
 /// Compiled code, position-independent and self-contained.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {
@@ -48,8 +79,11 @@ pub struct Artifact {
     pub unwind: Option<u64>,
     /// The phases in order.
     pub launches: Vec<Launch>,
-    /// Bytes of each argument: inputs, then outputs.
+    /// Bytes of each argument, inputs then outputs: from the lowest element to one past the highest. The pointer is that
+    /// of the lowest element, which with negative strides is not the one at index 0.
     pub argument_bytes: Vec<u64>,
+    /// How the elements of each input lie; empty for code that was not made of a tile program.
+    pub input_layouts: Vec<InputLayout>,
     /// How many of the arguments are inputs.
     pub inputs: usize,
     /// Bytes of each device buffer; they follow the arguments.

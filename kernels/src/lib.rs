@@ -31,10 +31,13 @@ pub fn all() -> &'static [Entry] {
         "attention_causal",
         "attention_gqa",
         "batched_matmul",
+        "group_norm",
         "layernorm",
         "linear_gelu",
         "matmul",
         "rmsnorm",
+        "rope",
+        "sliding_window_attention",
         "softmax",
         "swiglu",
     ]

@@ -35,7 +35,8 @@ fn needed(graph: &Graph, copies: u64, with_reference: bool) -> u64 {
     let (mut bytes, mut elements, mut largest) = (0_u64, 0_u64, 0_u64);
     for tensor in graph.inputs.iter().chain(outputs) {
         let volume = graph.axes.volume(tensor.axes.iter().copied().collect());
-        bytes = bytes.saturating_add(tensor.dtype.bytes_of(volume));
+        let span = tensor.memory(&graph.axes).map_or(u64::MAX, |memory| memory.span);
+        bytes = bytes.saturating_add(tensor.dtype.bytes_of(span));
         elements = elements.saturating_add(volume);
         largest = largest.max(volume);
     }

@@ -11,7 +11,7 @@ use crate::report::{Table, percent};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tilewright::ir::graph::Graph;
-use tilewright::ir::reference::{Family, HostTensor, Verdict, compare, draw, evaluate};
+use tilewright::ir::reference::{self, Family, HostTensor, Verdict, compare, draw, evaluate};
 use tilewright::ir::schedule::Schedule;
 use tilewright::ir::tile;
 use tilewright::{BoundKernel, CompiledKernel, Origin};
@@ -21,7 +21,7 @@ use tilewright::{BoundKernel, CompiledKernel, Origin};
 pub(super) struct Args {
     #[command(flatten)]
     kernel: KernelArgs,
-    /// An input from a .npy file; inputs without a file are random
+    /// An input from a .npy file, or the number of a scalar parameter; inputs without one are random
     #[arg(long, value_name = "NAME=FILE")]
     input: Vec<InputFile>,
     /// Write each output to NAME.npy in this folder
@@ -98,7 +98,8 @@ pub(super) fn call(
         HostTensor::zeros(output.tensor.dtype, &output.tensor.shape(&graph.axes))
     };
     let mut outputs: Vec<HostTensor> = graph.outputs.iter().map(empty).collect();
-    let read: Vec<&[u8]> = inputs.iter().map(|input| input.bytes.as_slice()).collect();
+    let inputs = reference::memory(graph, inputs);
+    let read: Vec<&[u8]> = inputs.iter().map(AsRef::as_ref).collect();
     let mut written: Vec<&mut [u8]> =
         outputs.iter_mut().map(|output| output.bytes.as_mut_slice()).collect();
     compiled.call_bytes(&read, &mut written)?;

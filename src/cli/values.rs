@@ -12,10 +12,10 @@ use std::str::FromStr;
 use tilewright::Tensor as View;
 use tilewright::ir::DType;
 use tilewright::ir::graph::{Graph, Tensor};
-use tilewright::ir::reference::HostTensor;
+use tilewright::ir::reference::{HostTensor, can_lie, round_to};
 use tilewright::tensor::Element;
 
-/// `A=a.npy`.
+/// `A=a.npy`, and `eps=1e-5` for a scalar parameter.
 #[derive(Clone, Debug)]
 pub(super) struct InputFile {
     name: String,
@@ -26,9 +26,10 @@ impl FromStr for InputFile {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, path) = text
-            .split_once('=')
-            .ok_or_else(|| "expected NAME=FILE.npy, as in A=a.npy".to_string())?;
+        let (name, path) = text.split_once('=').ok_or_else(|| {
+            "expected NAME=FILE.npy, as in A=a.npy, or NAME=NUMBER for a scalar parameter"
+                .to_string()
+        })?;
         Ok(Self { name: name.to_string(), path: PathBuf::from(path) })
     }
 }
@@ -39,7 +40,11 @@ pub(super) fn load(
     files: &[InputFile],
     inputs: &mut [HostTensor],
 ) -> Result<(), Failure> {
-    for file in files {
+    for (index, file) in files.iter().enumerate() {
+        if files[..index].iter().any(|earlier| earlier.name == file.name) {
+            let name = &file.name;
+            return Err(Failure::Usage(format!("`--input` gives the input `{name}` twice")));
+        }
         let position = graph.inputs.iter().position(|tensor| tensor.name == file.name);
         let position = position.ok_or_else(|| {
             let known: Vec<_> = graph.inputs.iter().map(|tensor| tensor.name.as_str()).collect();
@@ -50,9 +55,36 @@ pub(super) fn load(
                 known.join(", ")
             ))
         })?;
-        inputs[position] = read(graph, &graph.inputs[position], &file.path)?;
+        let tensor = &graph.inputs[position];
+        inputs[position] = match number(tensor, &file.path)? {
+            Some(number) => number,
+            None => read(graph, tensor, &file.path)?,
+        };
+        if !can_lie(graph, tensor, &inputs[position]) {
+            let strides = tensor.dimension_strides(&graph.axes).unwrap_or_default();
+            return Err(Failure::Usage(format!(
+                "the strides {strides:?} of input `{}` put several elements at one place, and {} has different ones there",
+                tensor.name,
+                file.path.display()
+            )));
+        }
     }
     Ok(())
+}
+
+/// The value of a scalar parameter that the command line gives as a number.
+fn number(tensor: &Tensor, text: &Path) -> Result<Option<HostTensor>, Failure> {
+    let number = text.to_str().and_then(|text| text.parse::<f64>().ok());
+    let Some(number) = number.filter(|_| tensor.axes.is_empty()) else { return Ok(None) };
+    let held = round_to(tensor.dtype, number);
+    let fits = if tensor.dtype.is_integer() { held == number } else { held.is_finite() };
+    if !fits && number.is_finite() {
+        let (name, dtype) = (&tensor.name, tensor.dtype);
+        return Err(Failure::Usage(format!(
+            "input `{name}` is {dtype}, which does not hold {number}"
+        )));
+    }
+    Ok(Some(HostTensor::from_f64(tensor.dtype, &[], [number])))
 }
 
 /// Calls `$body` with `$element` standing for the element type.

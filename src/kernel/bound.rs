@@ -7,10 +7,11 @@ use super::compiled::CompiledKernel;
 use crate::error::Error;
 use crate::host;
 use crate::tensor::{Tensor, TensorMut};
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tilewright_autotune::store::{Store, Task, default_path};
 use tilewright_ir::backend::Backend;
-use tilewright_ir::base::{AxisTable, Sizes};
+use tilewright_ir::base::AxisTable;
 use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::lower::lower_in;
@@ -49,6 +50,8 @@ pub struct BoundKernel {
     strided: Strided,
     threads_max: Option<u64>,
     compiled: OnceLock<CompiledKernel>,
+    /// The kernel compiled for other strides of its inputs, by those strides.
+    specialised: Mutex<BTreeMap<Vec<Option<Vec<i64>>>, Arc<BoundKernel>>>,
 }
 
 impl std::fmt::Debug for BoundKernel {
@@ -58,19 +61,19 @@ impl std::fmt::Debug for BoundKernel {
 }
 
 impl BoundKernel {
-    pub(super) fn new(graph: &Graph, sizes: &Sizes, strided: Strided) -> Result<Self, Error> {
-        let graph = graph.bind(sizes)?;
+    pub(super) fn of_graph(graph: Graph, strided: Strided) -> Result<Self, Error> {
         let plan = plan::build(&graph);
         let backend = host::backend()?;
         let space = Space::new(&plan, backend.target());
-        let compiled = OnceLock::new();
-        Ok(Self { graph, plan, space, backend, strided, threads_max: None, compiled })
+        let (compiled, specialised) = (OnceLock::new(), Mutex::default());
+        Ok(Self { graph, plan, space, backend, strided, threads_max: None, compiled, specialised })
     }
 
     /// Lets code compiled from now on use at most this many threads; `None`: what its schedule says.
     pub fn set_threads_max(&mut self, threads_max: Option<u64>) {
         self.threads_max = threads_max;
         self.compiled = OnceLock::new();
+        self.specialised = Mutex::default();
     }
 
     /// The operations with bound extents.
@@ -163,7 +166,32 @@ impl BoundKernel {
     /// A wrong count, element type, shape or stride, before anything is written; what `schedule` and `compile` say.
     pub fn call(&self, inputs: &[Tensor<'_>], outputs: &mut [TensorMut<'_>]) -> Result<(), Error> {
         call::check(&self.graph, inputs, outputs, self.strided)?;
+        if self.strided == Strided::Specialise {
+            let strides = call::other_strides(&self.graph, inputs);
+            if strides.iter().any(Option::is_some) {
+                return self.specialise(strides)?.compiled()?.call(inputs, outputs);
+            }
+        }
         self.compiled()?.call(inputs, outputs)
+    }
+
+    /// The kernel for inputs with other strides than the signature's, in elements for each dimension; `None`: the
+    /// signature's. It is made once for each combination and kept.
+    ///
+    /// # Errors
+    /// `TW0309` for strides that reach too far.
+    pub fn specialise(&self, strides: Vec<Option<Vec<i64>>>) -> Result<Arc<Self>, Error> {
+        let mut known = self.specialised.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kernel) = known.get(&strides) {
+            return Ok(Arc::clone(kernel));
+        }
+        let graph = self.graph.with_input_strides(&strides);
+        graph.check_memory()?;
+        let mut fresh = Self::of_graph(graph, self.strided)?;
+        fresh.threads_max = self.threads_max;
+        let fresh = Arc::new(fresh);
+        known.insert(strides, Arc::clone(&fresh));
+        Ok(fresh)
     }
 
     /// The code that `call` uses.

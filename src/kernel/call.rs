@@ -8,7 +8,7 @@ use tilewright_ir::DType;
 use tilewright_ir::base::Sizes;
 use tilewright_ir::graph::{Graph, Tensor as Declared};
 
-/// What a call does with an array whose elements are not in row-major order.
+/// What a call does with an array whose elements do not lie as the signature says, which is row-major if unsaid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strided {
     /// The call fails and says so.
@@ -16,6 +16,9 @@ pub enum Strided {
     Refuse,
     /// Inputs are copied before the kernel runs, outputs after it.
     Copy,
+    /// The kernel is compiled again for the strides of the inputs, and that code is kept beside the other. Outputs are
+    /// copied after the call, as with `Copy`.
+    Specialise,
 }
 
 /// An array of a call as the check sees it.
@@ -23,6 +26,7 @@ struct Given<'a> {
     dtype: DType,
     shape: &'a [usize],
     strides: &'a [isize],
+    /// Whether it needs no other look: an output without gaps.
     row_major: bool,
 }
 
@@ -42,7 +46,7 @@ fn sides<'a>(
         dtype: array.dtype(),
         shape: array.shape(),
         strides: array.strides(),
-        row_major: array.bytes().is_some(),
+        row_major: false,
     });
     let written = outputs.iter().map(|array| Given {
         dtype: array.dtype(),
@@ -117,8 +121,12 @@ fn check_array(
             found,
         });
     }
-    if !given.row_major && strided == Strided::Refuse {
-        let expected = row_major_strides(given.shape);
+    let expected = declared.dimension_strides(axes).unwrap_or_default();
+    if strided == Strided::Refuse
+        && !given.row_major
+        && !lies(given.shape, given.strides, &expected)
+    {
+        let expected = expected.into_iter().map(|stride| stride as isize).collect();
         return Err(CallError::Strides {
             role,
             name: name(),
@@ -129,12 +137,42 @@ fn check_array(
     Ok(())
 }
 
-fn row_major_strides(shape: &[usize]) -> Vec<isize> {
-    let mut strides = vec![1; shape.len()];
-    for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * isize::try_from(shape[axis]).unwrap_or(isize::MAX);
+/// Whether elements with these strides lie as expected; the stride of an axis of one element says nothing.
+fn lies(shape: &[usize], found: &[isize], expected: &[i64]) -> bool {
+    let differs = |position: usize| {
+        shape[position] > 1 && expected.get(position) != Some(&(found[position] as i64))
+    };
+    shape.contains(&0) || !(0..shape.len()).any(differs)
+}
+
+/// Whether an input lies as the signature says.
+pub(super) fn fits(graph: &Graph, declared: &Declared, array: &Tensor<'_>) -> bool {
+    let expected = declared.dimension_strides(&graph.axes).unwrap_or_default();
+    lies(array.shape(), array.strides(), &expected)
+}
+
+/// The fault of an input whose elements cannot lie as the signature says.
+pub(super) fn strides_fault(graph: &Graph, declared: &Declared, array: &Tensor<'_>) -> CallError {
+    let expected = declared.dimension_strides(&graph.axes).unwrap_or_default();
+    CallError::Strides {
+        role: "input",
+        name: declared.name.clone(),
+        expected: expected.into_iter().map(|stride| stride as isize).collect(),
+        found: array.strides().to_vec(),
     }
-    strides
+}
+
+/// The strides for which a call is compiled again: of each input that lies elsewhere than the signature says.
+pub(super) fn other_strides(graph: &Graph, inputs: &[Tensor<'_>]) -> Vec<Option<Vec<i64>>> {
+    let pairs = graph.inputs.iter().zip(inputs);
+    pairs
+        .map(|(declared, array)| {
+            let steps = array.shape().iter().zip(array.strides());
+            let strides =
+                steps.map(|(&extent, &stride)| if extent > 1 { stride as i64 } else { 0 });
+            (!fits(graph, declared, array)).then(|| strides.collect())
+        })
+        .collect()
 }
 
 /// The extents that the arrays give the axes of an unbound graph.

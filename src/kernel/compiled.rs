@@ -4,13 +4,13 @@
 
 use super::bound::Origin;
 use super::call::{self, Strided};
-use crate::error::Error;
+use crate::error::{CallError, Error};
 use crate::tensor::{Tensor, TensorMut};
-use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
-use tilewright_cpu::Loaded;
+use tilewright_cpu::{Loaded, View};
 use tilewright_ir::backend::Artifact;
 use tilewright_ir::graph::Graph;
+use tilewright_ir::reference::{self, HostTensor};
 use tilewright_ir::schedule::Schedule;
 
 /// A compiled kernel. Calls from several threads take turns: the code has one workspace.
@@ -51,15 +51,21 @@ impl CompiledKernel {
     /// A wrong count, element type, shape or stride; nothing is written then.
     pub fn call(&self, inputs: &[Tensor<'_>], outputs: &mut [TensorMut<'_>]) -> Result<(), Error> {
         call::check(&self.graph, inputs, outputs, self.strided)?;
-        let read: Vec<Cow<'_, [u8]>> = inputs.iter().map(row_major).collect();
-        let read: Vec<&[u8]> = read.iter().map(AsRef::as_ref).collect();
+        let copies = inputs.iter().enumerate().map(|(position, array)| self.copy(position, array));
+        let copies = copies.collect::<Result<Vec<_>, _>>()?;
+        let read = inputs.iter().zip(&copies).map(|(array, copy)| match copy {
+            Some(bytes) => View::bytes(bytes),
+            None => array.view(),
+        });
+        let read: Vec<View<'_>> = read.collect();
         // A strided output is computed beside and written afterwards.
         let mut beside: Vec<Vec<u8>> = outputs.iter().map(beside).collect();
         let mut written: Vec<&mut [u8]> = vec![];
         for (output, beside) in outputs.iter_mut().zip(&mut beside) {
             written.push(output.bytes_mut().unwrap_or(beside));
         }
-        self.call_bytes(&read, &mut written)?;
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.call_views(&read, &mut written)?;
         for (output, beside) in outputs.iter_mut().zip(&beside) {
             if !output.is_row_major() {
                 output.assign(beside);
@@ -68,7 +74,22 @@ impl CompiledKernel {
         Ok(())
     }
 
-    /// As `call`, on dense row-major elements.
+    /// An input in the memory that the signature describes, unless it lies so already.
+    fn copy(&self, position: usize, array: &Tensor<'_>) -> Result<Option<Vec<u8>>, CallError> {
+        let tensor = &self.graph.inputs[position];
+        if call::fits(&self.graph, tensor, array) {
+            return Ok(None);
+        }
+        let shape = tensor.axes.iter().map(|&axis| self.graph.axes.extent(axis)).collect();
+        let dense = HostTensor { dtype: tensor.dtype, shape, bytes: array.to_bytes() };
+        if !reference::can_lie(&self.graph, tensor, &dense) {
+            return Err(call::strides_fault(&self.graph, tensor, array));
+        }
+        Ok(Some(reference::memory_of(&self.graph, tensor, &dense).into_owned()))
+    }
+
+    /// As `call`, on memory: each input from its lowest element to its highest (dense row-major elements, unless the
+    /// signature states strides), outputs dense and row-major.
     ///
     /// # Errors
     /// When a number of buffers or a byte length differs from the signature; nothing is written then.
@@ -76,10 +97,6 @@ impl CompiledKernel {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(loaded.call(inputs, outputs)?)
     }
-}
-
-fn row_major<'a>(array: &'a Tensor<'_>) -> Cow<'a, [u8]> {
-    array.bytes().map_or_else(|| Cow::Owned(array.to_bytes()), Cow::Borrowed)
 }
 
 fn beside(output: &TensorMut<'_>) -> Vec<u8> {

@@ -98,7 +98,8 @@ impl Kernel {
     /// Binds every axis to an extent.
     ///
     /// # Errors
-    /// One diagnostic for each missing or unknown axis, each listing the valid names.
+    /// One diagnostic for each missing or unknown axis, each listing the valid names; one for each extent that the
+    /// `where` clause does not allow.
     pub fn bind<'n>(
         &self,
         sizes: impl IntoIterator<Item = (&'n str, u64)>,
@@ -126,7 +127,7 @@ impl Kernel {
     /// # Errors
     /// As `bind`.
     pub fn bind_sizes(&self, sizes: &Sizes) -> Result<BoundKernel, Error> {
-        BoundKernel::new(&self.checked.graph, sizes, self.strided)
+        BoundKernel::of_graph(self.checked.bind(sizes)?, self.strided)
     }
 
     /// Computes the outputs, with sizes taken from the arrays.

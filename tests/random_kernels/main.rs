@@ -81,7 +81,8 @@ fn candidates(
 }
 
 fn run(graph: &Graph, inputs: &[HostTensor], loaded: &mut Loaded) -> Vec<HostTensor> {
-    let read: Vec<Guarded> = inputs.iter().map(|input| Guarded::input(&input.bytes)).collect();
+    let inputs = tilewright::ir::reference::memory(graph, inputs);
+    let read: Vec<Guarded> = inputs.iter().map(|input| Guarded::input(input)).collect();
     let empty: Vec<HostTensor> = graph
         .outputs
         .iter()

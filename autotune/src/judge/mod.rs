@@ -17,7 +17,7 @@ use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use tilewright_ir::graph::Graph;
-use tilewright_ir::reference::HostTensor;
+use tilewright_ir::reference::{HostTensor, memory};
 
 /// Judges the candidates of one kernel.
 #[derive(Debug)]
@@ -83,7 +83,9 @@ impl<'a> Judge<'a> {
     /// The session's failure.
     pub fn feed(&self, session: &mut Session) -> Result<(), Failure> {
         let inputs = self.pool.known_inputs();
-        (0..session.slots()).try_for_each(|slot| session.set_inputs(slot, inputs))
+        let inputs = memory(self.graph, inputs);
+        let bytes: Vec<&[u8]> = inputs.iter().map(AsRef::as_ref).collect();
+        (0..session.slots()).try_for_each(|slot| session.set_input_bytes(slot, &bytes))
     }
 
     /// Runs one case in each slot, twice on different garbage.
@@ -95,7 +97,9 @@ impl<'a> Judge<'a> {
         passed: &mut Passed,
     ) -> Result<(), Rejection> {
         for (slot, case) in cases.iter().enumerate() {
-            session.set_inputs(slot, &case.inputs)?;
+            let inputs = memory(self.graph, &case.inputs);
+            let bytes: Vec<&[u8]> = inputs.iter().map(AsRef::as_ref).collect();
+            session.set_input_bytes(slot, &bytes)?;
         }
         passed.calls_ns.push(run_on_garbage(session, cases.len(), rng)?);
         let mut outputs = (0..cases.len())

@@ -212,6 +212,7 @@ mod tests {
             unwind: None,
             launches: vec![launch(1), launch(8)],
             argument_bytes: vec![48, 0, 5000],
+            input_layouts: vec![],
             inputs: 2,
             device_bytes: vec![64],
         }

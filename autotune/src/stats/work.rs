@@ -27,7 +27,15 @@ pub fn work(graph: &Graph) -> Work {
 
 fn bytes(graph: &Graph, tensor: &Tensor) -> f64 {
     let axes = tensor.axes.iter().copied().collect();
-    tensor.dtype.bytes_of(graph.axes.volume(axes)) as f64
+    let volume = graph.axes.volume(axes);
+    let Some(strides) = tensor.strides_if_strided(&graph.axes) else {
+        return tensor.dtype.bytes_of(volume) as f64;
+    };
+    // Elements at one place are read once: no more than the strides that are not 0 reach, or than lie in the span.
+    let moving = tensor.axes.iter().zip(&strides).filter(|(_, stride)| **stride != 0);
+    let apart = graph.axes.volume(moving.map(|(&axis, _)| axis).collect());
+    let span = tensor.memory(&graph.axes).map_or(u64::MAX, |memory| memory.span);
+    tensor.dtype.bytes_of(volume.min(apart).min(span)) as f64
 }
 
 /// What the elements of a node are outside the live part of its positions.

@@ -70,8 +70,12 @@ pub(crate) fn sizes_of(graph: &Graph) -> Sizes {
         .collect::<BTreeMap<_, _>>()
 }
 
-/// `A: f32[m, k] row-major`: type, axes and memory order.
+/// `A: f32[m, k] row-major`: type, axes and memory order, `strides(1, 512)` where it is another.
 fn argument(graph: &Graph, tensor: &Tensor) -> String {
     let axes = graph.axes.names(tensor.axes.iter().copied());
-    format!("{}: {}[{axes}] row-major", tensor.name, tensor.dtype)
+    let order = match tensor.strides_if_strided(&graph.axes) {
+        None => "row-major".to_string(),
+        Some(strides) => format!("strides{strides:?}"),
+    };
+    format!("{}: {}[{axes}] {order}", tensor.name, tensor.dtype)
 }

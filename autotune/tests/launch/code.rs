@@ -12,6 +12,7 @@ pub(crate) fn artifact(code: &[u8], iterations: u64, threads: u64) -> Artifact {
         unwind: None,
         launches: vec![launch],
         argument_bytes: vec![64, 64, 64],
+        input_layouts: vec![],
         inputs: 2,
         device_bytes: vec![],
     }

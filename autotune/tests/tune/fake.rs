@@ -33,6 +33,7 @@ pub(crate) fn artifact(code: &[u8]) -> Artifact {
         unwind: None,
         launches: vec![launch],
         argument_bytes: vec![ELEMENTS * 4; 3],
+        input_layouts: vec![],
         inputs: 2,
         device_bytes: vec![64],
     }

@@ -8,9 +8,10 @@ use crate::machine::{self, MachinePhase};
 use crate::{host, listing, probe, unwind};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use std::fmt;
-use tilewright_ir::backend::{Artifact, Backend, Launch, Probe, Unsupported};
+use tilewright_ir::backend::{Artifact, Backend, InputLayout, Launch, Probe, Unsupported};
+use tilewright_ir::base::AxisTable;
 use tilewright_ir::target::Target;
-use tilewright_ir::tile::{Buffer, Scope, TileProgram};
+use tilewright_ir::tile::{Buffer, Layout, Scope, TileProgram};
 
 /// Stack of the thread that compiles: expressions may be nested as deeply as a text is long.
 const STACK_BYTES: usize = 256 << 20;
@@ -126,6 +127,7 @@ impl Backend for CpuBackend {
             unwind: has_section.then_some(unwind as u64),
             launches,
             inputs: inputs.len(),
+            input_layouts: program.inputs().map(|buffer| layout(buffer, &program.axes)).collect(),
             argument_bytes: inputs.into_iter().chain(bytes(Scope::Output)).collect(),
             device_bytes: bytes(Scope::Device),
         })
@@ -145,4 +147,18 @@ impl Backend for CpuBackend {
     fn probes(&self) -> Result<Vec<Probe>, Unsupported> {
         probe::probes(&self.target)
     }
+}
+
+fn layout(buffer: &Buffer, axes: &AxisTable) -> InputLayout {
+    let extents: Vec<u64> = buffer.axes.iter().map(|&axis| axes.extent(axis)).collect();
+    let mut strides = vec![1_i64; extents.len()];
+    for position in (1..extents.len()).rev() {
+        let extent = i64::try_from(extents[position]).unwrap_or(i64::MAX);
+        strides[position - 1] = strides[position].saturating_mul(extent);
+    }
+    if let Layout::Strides(stated) = &buffer.layout {
+        strides.clone_from(stated);
+    }
+    let steps = extents.into_iter().zip(strides).collect();
+    InputLayout { element_bits: u64::from(buffer.dtype.bits()), steps }
 }

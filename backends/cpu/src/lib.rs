@@ -14,6 +14,8 @@ pub mod math;
 pub mod pool;
 mod probe;
 mod unwind;
+pub mod view;
 
 pub use backend::CpuBackend;
 pub use load::{LoadError, Loaded};
+pub use view::View;

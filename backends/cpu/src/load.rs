@@ -5,6 +5,7 @@
 //! mapping adds its symbols to `/tmp/perf-PID.map`, which `perf report` reads.
 
 use crate::pool::Pool;
+use crate::view::View;
 use std::fmt;
 use std::io::Write as _;
 use std::ptr::NonNull;
@@ -19,6 +20,8 @@ pub enum LoadError {
     Count(usize, usize),
     /// A buffer's byte length differs: position among inputs then outputs, expected, got.
     Length(usize, u64, u64),
+    /// The elements of an input do not lie where the code reads them: its position.
+    Layout(usize),
 }
 
 impl fmt::Display for LoadError {
@@ -30,6 +33,9 @@ impl fmt::Display for LoadError {
             }
             Self::Length(position, expected, got) => {
                 write!(f, "buffer {position} holds {expected} bytes; found {got}")
+            }
+            Self::Layout(position) => {
+                write!(f, "input {position} has other strides than the code was compiled for")
             }
         }
     }
@@ -181,15 +187,29 @@ impl Loaded {
         Ok(loaded)
     }
 
-    /// Runs the kernel: `inputs` and `outputs` are dense row-major elements in signature order.
+    /// Runs the kernel: `inputs` are the memory of each input from its lowest element to its highest, which for a
+    /// row-major one are its elements; `outputs` take dense row-major elements. Both are in signature order.
     ///
     /// # Errors
     /// When the number of buffers or a byte length differs from the kernel's; nothing is written then.
     pub fn call(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), LoadError> {
+        let inputs: Vec<_> = inputs.iter().map(|input| View::bytes(input)).collect();
+        self.call_views(&inputs, outputs)
+    }
+
+    /// As `call`, on elements where the caller has them.
+    ///
+    /// # Errors
+    /// As `call`, and when the elements of an input do not lie as the code was compiled for.
+    pub fn call_views(
+        &mut self,
+        inputs: &[View<'_>],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<(), LoadError> {
         self.check(inputs, outputs)?;
         let pointers: Vec<*mut u8> = inputs
             .iter()
-            .map(|input| input.as_ptr().cast_mut())
+            .map(|input| input.lowest().cast_mut())
             .chain(outputs.iter_mut().map(|output| output.as_mut_ptr()))
             .chain(self.device.iter().map(|pages| pages.start.as_ptr()))
             .collect();
@@ -200,16 +220,23 @@ impl Loaded {
         Ok(())
     }
 
-    fn check(&self, inputs: &[&[u8]], outputs: &[&mut [u8]]) -> Result<(), LoadError> {
+    fn check(&self, inputs: &[View<'_>], outputs: &[&mut [u8]]) -> Result<(), LoadError> {
         let expected = &self.artifact.argument_bytes;
         let got = inputs.len() + outputs.len();
         if got != expected.len() || inputs.len() != self.artifact.inputs {
             return Err(LoadError::Count(expected.len(), got));
         }
-        let lengths = inputs.iter().map(|x| x.len()).chain(outputs.iter().map(|x| x.len()));
-        for (position, (&expected, got)) in expected.iter().zip(lengths).enumerate() {
-            if expected != got as u64 {
-                return Err(LoadError::Length(position, expected, got as u64));
+        for (position, (&expected, input)) in expected.iter().zip(inputs).enumerate() {
+            let fits = input.fits(self.artifact.input_layouts.get(position), expected);
+            fits.map_err(|found| match found {
+                Some(found) => LoadError::Length(position, expected, found),
+                None => LoadError::Layout(position),
+            })?;
+        }
+        let written = expected.iter().enumerate().skip(inputs.len());
+        for ((position, &expected), output) in written.zip(outputs) {
+            if expected != output.len() as u64 {
+                return Err(LoadError::Length(position, expected, output.len() as u64));
             }
         }
         Ok(())

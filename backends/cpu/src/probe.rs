@@ -78,6 +78,7 @@ mod x86 {
             unwind: None,
             launches: vec![Launch { entry: 0, iterations: 1, scratch_bytes: 64, threads: 1 }],
             argument_bytes: input_bytes.into_iter().collect(),
+            input_layouts: vec![],
             inputs: usize::from(input_bytes.is_some()),
             device_bytes: Vec::new(),
         }

@@ -9,7 +9,8 @@ use std::path::Path;
 use tilewright_cpu::{CpuBackend, Loaded};
 use tilewright_ir::DType;
 use tilewright_ir::backend::Backend as _;
-use tilewright_ir::reference::HostTensor;
+use tilewright_ir::graph::Memory;
+use tilewright_ir::reference::{HostTensor, collect, spread};
 use tilewright_ir::tile::{self, Buffer, TileProgram};
 
 const SEED: u64 = 0x7e57;
@@ -26,6 +27,13 @@ fn tensor(buffer: &Buffer, program: &TileProgram, rng: &mut impl rand::Rng) -> H
         _ => values.flat_map(|value| (value as f32).to_le_bytes()).collect(),
     };
     HostTensor { dtype: buffer.dtype, shape, bytes }
+}
+
+/// The memory of a strided input; elements at one place become equal in the input itself.
+fn lay(memory: &Memory, input: &mut HostTensor) -> Vec<u8> {
+    let bytes = spread(memory, input);
+    collect(memory, &bytes, input);
+    bytes
 }
 
 fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
@@ -49,7 +57,7 @@ fn run(path: &Path, backend: &CpuBackend) -> Result<(), String> {
     let source = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let program = tile::parse(&source).map_err(|errors| format!("{errors:?}"))?;
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(SEED);
-    let inputs: Vec<HostTensor> =
+    let mut inputs: Vec<HostTensor> =
         program.inputs().map(|buffer| tensor(buffer, &program, &mut rng)).collect();
     let refused = REFUSED.iter().find(|row| path.ends_with(row.0));
     let artifact = match (backend.compile(&program), refused) {
@@ -62,7 +70,15 @@ fn run(path: &Path, backend: &CpuBackend) -> Result<(), String> {
         .iter()
         .map(|&bytes| vec![0xff; bytes as usize])
         .collect();
-    let input_bytes: Vec<&[u8]> = inputs.iter().map(|input| input.bytes.as_slice()).collect();
+    let lying: Vec<Vec<u8>> = program
+        .inputs()
+        .zip(&mut inputs)
+        .map(|(buffer, input)| match buffer.memory(&program.axes) {
+            Some(memory) => lay(&memory, input),
+            None => input.bytes.clone(),
+        })
+        .collect();
+    let input_bytes: Vec<&[u8]> = lying.iter().map(Vec::as_slice).collect();
     let mut output_bytes: Vec<&mut [u8]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
     loaded.call(&input_bytes, &mut output_bytes).map_err(|error| error.to_string())?;
     let expected = tile::interpret(&program, &inputs);

@@ -70,13 +70,14 @@ pub struct Limit {
 }
 
 impl CheckedKernel {
-    /// Binds every axis to an extent that the kernel allows.
+    /// Binds every axis to an extent that the kernel allows. What `where` says with `==` need not be given.
     ///
     /// # Errors
     /// As `Graph::bind`, and one diagnostic for each limit of the `where` clause that does not hold.
     pub fn bind(&self, sizes: &Sizes) -> Result<Graph, Vec<Diagnostic>> {
-        let bound = self.graph.bind(sizes);
-        let broken = sizes::broken(self, sizes, bound.as_ref().ok());
+        let sizes = sizes::with_equal(self, sizes);
+        let bound = self.graph.bind(&sizes);
+        let broken = sizes::broken(self, &sizes, bound.as_ref().ok());
         match bound {
             Ok(graph) if broken.is_empty() => Ok(graph),
             Ok(_) => Err(broken),

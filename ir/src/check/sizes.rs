@@ -130,6 +130,13 @@ pub(super) fn add(
     kernel.size_sets.push((set.name.text.clone(), sizes));
 }
 
+/// The sizes, and the extents that the `where` clause states with `==`, for names that nothing else decides.
+pub(super) fn with_equal(kernel: &CheckedKernel, sizes: &Sizes) -> Sizes {
+    let equal = kernel.limits.iter().filter(|limit| limit.op == CompareOp::Eq);
+    let stated = equal.map(|limit| (limit.axis.clone(), limit.bound)).collect();
+    kernel.graph.override_sizes(&stated, sizes)
+}
+
 /// The limits that sizes break.
 pub(super) fn broken(
     kernel: &CheckedKernel,

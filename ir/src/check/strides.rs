@@ -23,14 +23,17 @@ impl<'a> Context<'a> {
                 && self.faults.is_empty()
             {
                 self.builder.set_strides(position, strides);
-                let fault = Diagnostic::new("TW0299", "strides are not supported yet");
-                self.fault(fault.at(input.span));
             }
         }
     }
 
     fn strides_of(&mut self, input: &'a TensorDecl) -> Option<Vec<Extent>> {
         let stated = input.strides.as_ref()?;
+        if input.dtype.dtype.is_some_and(|dtype| dtype.bits() < 8) {
+            let fault = Diagnostic::new("TW0219", "elements of half a byte have no strides");
+            self.fault(fault.at(input.span).help("leave the strides out: the tensor is row-major"));
+            return None;
+        }
         if stated.len() != input.axes.len() {
             let plural = if input.axes.len() == 1 { "" } else { "s" };
             let expected = format!("{} stride{plural}, one for each axis", input.axes.len());

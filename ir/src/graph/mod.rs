@@ -129,4 +129,12 @@ impl Graph {
     pub fn bind(&self, sizes: &Sizes) -> Result<Self, Vec<Diagnostic>> {
         verify::bind(self, sizes)
     }
+
+    /// Checks how much memory the tensors of a bound graph reach.
+    ///
+    /// # Errors
+    /// `TW0303` for a tensor that is too large, `TW0309` for strides that reach too far.
+    pub fn check_memory(&self) -> Result<(), Vec<Diagnostic>> {
+        verify::check_memory(self)
+    }
 }

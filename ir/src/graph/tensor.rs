@@ -71,6 +71,20 @@ impl Tensor {
         Memory::of(strides, self.axes.iter().map(|&axis| axes.extent(axis)))
     }
 
+    /// Elements from one index to the next along each dimension of the caller's array; `None` on overflow.
+    pub fn dimension_strides(&self, axes: &AxisTable) -> Option<Vec<i64>> {
+        if let Some(strides) = &self.strides {
+            return strides.iter().map(|stride| stride.value(axes)).collect();
+        }
+        let flat = row_major(&self.axes, axes)?;
+        let mut last = 0;
+        let innermost = self.dims.iter().map(|&count| {
+            last += count;
+            flat[last - 1]
+        });
+        Some(innermost.collect())
+    }
+
     /// The strides of the axes, if the tensor is not row-major in these extents. Strides along an axis of one element
     /// (or of a tensor without any) do not matter.
     pub fn strides_if_strided(&self, axes: &AxisTable) -> Option<Vec<i64>> {
@@ -194,14 +208,15 @@ impl Extent {
 }
 
 impl Graph {
-    /// The same bound graph with other strides, in elements for each dimension, for inputs; `None`: row-major.
+    /// The same bound graph with other strides for inputs, in elements for each dimension; `None`: as before.
     #[must_use]
     pub fn with_input_strides(&self, strides: &[Option<Vec<i64>>]) -> Self {
         let mut graph = self.clone();
         for (tensor, strides) in graph.inputs.iter_mut().zip(strides) {
-            let extents =
-                |list: &Vec<i64>| list.iter().map(|&stride| Extent::number(stride)).collect();
-            tensor.strides = strides.as_ref().map(extents);
+            if let Some(strides) = strides {
+                let extents = strides.iter().map(|&stride| Extent::number(stride));
+                tensor.strides = Some(extents.collect());
+            }
         }
         graph
     }

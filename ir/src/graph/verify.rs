@@ -218,6 +218,11 @@ fn long_axis(name: &str, extent: u64) -> Diagnostic {
         .expected(format!("at most {EXTENT_MAX}"))
 }
 
+pub(super) fn check_memory(graph: &Graph) -> Result<(), Vec<Diagnostic>> {
+    let faults = large_tensors(graph);
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
 fn large_tensors(graph: &Graph) -> Vec<Diagnostic> {
     let tensors = graph.inputs.iter().chain(graph.outputs.iter().map(|output| &output.tensor));
     tensors.filter_map(|tensor| large_tensor(graph, tensor)).collect()

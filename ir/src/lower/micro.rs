@@ -34,7 +34,7 @@ pub(super) fn of_copy(buffer: &Buffer, config: &PassConfig, target: &Target) -> 
     let lanes = target.lanes(buffer.dtype.bytes());
     let (axis, whole) = match buffer.layout {
         Layout::Panel { axis, width } => (Some(axis), width % lanes == 0),
-        Layout::Rows => (buffer.axes.last().copied(), true),
+        Layout::Rows | Layout::Strides(_) => (buffer.axes.last().copied(), true),
     };
     let vector = axis.filter(|_| whole && config.vector.is_some());
     let tile = vector.map(|axis| (axis, lanes)).into_iter().collect();

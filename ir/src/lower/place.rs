@@ -67,6 +67,9 @@ impl<'a> Placer<'a> {
             let spans = vec![Span::Whole; value.axes.len()];
             let name = value.name.clone();
             let buffer = self.buffer(name, scope, value.dtype, &value.axes, spans);
+            if let Some(strides) = &value.strides {
+                self.program.buffers[buffer.index()].layout = Layout::Strides(strides.clone());
+            }
             self.global.insert(plan_buffer, buffer);
         }
     }

@@ -45,6 +45,8 @@ pub struct Value {
     pub dtype: DType,
     /// The axes in memory order.
     pub axes: Vec<AxisId>,
+    /// Elements from one index to the next along each axis, of an input that is not row-major.
+    pub strides: Option<Vec<i64>>,
 }
 
 /// A local: a `let` or a state.

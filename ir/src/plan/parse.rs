@@ -1,7 +1,7 @@
 //! The parser of the plan text.
 //!
 //! ```text
-//! plan NAME { extents m=512, ..  input A: f32[m, k] ..  output C: f32[m, n] ..  value s: f32[m] ..  PASS .. }
+//! plan NAME { extents m=512, ..  input A: f32[m, k] [strides(1, 512)] ..  output C: f32[m, n] ..  value s: f32[m] ..  PASS .. }
 //! PASS = pass NAME [m, n] [stream [k]] [optional] { ITEM .. }
 //! ITEM = let t = EXPR  |  state c = sum(EXPR)  |  result C = EXPR
 //! ```
@@ -152,9 +152,10 @@ impl Reader {
         self.parser.expect(":")?;
         let dtype = self.parser.dtype()?;
         let axes = self.axes()?;
+        let strides = self.parser.strides()?;
         let values = &mut self.names.program.values;
         let id = u32::try_from(values.len()).map_err(|_| Failed)?;
-        values.push(Value { name: name.clone(), kind, dtype, axes });
+        values.push(Value { name: name.clone(), kind, dtype, axes, strides });
         if self.names.buffers.insert(name.clone(), BufferId(id)).is_some() {
             self.duplicate(&name, span);
         }

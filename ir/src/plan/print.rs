@@ -5,7 +5,7 @@
 
 use super::{Let, Pass, PassProgram, ValueKind};
 use crate::base::{AxisId, BufferId, LocalId};
-use crate::text::{ExprNames, print_expr, quote_name};
+use crate::text::{ExprNames, print_expr, print_strides, quote_name};
 use std::fmt::Write;
 
 /// The canonical text.
@@ -23,7 +23,9 @@ pub fn print(program: &PassProgram) -> String {
             ValueKind::Intermediate => "value",
         };
         let axes = if value.axes.is_empty() { String::new() } else { axes(program, &value.axes) };
-        line(&mut out, 1, &format!("{word} {}: {}{axes}", quote_name(&value.name), value.dtype));
+        let strides = value.strides.as_deref().map(print_strides).unwrap_or_default();
+        let name = quote_name(&value.name);
+        line(&mut out, 1, &format!("{word} {name}: {}{axes}{strides}", value.dtype));
     }
     program.passes.iter().for_each(|pass| print_pass(program, pass, &mut out));
     out.push_str("}\n");

@@ -60,6 +60,10 @@ impl Checker<'_> {
         for value in &self.program.values {
             let legal = self.axes_are_legal(&value.axes);
             self.expect(legal, || format!("{} has an axis twice or an unknown one", value.name));
+            let strided = value.strides.as_ref().is_none_or(|strides| {
+                value.kind == ValueKind::Input && strides.len() == value.axes.len()
+            });
+            self.expect(strided, || format!("{} has strides that it cannot have", value.name));
             self.expect(names.insert(&value.name), || format!("{} is a name twice", value.name));
         }
         for local in &self.program.locals {

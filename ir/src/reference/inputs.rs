@@ -102,6 +102,7 @@ fn draw_tensor(
     if family == Family::Specials && dtype != DType::Bool {
         sprinkle(&mut result, random);
     }
+    super::memory::settle(&graph.axes, tensor, &mut result);
     result
 }
 

@@ -10,6 +10,7 @@ mod contract;
 mod execute;
 mod inputs;
 mod judge;
+mod memory;
 pub mod naive;
 mod program;
 mod real;
@@ -23,6 +24,7 @@ mod twofold;
 
 pub use inputs::{Family, draw, integers_are_exact};
 pub use judge::{UNDECIDED_MAX, Verdict, Wrong, compare, compare_exact};
+pub use memory::{can_lie, collect, memory, memory_of, spread};
 pub use shuffle::{permutable_axes, permute, shuffle};
 pub use tensor::{half_ulp, integer_range, round_to, wrap_integer};
 

@@ -3,6 +3,7 @@
 //! Invariant: only axes are permuted along which the mathematics is blind to the order, so the permuted reference is
 //! the reference of the permuted inputs up to the rounding of f64.
 
+use super::memory::sharing;
 use super::{Expected, HostTensor};
 use crate::base::{AxisId, AxisSet, ReduceOp};
 use crate::graph::{Graph, Op, Tensor};
@@ -11,9 +12,15 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
-/// The axes whose order does not matter: not an `Index`, not searched by `argmax` or `argmin`.
+/// The axes whose order does not matter: not an `Index`, not searched by `argmax` or `argmin`, and not among those of a
+/// bound graph along which an input has several elements at one place.
 pub fn permutable_axes(graph: &Graph) -> AxisSet {
-    graph.nodes.iter().fold(graph.axes.ids().collect(), |set: AxisSet, node| match node.op {
+    let bound = graph.axes.ids().all(|axis| graph.axes.extent_if_bound(axis).is_some());
+    let inputs = graph.inputs.iter().filter(|_| bound);
+    let apart = inputs.fold(graph.axes.ids().collect(), |set: AxisSet, tensor| {
+        set - sharing(&graph.axes, tensor)
+    });
+    graph.nodes.iter().fold(apart, |set: AxisSet, node| match node.op {
         Op::Index(axis) => set.without(axis),
         Op::Reduce(ReduceOp::Argmax | ReduceOp::Argmin, axes, _) => set - axes,
         _ => set,

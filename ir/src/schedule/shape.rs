@@ -4,7 +4,7 @@
 
 use crate::base::{AxisId, AxisSet, BufferId, DType, Expr, ExprRef};
 use crate::lower::{Contraction, contraction};
-use crate::plan::{Pass, PassProgram, is_expensive};
+use crate::plan::{Pass, PassProgram, Value, is_expensive};
 use crate::target::Target;
 
 /// A pass as the space sees it.
@@ -125,8 +125,15 @@ fn loads(pass: &Pass) -> Vec<BufferId> {
 /// The buffers that `reader` touches for the part of `of`, which is the reader itself or a map that it inlines.
 fn touched(plan: &PassProgram, reader: usize, of: usize) -> Vec<Touch> {
     let touch = |buffer: BufferId| {
-        let axes = &plan.values[buffer.index()].axes;
-        let adjacent = axes.iter().rev().copied().find(|&axis| plan.axes.extent(axis) > 1);
+        let Value { axes, strides, .. } = &plan.values[buffer.index()];
+        let long = |&axis: &AxisId| plan.axes.extent(axis) > 1;
+        let adjacent = match strides {
+            None => axes.iter().rev().copied().find(long),
+            Some(strides) => {
+                let mut steps = axes.iter().copied().zip(strides);
+                steps.find(|(axis, stride)| long(axis) && **stride == 1).map(|(axis, _)| axis)
+            }
+        };
         Touch { axes: axes.iter().copied().collect(), adjacent }
     };
     let pass = &plan.passes[of];

@@ -15,7 +15,7 @@ mod parser;
 pub use expr_parse::Resolve;
 pub use expr_print::{ExprNames, print_expr};
 pub use lexer::{Token, TokenKind, lex};
-pub use number::{parse_literal, print_literal};
+pub use number::{parse_literal, print_literal, print_strides};
 pub use parser::{Failed, Parsed, Parser};
 
 /// The codes of the faults that the text room itself can find.

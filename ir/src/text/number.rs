@@ -4,6 +4,12 @@
 
 use crate::base::{DType, Literal};
 
+/// ` strides(1, -8)`.
+pub fn print_strides(strides: &[i64]) -> String {
+    let strides: Vec<_> = strides.iter().map(i64::to_string).collect();
+    format!(" strides({})", strides.join(", "))
+}
+
 /// Prints a number; the type is a suffix unless it is `f32` or `bool`.
 pub fn print_literal(literal: Literal) -> String {
     let Literal { value, dtype } = literal;

@@ -183,6 +183,27 @@ impl Parser {
         }
     }
 
+    /// `strides(1, -8)`, if it stands here: whole numbers with a sign.
+    pub fn strides(&mut self) -> Parsed<Option<Vec<i64>>> {
+        if !self.at_attribute("strides") {
+            return Ok(None);
+        }
+        self.advance();
+        self.expect("(")?;
+        self.list(")", Self::signed).map(Some)
+    }
+
+    fn signed(&mut self) -> Parsed<i64> {
+        let negative = self.accept("-");
+        let place = self.span();
+        let count = i64::try_from(self.count()?).map_err(|_| {
+            let fault = Diagnostic::new(code::UNEXPECTED, "a stride is too large").at(place);
+            self.report(fault.expected("a whole number below 2^63"));
+            Failed
+        })?;
+        Ok(if negative { -count } else { count })
+    }
+
     /// The name of an element type.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ pub use verify::verify;
 use crate::base::{
     AxisId, AxisSet, AxisTable, BufferId, DType, Expr, ExprRef, LocalId, StableHash, hash_text,
 };
+use crate::graph::Memory;
 
 /// Where a buffer lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub enum Scope {
 }
 
 /// The order of elements in a buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// Row-major in the order of the buffer's axes.
     Rows,
@@ -49,6 +50,9 @@ pub enum Layout {
         /// Elements of a panel.
         width: u64,
     },
+    /// Elements from one index to the next along each axis, 0 and negative ones included. Only an input has them; its
+    /// memory begins at the lowest element.
+    Strides(Vec<i64>),
 }
 
 /// A buffer. Along each axis it either holds the whole extent or one block of a loop.
@@ -251,18 +255,29 @@ impl Buffer {
         }
     }
 
-    /// Elements in memory, padding included.
+    /// Elements in memory, padding and the gaps between strides included.
     pub fn volume(&self, axes: &AxisTable) -> u64 {
+        if let Layout::Strides(_) = self.layout {
+            return self.memory(axes).map_or(u64::MAX, |memory| memory.span);
+        }
         (0..self.axes.len()).fold(1, |product: u64, position| {
             let span = self.span(position, axes);
             let held = match self.layout {
                 Layout::Panel { axis, width } if axis == self.axes[position] => {
                     span.div_ceil(width).saturating_mul(width)
                 }
-                Layout::Panel { .. } | Layout::Rows => span,
+                Layout::Panel { .. } | Layout::Rows | Layout::Strides(_) => span,
             };
             product.saturating_mul(held)
         })
+    }
+}
+
+impl Buffer {
+    /// Where the elements of a strided input lie; `None` for other layouts, and if an offset overflows.
+    pub fn memory(&self, axes: &AxisTable) -> Option<Memory> {
+        let Layout::Strides(strides) = &self.layout else { return None };
+        Memory::of(strides.clone(), self.axes.iter().map(|&axis| axes.extent(axis)))
     }
 }
 

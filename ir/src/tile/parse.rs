@@ -3,7 +3,7 @@
 //! ```text
 //! tile NAME { extents m=512, ..  input A: f32[m, k]  output ..  device ..  choose NAME = VALUE  PHASE .. }
 //! PHASE = phase NAME [threads(2)] { group BUFFER ..  grid [m by 64, ..] { STATEMENT .. } }
-//! BUFFER = T: f32[m:64, n] [layout(panel(n:8))]            # m:64 holds one block, n the whole extent
+//! BUFFER = T: f32[m:64, n] [layout(panel(n:8))]            # or strides(1, 512); m:64 holds one block, n the whole extent
 //! STATEMENT = let z [: f32[m, n]] = EXPR  |  stage BUFFER = EXPR MICRO  |  store T = EXPR MICRO
 //!   | for k by 256, .. [carry c: f32[m, n] = 0 @group, ..] { STATEMENT ..  YIELD .. }
 //! YIELD = yield c = EXPR MICRO  |  last c = EXPR           # one yield for each carry, after the statements
@@ -196,6 +196,8 @@ impl Reader {
         self.parser.expect("(")?;
         let layout = if self.parser.accept_word("rows") {
             Layout::Rows
+        } else if let Some(strides) = self.parser.strides()? {
+            Layout::Strides(strides)
         } else {
             self.parser.expect_word("panel")?;
             self.parser.expect("(")?;

@@ -4,7 +4,7 @@
 
 use super::{Buffer, Carry, For, Layout, Micro, Phase, Place, Scope, Span, Stmt, TileProgram};
 use crate::base::{AxisId, BufferId, LocalId};
-use crate::text::{ExprNames, print_expr, print_literal, quote_name};
+use crate::text::{ExprNames, print_expr, print_literal, print_strides, quote_name};
 
 /// The canonical text; `parse(print(p)) == p` where `p` is canonical (`TileProgram::canonical`).
 pub fn print(program: &TileProgram) -> String {
@@ -166,10 +166,11 @@ impl Printer<'_> {
                 Span::Block(block) => format!("{}:{block}", self.axis(axis)),
             })
             .collect();
-        let layout = match buffer.layout {
+        let layout = match &buffer.layout {
             Layout::Rows => String::new(),
+            Layout::Strides(strides) => format!(" layout({})", print_strides(strides).trim()),
             Layout::Panel { axis, width } => {
-                format!(" layout(panel({}:{width}))", self.axis(axis))
+                format!(" layout(panel({}:{width}))", self.axis(*axis))
             }
         };
         format!("{}: {}{}{layout}", quote_name(&buffer.name), buffer.dtype, bracketed(&axes))

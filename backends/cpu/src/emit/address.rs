@@ -24,13 +24,17 @@ impl PhaseEmitter<'_, '_> {
     }
 
     fn base_pointer(&mut self, place: &Place, scratch: Value) -> Value {
-        let mut pointer = match place.base {
+        let base = match place.base {
             Base::Argument(position) => self.arguments[position],
             Base::Scratch(0) => scratch,
             Base::Scratch(offset) => {
                 let offset = i64::try_from(offset).expect("scratch is smaller than memory");
                 self.b.ins().iadd_imm_s(scratch, offset)
             }
+        };
+        let mut pointer = match place.origin_bytes {
+            0 => base,
+            origin => self.b.ins().iadd_imm_s(base, origin),
         };
         for term in place.terms.iter().filter(|term| !term.relative) {
             if let Some(start) = self.block(term.axis).start {

@@ -185,10 +185,10 @@ impl NestEmitter<'_, '_, '_, '_> {
                 let at = lanes::displaced(b, pointer, offset);
                 lanes::load_adjacent(b, place.dtype, self.lanes, flags, at)
             }
-            Some(stride) => {
+            Some(stride) if stride != 0 => {
                 lanes::load_strided(b, place.dtype, self.lanes, flags, (pointer, offset, stride))
             }
-            None => {
+            Some(_) | None => {
                 let (pointer, displacement) = self.phase.displace(pointer, offset);
                 let b = &mut self.phase.b;
                 match self.mode {

@@ -133,7 +133,8 @@ impl<'p> Builder<'p> {
         }
         terms.reverse();
         let base = self.allocate(stride);
-        Place { name: name.to_string(), base, dtype, terms, panel: None, constant: false }
+        let name = name.to_string();
+        Place { name, base, origin_bytes: 0, dtype, terms, panel: None, constant: false }
     }
 
     fn statements(&mut self, statements: &[Stmt]) -> Result<Vec<Step>, Unsupported> {

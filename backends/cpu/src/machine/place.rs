@@ -45,6 +45,8 @@ pub struct Place {
     pub name: String,
     /// Where it begins.
     pub base: Base,
+    /// Bytes from there to the element at index 0; not 0 where a stride is negative.
+    pub origin_bytes: i64,
     /// The element type.
     pub dtype: DType,
     /// One term for each axis, in memory order.
@@ -62,6 +64,7 @@ impl Place {
         let (panel_axis, width) = match buffer.layout {
             Layout::Panel { axis, width } => (Some(axis), width),
             Layout::Rows => (None, 1),
+            Layout::Strides(_) => return Self::of_strided(buffer, axes, base, constant),
         };
         let mut stride = bytes * signed(width);
         let mut terms = Vec::with_capacity(buffer.axes.len());
@@ -77,7 +80,28 @@ impl Place {
         }
         terms.reverse();
         let panel = panel_axis.map(|axis| Panel { axis, width, stride_bytes: stride });
-        Self { name: buffer.name.clone(), base, dtype: buffer.dtype, terms, panel, constant }
+        let (name, dtype) = (buffer.name.clone(), buffer.dtype);
+        Self { name, base, origin_bytes: 0, dtype, terms, panel, constant }
+    }
+
+    /// The place of an input whose strides its declaration states.
+    fn of_strided(buffer: &Buffer, axes: &AxisTable, base: Base, constant: bool) -> Self {
+        let memory = buffer.memory(axes).expect("the verifier has seen that the buffer is small");
+        let bytes = i64::try_from(buffer.dtype.bytes()).expect("an element has few bytes");
+        let terms = buffer.axes.iter().zip(&memory.strides).map(|(&axis, &stride)| {
+            // The stride of an axis with one element may be any number; it is never taken.
+            let stride_bytes = if axes.extent(axis) > 1 { stride * bytes } else { 0 };
+            Term { axis, stride_bytes, relative: false }
+        });
+        Self {
+            name: buffer.name.clone(),
+            base,
+            origin_bytes: signed(memory.origin) * bytes,
+            dtype: buffer.dtype,
+            terms: terms.collect(),
+            panel: None,
+            constant,
+        }
     }
 
     /// The axes of the buffer.

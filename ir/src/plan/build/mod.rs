@@ -74,7 +74,8 @@ impl<'a> Writer<'a> {
         let values = inputs.chain(outputs).map(|(tensor, kind)| {
             namer.reserve(&tensor.name);
             let (name, axes) = (tensor.name.clone(), tensor.axes.clone());
-            Value { name, kind, dtype: tensor.dtype, axes }
+            let strides = tensor.strides_if_strided(&graph.axes);
+            Value { name, kind, dtype: tensor.dtype, axes, strides }
         });
         let values = values.collect();
         let buffers = graph.ids().filter_map(|node| match graph.node(node).op {
@@ -135,7 +136,8 @@ impl<'a> Writer<'a> {
             let axes: Vec<AxisId> = draft.axes.clone();
             let dtype = self.graph.node(node).dtype;
             targets.push((node, buffer_id(self.program.values.len())));
-            self.program.values.push(Value { name, kind: ValueKind::Intermediate, dtype, axes });
+            let kind = ValueKind::Intermediate;
+            self.program.values.push(Value { name, kind, dtype, axes, strides: None });
         }
         targets
     }

@@ -112,14 +112,20 @@ impl Checker<'_> {
             self.fault("a block holds at least one element", "use the step of the loop");
         }
         let argument = matches!(buffer.scope, Scope::Input | Scope::Output);
-        match buffer.layout {
+        match &buffer.layout {
             Layout::Panel { .. } if argument => {
                 self.fault("an argument is row-major", "stage it into a group buffer with panels");
             }
-            Layout::Panel { axis, width } if width == 0 || !buffer.axes.contains(&axis) => {
+            Layout::Panel { axis, width } if *width == 0 || !buffer.axes.contains(axis) => {
                 self.fault("panels need an axis of the buffer and a width", "panel(axis:8)");
             }
-            Layout::Panel { .. } | Layout::Rows => {}
+            Layout::Strides(_) if buffer.scope != Scope::Input || buffer.dtype.bits() < 8 => {
+                self.fault("this buffer has no strides", "only inputs of whole bytes have them");
+            }
+            Layout::Strides(strides) if strides.len() != buffer.axes.len() => {
+                return self.fault("there is not one stride for each axis", "give every axis one");
+            }
+            Layout::Panel { .. } | Layout::Rows | Layout::Strides(_) => {}
         }
         let axes = &self.program.axes;
         let sound = buffer
