@@ -15,6 +15,7 @@ impl<'a> Context<'a> {
         for output in &kernel.outputs {
             if output.strides.is_some() {
                 let fault = Diagnostic::new("TW0219", "an output has no strides").at(output.span);
+                let fault = fault.expected("an output without strides");
                 self.fault(fault.help("outputs are row-major in the order of their axes"));
             }
         }
@@ -31,7 +32,8 @@ impl<'a> Context<'a> {
         let stated = input.strides.as_ref()?;
         if input.dtype.dtype.is_some_and(|dtype| dtype.bits() < 8) {
             let fault = Diagnostic::new("TW0219", "elements of half a byte have no strides");
-            self.fault(fault.at(input.span).help("leave the strides out: the tensor is row-major"));
+            let fault = fault.at(input.span).expected("a tensor without strides");
+            self.fault(fault.help("leave the strides out: the tensor is row-major"));
             return None;
         }
         if stated.len() != input.axes.len() {

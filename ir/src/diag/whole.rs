@@ -65,6 +65,7 @@ const USUAL: &[(&str, &str, &str)] = &[
         "extents that fit the split",
         "choose extents that fit the split, or leave some out",
     ),
+    ("TW0309", "a shorter reach", "choose smaller strides or extents"),
 ];
 
 impl Diagnostic {
