@@ -68,7 +68,9 @@ impl<'a> Context<'a> {
         }
         let mut fault =
             Diagnostic::new("TW0201", format!("there is no function `{}`", short(name)));
-        fault.help = self.function_help(name);
+        if !self.faults.is_full() {
+            fault.help = self.function_help(name);
+        }
         self.fault(fault.at(span).expected(EXPECTED_FUNCTION))
     }
 

@@ -58,10 +58,20 @@ pub(super) struct Context<'a> {
     pub(super) split_axes: SplitTable<'a>,
     /// The functions that were inlined at least once.
     pub(super) called: BTreeSet<&'a str>,
-    steps: u32,
+    /// The expressions evaluated so far.
+    pub(super) steps: u32,
+    steps_max: u32,
     depth: u32,
     /// The kernel is too large: what is left of it is not looked at.
     pub(super) exhausted: bool,
+}
+
+/// What one kernel of a file may use up.
+pub(super) struct Allowance {
+    /// The empty list for its faults.
+    pub(super) faults: Faults,
+    /// How many expressions may be evaluated.
+    pub(super) steps: u32,
 }
 
 /// Two operands that have met.
@@ -71,19 +81,20 @@ pub(super) enum Pair {
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn new(functions: &'a Functions<'a>, kernel: &str) -> Self {
+    pub(super) fn new(functions: &'a Functions<'a>, kernel: &str, allowance: Allowance) -> Self {
         Self {
             functions,
             builder: GraphBuilder::new(kernel),
             weak: WeakValues::default(),
             scope: Scope::default(),
             frames: vec![],
-            faults: Faults::default(),
+            faults: allowance.faults,
             seen: BTreeSet::new(),
             inner_names: vec![],
             split_axes: SplitTable::default(),
             called: BTreeSet::new(),
             steps: 0,
+            steps_max: allowance.steps.min(STEPS_MAX),
             depth: 0,
             exhausted: false,
         }
@@ -110,9 +121,11 @@ impl<'a> Context<'a> {
         if self.exhausted {
             return Value::Faulty;
         }
-        if self.steps == STEPS_MAX || self.depth == DEPTH_MAX {
+        if self.steps == self.steps_max || self.depth == DEPTH_MAX {
             self.exhausted = true;
-            let fault = Diagnostic::new("TW0214", "the kernel is too large");
+            let whole = self.steps == STEPS_MAX || self.depth == DEPTH_MAX;
+            let what = if whole { "kernel" } else { "file" };
+            let fault = Diagnostic::new("TW0214", format!("the {what} is too large"));
             let expected =
                 format!("at most {STEPS_MAX} operations, nested at most {DEPTH_MAX} deep");
             return self.fault(fault.at(span).expected(format!("{expected}, functions inlined")));

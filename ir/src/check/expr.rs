@@ -113,10 +113,14 @@ impl<'a> Context<'a> {
             let fault = fault.at(span).expected("a value or an axis");
             return self.fault(fault.help(format!("call it, `{name}(x)`")));
         }
+        let shown = short(name);
+        let fault = Diagnostic::new("TW0201", format!("there is no value or axis `{shown}`"));
+        if self.faults.is_full() {
+            return self.fault(fault.at(span));
+        }
         let known = self.scope.values.keys().chain(self.scope.axes.keys()).copied();
         let help = nearest(name, known.chain(CONSTANTS).chain(self.functions.constants.names()));
-        let shown = short(name);
-        let mut fault = Diagnostic::new("TW0201", format!("there is no value or axis `{shown}`"));
+        let mut fault = fault;
         fault.help = habits::value(name).or(help);
         let values = habits::one_of(self.scope.values.keys().copied());
         let axes = habits::one_of(self.scope.axes.keys().copied());

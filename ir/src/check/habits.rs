@@ -97,10 +97,10 @@ pub(super) fn value(name: &str) -> Option<String> {
 /// `one of x, y, z`; a long list is cut.
 pub(super) fn one_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
     const SHOWN_MAX: usize = 8;
-    let mut names: Vec<_> = names.collect();
-    let count = names.len();
-    names.truncate(SHOWN_MAX);
-    let list = names.join(", ");
+    let mut names = names;
+    let list: Vec<_> = names.by_ref().take(SHOWN_MAX).collect();
+    let count = list.len() + names.count();
+    let list = list.join(", ");
     match count {
         0 => "none, for there is none".to_string(),
         _ if count > SHOWN_MAX => format!("one of {list} and {} more", count - SHOWN_MAX),

@@ -2,7 +2,7 @@
 //!
 //! Invariant: every axis of a kernel stands in its signature, so binding the signature's sizes binds all.
 
-use super::context::{CONSTANTS, Context};
+use super::context::{Allowance, CONSTANTS, Context};
 use super::library::Functions;
 use super::value::Value;
 use crate::base::{AxisId, AxisSet, DType};
@@ -18,11 +18,17 @@ const OUTPUT_NAME: &str = "out";
 pub(super) struct Outcome<'a> {
     pub(super) graph: Result<Graph, Faults>,
     pub(super) called: BTreeSet<&'a str>,
+    /// The expressions that were evaluated.
+    pub(super) steps: u32,
 }
 
 /// Checks one kernel.
-pub(super) fn check<'a>(functions: &'a Functions<'a>, kernel: &'a Kernel) -> Outcome<'a> {
-    let mut ctx = Context::new(functions, &kernel.name.text);
+pub(super) fn check<'a>(
+    functions: &'a Functions<'a>,
+    kernel: &'a Kernel,
+    allowance: Allowance,
+) -> Outcome<'a> {
+    let mut ctx = Context::new(functions, &kernel.name.text, allowance);
     let splits = ctx.splits(kernel);
     ctx.split_axes = splits;
     for input in &kernel.inputs {
@@ -34,8 +40,9 @@ pub(super) fn check<'a>(functions: &'a Functions<'a>, kernel: &'a Kernel) -> Out
     let results = ctx.body(kernel);
     let outputs = ctx.results(kernel, &outputs, &results);
     let called = std::mem::take(&mut ctx.called);
+    let steps = ctx.steps;
     if !ctx.faults.is_empty() {
-        return Outcome { graph: Err(ctx.faults), called };
+        return Outcome { graph: Err(ctx.faults), called, steps };
     }
     for (node, name) in std::mem::take(&mut ctx.inner_names) {
         if !ctx.builder.is_named(node) {
@@ -44,7 +51,7 @@ pub(super) fn check<'a>(functions: &'a Functions<'a>, kernel: &'a Kernel) -> Out
     }
     // Only a faulty text, whose faults are known, gives no outputs here.
     let graph = outputs.map(|outputs| ctx.builder.finish(outputs)).ok_or_else(Faults::default);
-    Outcome { graph, called }
+    Outcome { graph, called, steps }
 }
 
 impl<'a> Context<'a> {

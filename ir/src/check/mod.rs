@@ -24,8 +24,12 @@ use crate::graph::Graph;
 use crate::syntax::ast::{File, Item, SizeSet};
 use crate::syntax::{self, Parsed};
 use constant::Constants;
+use context::Allowance;
 use library::{Functions, is_operation};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The expressions that a file may evaluate beyond one for each byte of its text.
+const STEPS_FREE: u32 = 1 << 22;
 
 /// A checked file: its kernels in text order, each with its named size sets.
 #[derive(Clone, Debug)]
@@ -99,6 +103,7 @@ pub fn check(source: &str) -> Result<CheckedFile, Vec<Diagnostic>> {
         by_name: BTreeMap::new(),
         faults,
         called: BTreeSet::new(),
+        steps_left: u32::try_from(source.len()).unwrap_or(u32::MAX).saturating_add(STEPS_FREE),
     };
     checker.items(&file);
     let Checker { kernels, mut faults, called, .. } = checker;
@@ -123,6 +128,8 @@ pub fn check_bytes(bytes: &[u8]) -> Result<CheckedFile, Vec<Diagnostic>> {
 struct Slot<'a> {
     name: &'a str,
     checked: Option<CheckedKernel>,
+    /// The names of its size sets.
+    sets: BTreeSet<&'a str>,
 }
 
 struct Checker<'a> {
@@ -131,6 +138,8 @@ struct Checker<'a> {
     by_name: BTreeMap<&'a str, usize>,
     faults: Faults,
     called: BTreeSet<&'a str>,
+    /// How many expressions may still be evaluated, functions inlined.
+    steps_left: u32,
 }
 
 /// The functions of a file beside those of the library.
@@ -169,7 +178,7 @@ impl<'a> Checker<'a> {
                 Item::Faulty(name, _) => {
                     let name = name.as_ref().map_or("", |name| name.text.as_str());
                     self.by_name.insert(name, self.kernels.len());
-                    self.kernels.push(Slot { name, checked: None });
+                    self.kernels.push(Slot { name, checked: None, sets: BTreeSet::new() });
                 }
                 Item::Function(_) | Item::Constant(_) => {}
             }
@@ -182,7 +191,9 @@ impl<'a> Checker<'a> {
             let fault = Diagnostic::new("TW0202", format!("there is already a kernel `{name}`"));
             self.faults.push(fault.at(kernel.name.span));
         }
-        let outcome = kernel::check(self.functions, kernel);
+        let allowance = Allowance { faults: self.faults.part(), steps: self.steps_left };
+        let outcome = kernel::check(self.functions, kernel, allowance);
+        self.steps_left -= outcome.steps;
         self.called.extend(outcome.called);
         let attributes = sizes::attributes(kernel, &mut self.faults);
         let constants = &self.functions.constants;
@@ -195,7 +206,7 @@ impl<'a> Checker<'a> {
                 None
             }
         };
-        self.kernels.push(Slot { name, checked });
+        self.kernels.push(Slot { name, checked, sets: BTreeSet::new() });
     }
 
     fn size_set(&mut self, set: &'a SizeSet) {
@@ -209,13 +220,14 @@ impl<'a> Checker<'a> {
         match (slot, &set.kernel) {
             (Some(slot), _) => {
                 let kernel = slot.checked.as_mut();
-                sizes::add(set, kernel, &self.functions.constants, &mut self.faults);
+                let fresh = slot.sets.insert(&set.name.text);
+                sizes::add(set, fresh, kernel, &self.functions.constants, &mut self.faults);
             }
             (None, Some(name)) => {
-                let known: Vec<_> = self.kernels.iter().map(|slot| slot.name).collect();
+                let known = habits::one_of(self.kernels.iter().map(|slot| slot.name));
                 let message = format!("there is no kernel `{}` before this", name.text);
                 let fault = Diagnostic::new("TW0306", message).at(name.span);
-                self.faults.push(fault.expected(format!("one of {}", known.join(", "))));
+                self.faults.push(fault.expected(known));
             }
             (None, None) => self.faults.push(
                 Diagnostic::new("TW0306", "a size set stands before any kernel")

@@ -71,10 +71,12 @@ impl<'a> Walk<'a, '_> {
                     "TW0201",
                     format!("there is no value or axis `{}`", short(name)),
                 );
-                fault.help =
-                    habits::value(name).or_else(|| nearest(name, self.known.iter().copied()));
-                let known = habits::one_of(self.known.iter().copied());
-                self.faults.push(fault.at(expr.span).expected(known));
+                if !self.faults.is_full() {
+                    let known = self.known.iter().copied();
+                    fault.help = habits::value(name).or_else(|| nearest(name, known.clone()));
+                    fault.expected = Some(habits::one_of(known));
+                }
+                self.faults.push(fault.at(expr.span));
             }
             ExprKind::Call(call) => {
                 let name = call.name.text.as_str();
@@ -87,8 +89,10 @@ impl<'a> Walk<'a, '_> {
                         "TW0201",
                         format!("there is no function `{}`", short(name)),
                     );
-                    fault.help =
-                        habits::function(name).or_else(|| nearest(name, self.functions.names()));
+                    if !self.faults.is_full() {
+                        let known = self.functions.names();
+                        fault.help = habits::function(name).or_else(|| nearest(name, known));
+                    }
                     self.faults.push(fault.at(call.name.span).expected(EXPECTED_FUNCTION));
                 }
             }

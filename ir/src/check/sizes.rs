@@ -95,9 +95,10 @@ fn unknown_axis(constraint: &Constraint, graph: &Graph) -> Diagnostic {
         .expected(format!("one of {}", graph.size_names().join(", ")))
 }
 
-/// Adds a size set to its kernel, unless that has faults and is `None`.
+/// Adds a size set to its kernel, unless that has faults and is `None`. `fresh` says that its name is.
 pub(super) fn add(
     set: &SizeSet,
+    fresh: bool,
     kernel: Option<&mut CheckedKernel>,
     constants: &Constants<'_>,
     faults: &mut Faults,
@@ -112,7 +113,7 @@ pub(super) fn add(
         }
     }
     let Some(kernel) = kernel else { return };
-    if kernel.size_sets.iter().any(|(name, _)| *name == set.name.text) {
+    if !fresh {
         let message = format!("there is already a size set `{}`", set.name.text);
         faults.push(Diagnostic::new("TW0307", message).at(set.name.span));
     }

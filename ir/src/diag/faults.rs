@@ -8,15 +8,24 @@ use super::Diagnostic;
 pub const SHOWN_MAX: usize = 100;
 
 /// Faults, of which the first are kept and the others are counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
     shown: Vec<Diagnostic>,
+    shown_max: usize,
     hidden: usize,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self { shown: vec![], shown_max: SHOWN_MAX, hidden: 0 }
+    }
 }
 
 impl From<Diagnostic> for Faults {
     fn from(fault: Diagnostic) -> Self {
-        Self { shown: vec![fault], hidden: 0 }
+        let mut faults = Self::default();
+        faults.push(fault);
+        faults
     }
 }
 
@@ -27,9 +36,21 @@ impl Extend<Diagnostic> for Faults {
 }
 
 impl Faults {
+    /// A list for a part of the same text: it keeps only as many as this one has room for.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        let shown_max = self.shown_max.saturating_sub(self.shown.len());
+        Self { shown: vec![], shown_max, hidden: 0 }
+    }
+
+    /// Whether further faults are only counted: nobody reads what they say.
+    pub fn is_full(&self) -> bool {
+        self.shown.len() >= self.shown_max
+    }
+
     /// Adds a fault, or counts it.
     pub fn push(&mut self, fault: Diagnostic) {
-        if self.shown.len() < SHOWN_MAX {
+        if !self.is_full() {
             self.shown.push(fault);
         } else {
             self.hidden += 1;
@@ -44,7 +65,7 @@ impl Faults {
 
     /// Whether there is no fault.
     pub fn is_empty(&self) -> bool {
-        self.shown.is_empty()
+        self.shown.is_empty() && self.hidden == 0
     }
 
     /// How many faults there are, kept or not.
@@ -66,7 +87,7 @@ impl Faults {
 
     /// The faults in text order; if some are left out, the last one says how many.
     pub fn into_vec(self) -> Vec<Diagnostic> {
-        let Self { mut shown, hidden } = self.sorted();
+        let Self { mut shown, hidden, .. } = self.sorted();
         if hidden > 0 {
             let plural = if hidden == 1 { "fault is" } else { "faults are" };
             let fault = Diagnostic::new("TW0108", format!("{hidden} more {plural} not shown"))

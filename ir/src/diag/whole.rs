@@ -85,8 +85,46 @@ impl Diagnostic {
         if let (None, Some(text)) = (&self.found, text) {
             self.found = Some(format!("`{}`", short(text)));
         }
+        let parts = [&mut self.found, &mut self.expected, &mut self.help];
+        parts.into_iter().flatten().for_each(brief);
+        self.labels.iter_mut().for_each(|label| brief(&mut label.text));
+        brief(&mut self.message);
         self
     }
+}
+
+/// The longest part of a message in bytes.
+const PART_BYTES_MAX: usize = 400;
+/// The longest name that is shown whole.
+const WORD_BYTES_MAX: usize = 64;
+
+/// Cuts long names, and what is long all the same.
+fn brief(text: &mut String) {
+    if text.len() <= WORD_BYTES_MAX {
+        return;
+    }
+    let is_word = |char: char| char.is_alphanumeric() || char == '_';
+    let mut cut = String::new();
+    let mut rest = text.as_str();
+    while !rest.is_empty() && cut.len() < PART_BYTES_MAX {
+        let word = rest.find(|char| !is_word(char)).unwrap_or(rest.len());
+        let end = rest[word..].find(is_word).map_or(rest.len(), |other| word + other);
+        cut.push_str(&if word > WORD_BYTES_MAX {
+            short(&rest[..word])
+        } else {
+            rest[..word].to_string()
+        });
+        cut.push_str(&rest[word..end]);
+        rest = &rest[end..];
+    }
+    if cut.len() > PART_BYTES_MAX {
+        let end = (0..=PART_BYTES_MAX).rev().find(|&end| cut.is_char_boundary(end)).unwrap_or(0);
+        cut.truncate(end);
+    }
+    if !rest.is_empty() || cut.len() >= PART_BYTES_MAX {
+        cut.push_str("..");
+    }
+    *text = cut;
 }
 
 #[cfg(test)]
