@@ -60,7 +60,7 @@ fn step(
     let (left, right) = (*builder.node(x), *builder.node(y));
     let of = |count: usize| usize::from(variant) % count;
     let same = left.dtype == right.dtype;
-    match kind % 7 {
+    match kind % 8 {
         0 => {
             let op = UnaryOp::ALL[of(UnaryOp::ALL.len())];
             let whole = matches!(op, UnaryOp::Neg | UnaryOp::Abs);
@@ -90,6 +90,13 @@ fn step(
         4 | 5 => {
             let types = [DType::F32, DType::F64, DType::Bf16, DType::F16, DType::I32, DType::I8];
             Some(builder.cast(types[of(types.len())], x))
+        }
+        6 => {
+            let scans: Vec<ReduceOp> =
+                ReduceOp::ALL.iter().copied().filter(|op| op.scan_name().is_some()).collect();
+            let axis = left.axes.iter().last();
+            let axis = axis.filter(|_| left.dtype != DType::Bool);
+            axis.map(|axis| builder.scan(scans[of(scans.len())], axis, x))
         }
         _ => {
             let op = ReduceOp::ALL[of(ReduceOp::ALL.len())];

@@ -16,8 +16,8 @@ use tilewright_ir::base::{
 use tilewright_ir::reference::{HostTensor, round_to};
 use tilewright_ir::target::{MemoryLevel, Target};
 use tilewright_ir::tile::{
-    Buffer, Carry, For, Grid, Layout, Local, Micro, Phase, Place, Scope, Span, Stmt, TileProgram,
-    interpret, parse, print, verify,
+    Buffer, Carry, For, Grid, Layout, Local, Micro, Phase, Place, Scan, Scope, Span, Stmt,
+    TileProgram, interpret, parse, print, verify,
 };
 
 fn target() -> Target {
@@ -202,7 +202,7 @@ impl Writer {
 
     fn stmt(&mut self, depth: u32) -> Stmt {
         let expr = self.expr(4);
-        match self.random.random_range(0..if depth == 0 { 3 } else { 5 }) {
+        match self.random.random_range(0..if depth == 0 { 4 } else { 6 }) {
             0 => {
                 let axes = self.axes(3).into_iter().collect();
                 let local = self.local(axes);
@@ -213,6 +213,13 @@ impl Writer {
             2 => {
                 let buffers = self.buffers.clone();
                 Stmt::Store { buffer: self.one(&buffers), expr, micro: self.micro() }
+            }
+            3 => {
+                let buffers = self.buffers.clone();
+                let (buffer, axis) = (self.one(&buffers), self.axis());
+                let block = self.random.random_range(0..100);
+                let op = self.one(ReduceOp::ALL);
+                Stmt::Scan(Scan { buffer, op, axis, block, expr, micro: self.micro() })
             }
             _ => Stmt::For(self.r#for(depth)),
         }

@@ -31,15 +31,20 @@ pub fn all() -> &'static [Entry] {
         "attention_causal",
         "attention_gqa",
         "batched_matmul",
+        "cumulative_sum",
+        "decode_attention",
         "group_norm",
         "layernorm",
         "linear_gelu",
+        "log_softmax",
+        "logsumexp",
         "matmul",
         "rmsnorm",
         "rope",
         "sliding_window_attention",
         "softmax",
         "swiglu",
+        "top1_routing",
     ]
 }
 

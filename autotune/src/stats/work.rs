@@ -83,6 +83,7 @@ fn cost(graph: &Graph, id: NodeId) -> (f64, f64) {
             let operand = graph.node(x).axes;
             (if axes.is_empty() { 0.0 } else { 1.0 }, volume(operand | axes))
         }
+        Op::Scan(..) => (1.0, volume(node.axes)),
         // Signs and logic are free of floating-point work.
         Op::Unary(UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not, _)
         | Op::Binary(BinaryOp::And | BinaryOp::Or, _, _) => (0.0, 0.0),
@@ -245,7 +246,7 @@ fn value(graph: &Graph, id: NodeId, at: &dyn Fn(AxisId) -> f64) -> Option<f64> {
                 of(y)?
             }
         }
-        Op::Input(_) | Op::Unary(_, _) | Op::Reduce(_, _, _) => return None,
+        Op::Input(_) | Op::Unary(_, _) | Op::Reduce(..) | Op::Scan(..) => return None,
     })
 }
 

@@ -205,6 +205,22 @@ impl ReduceOp {
         }
     }
 
+    /// The name of the scan that keeps every partial result: `cumsum` for `sum`. `None` where there is none.
+    pub fn scan_name(self) -> Option<&'static str> {
+        match self {
+            Self::Sum => Some("cumsum"),
+            Self::Product => Some("cumprod"),
+            Self::Max => Some("cummax"),
+            Self::Min => Some("cummin"),
+            Self::All | Self::Any | Self::Argmax | Self::Argmin => None,
+        }
+    }
+
+    /// The reduction whose scan has that name.
+    pub fn parse_scan(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|op| op.scan_name() == Some(text))
+    }
+
     /// The binary operator that folds two partial results; `None` for `argmax`/`argmin`, which fold pairs.
     pub fn fold(self) -> Option<BinaryOp> {
         match self {

@@ -36,14 +36,14 @@ impl<'a> Context<'a> {
         let accumulates = match ReduceOp::parse(name) {
             Some(ReduceOp::Sum | ReduceOp::Product | ReduceOp::Max | ReduceOp::Min) => true,
             Some(ReduceOp::All | ReduceOp::Any | ReduceOp::Argmax | ReduceOp::Argmin) => false,
-            None => name == "mean",
+            None => name == "mean" || ReduceOp::parse_scan(name).is_some(),
         };
         accumulates && call.axes.is_some()
     }
 
     pub(super) fn call(&mut self, call: &'a Call, span: Span) -> Value {
         let name = call.name.text.as_str();
-        if call.axes.is_some() && (ReduceOp::parse(name).is_some() || name == "mean") {
+        if call.axes.is_some() && names_axes(name) {
             return self.reduction(call, None, span);
         }
         if is_operation(name) {
@@ -127,12 +127,13 @@ impl<'a> Context<'a> {
         }
         let unary = UnaryOp::parse(name);
         let binary = BinaryOp::parse(name);
-        let reduce = ReduceOp::parse(name).is_some() || name == "mean";
-        let misses_axes = reduce && (binary.is_none() || call.arguments.len() == 1);
+        let misses_axes = names_axes(name) && (binary.is_none() || call.arguments.len() == 1);
         if misses_axes {
             self.arguments(call);
+            let scans = ReduceOp::parse_scan(name).is_some();
+            let verb = if scans { "runs along" } else { "removes" };
             let fault =
-                Diagnostic::new("TW0203", format!("`{name}` does not say which axis it removes"));
+                Diagnostic::new("TW0203", format!("`{name}` does not say which axis it {verb}"));
             let axes = habits::one_of(self.scope.axes.keys().copied());
             let fault = fault.at(call.name.span).found(format!("`{name}(` without axes"));
             let fault = fault.expected(format!("`{name}[axis](x)`, the axis {axes}"));
@@ -168,6 +169,9 @@ impl<'a> Context<'a> {
         });
         match axis {
             Some(axis) => format!("write `{name}[{axis}](..)`"),
+            None if ReduceOp::parse_scan(name).is_some() => {
+                "name the axis that it runs along".into()
+            }
             None => "name the axes that the result does not have any more".to_string(),
         }
     }
@@ -245,7 +249,7 @@ impl<'a> Context<'a> {
             return Value::Faulty;
         }
         let Some(list) = axes else { return Value::Faulty };
-        let axes = list.into_iter().fold(AxisSet::EMPTY, |all, axes| all | axes);
+        let axes = list.iter().copied().fold(AxisSet::EMPTY, |all, axes| all | axes);
         if axes.is_empty() {
             let fault = Diagnostic::new("TW0203", "the reduction names no axis");
             let axes = habits::one_of(self.scope.axes.keys().copied());
@@ -256,9 +260,12 @@ impl<'a> Context<'a> {
         if matches!(value, Value::Faulty) || !self.has_axes(call, value, axes) {
             return Value::Faulty;
         }
-        match ReduceOp::parse(&call.name.text) {
-            Some(op) => self.reduce(op, axes, (value, argument), accumulator),
-            None => self.mean(axes, (value, argument), accumulator, span),
+        let name = call.name.text.as_str();
+        match (ReduceOp::parse(name), ReduceOp::parse_scan(name)) {
+            (Some(op), _) if !self.is_search_in_order(op, &list, call) => Value::Faulty,
+            (Some(op), _) => self.reduce(op, axes, (value, argument), accumulator),
+            (None, Some(op)) => self.scan(op, axes, call, value, accumulator),
+            (None, None) => self.mean(axes, (value, argument), accumulator, span),
         }
     }
 
@@ -273,42 +280,13 @@ impl<'a> Context<'a> {
         let fault = Diagnostic::new("TW0207", message)
             .at(span)
             .found(format!("a value over {}", self.axis_names(present)))
-            .expected(format!("a value over {}", self.axis_names(axes)))
-            .help("leave the axis out; a sum over it would be a product with its `len`");
-        self.fault(fault);
+            .expected(format!("a value over {}", self.axis_names(axes)));
+        let scans = ReduceOp::parse_scan(&call.name.text).is_some();
+        self.fault(fault.help(match scans {
+            true => "run along an axis that the value has",
+            false => "leave the axis out; a sum over it would be a product with its `len`",
+        }));
         false
-    }
-
-    fn reduce(
-        &mut self,
-        op: ReduceOp,
-        axes: AxisSet,
-        (value, argument): (Value, &Expr),
-        stated: Option<DType>,
-    ) -> Value {
-        let index = matches!(op, ReduceOp::Argmax | ReduceOp::Argmin);
-        let node = match (value, stated) {
-            (Value::Weak(weak), None) if !index && !matches!(op, ReduceOp::All | ReduceOp::Any) => {
-                return Value::Weak(self.weak.reduce(op, axes, weak));
-            }
-            (Value::Weak(weak), Some(dtype)) => self.settle(weak, dtype, argument.span),
-            _ => self.node(value, argument.span),
-        };
-        let Some(node) = node else { return Value::Faulty };
-        let dtype = self.dtype(node);
-        let logical = matches!(op, ReduceOp::All | ReduceOp::Any);
-        if logical != (dtype == DType::Bool) {
-            let wanted = if logical { "`bool`" } else { "a number" };
-            return self.wrong_type(op.name(), dtype, wanted, argument.span);
-        }
-        let accumulator = stated.unwrap_or_else(|| types::accumulator(op, dtype));
-        if accumulator == DType::Bool && !logical || dtype.is_float() && !accumulator.is_float() {
-            let fault =
-                Diagnostic::new("TW0205", format!("`{accumulator}` cannot accumulate `{dtype}`"));
-            return self.fault(fault.at(argument.span).help("cast the operand first"));
-        }
-        let operand = self.builder.cast(accumulator, node);
-        Value::Node(self.builder.reduce(op, axes, operand))
     }
 
     /// The sum, in a float type, over the number of elements.
@@ -432,4 +410,9 @@ impl<'a> Context<'a> {
         });
         None
     }
+}
+
+/// Whether an operation of that name says over which axes it goes.
+fn names_axes(name: &str) -> bool {
+    name == "mean" || ReduceOp::parse(name).is_some() || ReduceOp::parse_scan(name).is_some()
 }

@@ -17,7 +17,7 @@ static LIBRARY: LazyLock<File> = LazyLock::new(|| crate::syntax::parse(PRELUDE).
 static OPERATIONS: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| operations().collect());
 
 /// Names that the language reserves for what it does not have yet.
-pub(super) const NOT_YET: [&str; 5] = ["scan", "cumsum", "cumprod", "cummax", "gather"];
+pub(super) const NOT_YET: [&str; 1] = ["gather"];
 
 /// The functions of a file and of the library.
 #[derive(Debug)]
@@ -60,7 +60,8 @@ fn operations() -> impl Iterator<Item = &'static str> {
     let unary = UnaryOp::ALL.iter().map(|op| op.name());
     let binary = BinaryOp::ALL.iter().filter(|op| !op.is_infix()).map(|op| op.name());
     let reduce = ReduceOp::ALL.iter().map(|op| op.name());
-    unary.chain(binary).chain(reduce).chain(["mean", "len", "where", "mask"])
+    let scan = ReduceOp::ALL.iter().filter_map(|op| op.scan_name());
+    unary.chain(binary).chain(reduce).chain(scan).chain(["mean", "len", "where", "mask"])
 }
 
 /// Whether a call of this name is an operation of the language.

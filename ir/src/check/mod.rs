@@ -12,6 +12,7 @@ mod habits;
 mod kernel;
 mod library;
 mod names;
+mod scan;
 mod sizes;
 mod split;
 mod strides;

@@ -41,6 +41,7 @@ enum Kind {
     Select,
     Cast,
     Reduce(ReduceOp, AxisSet),
+    Scan(ReduceOp, AxisId),
 }
 
 impl Key {
@@ -56,6 +57,7 @@ impl Key {
             Op::Select(..) => Kind::Select,
             Op::Cast(_) => Kind::Cast,
             Op::Reduce(op, axes, _) => Kind::Reduce(op, axes),
+            Op::Scan(op, axis, _) => Kind::Scan(op, axis),
         };
         let mut operands = [None; 3];
         operands.iter_mut().zip(op.operands()).for_each(|(slot, operand)| *slot = Some(operand));
@@ -191,6 +193,19 @@ impl GraphBuilder {
         self.push(Op::Reduce(op, axes, x), dtype, node.axes - axes)
     }
 
+    /// The running value of a reduction along an axis of the operand, accumulated in the operand's type.
+    pub fn scan(&mut self, op: ReduceOp, axis: AxisId, x: NodeId) -> NodeId {
+        let node = *self.node(x);
+        assert!(node.axes.contains(axis), "a scan runs along an axis that its operand has");
+        assert!(op.scan_name().is_some(), "only sum, product, max and min have scans");
+        self.push(Op::Scan(op, axis, x), node.dtype, node.axes)
+    }
+
+    /// A node of another graph with the same axes and inputs, whose operands have other numbers here.
+    pub(super) fn copy(&mut self, node: &Node, renumber: impl Fn(NodeId) -> NodeId) -> NodeId {
+        self.push(renumber_operands(node.op, renumber), node.dtype, node.axes)
+    }
+
     /// Names a node. The last name given stays; reads of inputs, numbers, indices and extents take none.
     pub fn name(&mut self, node: NodeId, name: &str) {
         if self.node(node).op.operands().next().is_some() {
@@ -288,6 +303,7 @@ fn renumber_operands(op: Op, renumber: impl Fn(NodeId) -> NodeId) -> Op {
         Op::Select(c, x, y) => Op::Select(renumber(c), renumber(x), renumber(y)),
         Op::Cast(x) => Op::Cast(renumber(x)),
         Op::Reduce(op, axes, x) => Op::Reduce(op, axes, renumber(x)),
+        Op::Scan(op, axis, x) => Op::Scan(op, axis, renumber(x)),
     }
 }
 

@@ -6,12 +6,14 @@
 //! output.
 
 mod build;
+mod legalise;
 mod split;
 mod tensor;
 mod text;
 mod verify;
 
 pub use build::GraphBuilder;
+pub use legalise::legalise;
 pub use split::Split;
 pub(crate) use split::solve;
 pub use tensor::{Extent, Memory, Tensor};
@@ -56,6 +58,9 @@ pub enum Op {
     Cast(NodeId),
     /// A reduction; the node's type is the accumulator.
     Reduce(ReduceOp, AxisSet, NodeId),
+    /// The running value of a reduction along an axis, which the result keeps: element j folds the operand's
+    /// elements 0 to j. The node's type is the accumulator.
+    Scan(ReduceOp, AxisId, NodeId),
 }
 
 /// One node.
@@ -102,11 +107,18 @@ impl Op {
     pub fn operands(self) -> impl Iterator<Item = NodeId> {
         let list = match self {
             Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) => [None, None, None],
-            Op::Unary(_, x) | Op::Cast(x) | Op::Reduce(_, _, x) => [Some(x), None, None],
+            Op::Unary(_, x) | Op::Cast(x) | Op::Reduce(_, _, x) | Op::Scan(_, _, x) => {
+                [Some(x), None, None]
+            }
             Op::Binary(_, x, y) | Op::Compare(_, x, y) => [Some(x), Some(y), None],
             Op::Select(x, y, z) => [Some(x), Some(y), Some(z)],
         };
         list.into_iter().flatten()
+    }
+
+    /// Whether an element needs the operand's elements at other positions of an axis.
+    pub fn is_traversal(self) -> bool {
+        matches!(self, Op::Reduce(..) | Op::Scan(..))
     }
 }
 

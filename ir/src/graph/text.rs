@@ -6,7 +6,7 @@
 //! Extents are not part of the text.
 
 use super::{Extent, Graph, NodeId, Op, Tensor};
-use crate::base::{AxisSet, BinaryOp, CompareOp, DType, StableHash, UnaryOp, hash_text};
+use crate::base::{AxisSet, BinaryOp, CompareOp, DType, ReduceOp, StableHash, UnaryOp, hash_text};
 use crate::check::types;
 use crate::syntax::ast::Infix;
 use std::collections::BTreeSet;
@@ -242,15 +242,22 @@ impl<'g> Printer<'g> {
                 primary(format!("where({}, {}, {})", self.strong(c).text, x.text, y.text))
             }
             Op::Cast(x) => self.cast(x, node.dtype),
-            Op::Reduce(op, axes, x) => {
-                let call = format!("{op}[{}]({})", self.axes(axes), self.strong(x).text);
-                let operand = self.graph.node(x).dtype;
-                if types::accumulator(op, operand) == operand {
-                    primary(call)
-                } else {
-                    primary(call).typed(operand)
-                }
+            Op::Reduce(op, axes, x) => self.fold(op, op.name(), axes, x),
+            Op::Scan(op, axis, x) => {
+                let name = op.scan_name().expect("a verified graph scans what has a scan");
+                self.fold(op, name, AxisSet::one(axis), x)
             }
+        }
+    }
+
+    /// A reduction or a scan, with its accumulator where that is not the usual one.
+    fn fold(&self, op: ReduceOp, name: &str, axes: AxisSet, x: NodeId) -> Text {
+        let call = format!("{name}[{}]({})", self.axes(axes), self.strong(x).text);
+        let operand = self.graph.node(x).dtype;
+        if types::accumulator(op, operand) == operand {
+            primary(call)
+        } else {
+            primary(call).typed(operand)
         }
     }
 
@@ -275,7 +282,7 @@ impl<'g> Printer<'g> {
         let inline = self.lines[x.index()].is_none();
         match self.graph.node(x).op {
             Op::Literal(_) => self.strong(x).typed(dtype),
-            Op::Reduce(..) if inline => {
+            Op::Reduce(..) | Op::Scan(..) if inline => {
                 let call = self.operand(x);
                 let tightness = call.tightness.min(POSTFIX - u8::from(call.tightness == PRIMARY));
                 Text { text: call.text, tightness }.typed(dtype)

@@ -78,6 +78,13 @@ fn verify_node(graph: &Graph, node: &Node) -> Result<(), String> {
         }
         Op::Cast(x) => (node.dtype, graph.node(x).axes),
         Op::Reduce(op, axes, x) => verify_reduce(op, axes, graph.node(x))?,
+        Op::Scan(op, axis, x) => {
+            let x = graph.node(x);
+            expect(op.scan_name().is_some(), "the reduction has no scan")?;
+            expect(x.axes.contains(axis), "it runs along an axis that its operand lacks")?;
+            expect(x.dtype != DType::Bool, "the operand has a wrong type")?;
+            (x.dtype, x.axes)
+        }
     };
     expect(dtype == node.dtype, &format!("its type is {}, not {dtype}", node.dtype))?;
     expect(axes == node.axes, "its axes are not those of its operands")
@@ -161,6 +168,7 @@ pub(super) fn bind(graph: &Graph, sizes: &Sizes) -> Result<Graph, Vec<Diagnostic
     if faults.is_empty() {
         faults.extend(long_splits(&bound));
         faults.extend(large_tensors(&bound));
+        faults.extend(long_searches(&bound));
     }
     if faults.is_empty() { Ok(bound) } else { Err(faults) }
 }
@@ -223,6 +231,23 @@ pub(super) fn check_memory(graph: &Graph) -> Result<(), Vec<Diagnostic>> {
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
+/// Positions that an `i32` does not hold.
+fn long_searches(graph: &Graph) -> Option<Diagnostic> {
+    graph.nodes.iter().find_map(|node| {
+        let Op::Reduce(op @ (ReduceOp::Argmax | ReduceOp::Argmin), axes, _) = node.op else {
+            return None;
+        };
+        let elements = graph.axes.volume(axes);
+        let empty = axes.iter().any(|axis| graph.axes.extent(axis) == 0);
+        let names = graph.axes.names(axes.iter());
+        let message = format!("`{op}[{names}]` goes over too many elements: positions are `i32`");
+        let fault = Diagnostic::new("TW0304", message).found(elements.to_string());
+        let fault = fault.expected(format!("at most {EXTENT_MAX}"));
+        let fault = fault.help("search one axis, then among its results");
+        (elements > EXTENT_MAX && !empty).then_some(fault)
+    })
+}
+
 fn large_tensors(graph: &Graph) -> Vec<Diagnostic> {
     let tensors = graph.inputs.iter().chain(graph.outputs.iter().map(|output| &output.tensor));
     tensors.filter_map(|tensor| large_tensor(graph, tensor)).collect()
@@ -276,6 +301,26 @@ mod tests {
         assert_eq!(codes(&[("i", 3), ("k", 1)]), ["TW0302", "TW0301"]);
         assert_eq!(codes(&[("i", 1 << 30), ("j", 1 << 30)]), ["TW0303", "TW0303"]);
         assert_eq!(codes(&[("i", 1 << 40), ("j", 1)]), ["TW0304"]);
+    }
+
+    #[test]
+    fn a_position_has_to_fit_an_i32() {
+        let mut builder = GraphBuilder::new("place");
+        let (i, j) = (builder.axis("i"), builder.axis("j"));
+        let (x, y) = (builder.input("x", DType::F32, &[i]), builder.input("y", DType::F32, &[j]));
+        let sum = builder.binary(BinaryOp::Add, x, y);
+        let node = builder.reduce(ReduceOp::Argmax, [i, j].into_iter().collect(), sum);
+        let tensor = Tensor::new("place", DType::I32, &[]);
+        let graph = builder.finish(vec![Output { tensor, node }]);
+        let bind = |i: u64, j: u64| {
+            let sizes = [("i".to_string(), i), ("j".to_string(), j)];
+            graph.bind(&sizes.into_iter().collect())
+        };
+        assert!(bind(1 << 15, 1 << 15).is_ok());
+        assert!(bind(1 << 30, 0).is_ok());
+        let faults = bind(1 << 16, 1 << 15).unwrap_err();
+        assert_eq!(faults[0].code, "TW0304");
+        assert_eq!(faults.len(), 1);
     }
 
     #[test]

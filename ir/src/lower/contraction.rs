@@ -22,7 +22,7 @@ pub(crate) fn contraction(
     state: &State,
     vector: Option<AxisId>,
 ) -> Option<Contraction> {
-    if state.op != ReduceOp::Sum {
+    if state.op != ReduceOp::Sum || pass.scan.is_some() {
         return None;
     }
     let Expr::Binary(BinaryOp::Mul, x, y) = &state.body else {

@@ -21,6 +21,12 @@ pub(super) fn of_carry(axes: &[AxisId], config: &PassConfig) -> Micro {
     }
 }
 
+/// For a scan of a pass: as a store, without the scanned axis.
+pub(super) fn of_scan(axes: &[AxisId], scanned: AxisId, config: &PassConfig) -> Micro {
+    let others: Vec<AxisId> = axes.iter().copied().filter(|&axis| axis != scanned).collect();
+    of_store(&others, config)
+}
+
 /// For a store of a pass: as its carries, without the streamed axes.
 pub(super) fn of_store(axes: &[AxisId], config: &PassConfig) -> Micro {
     let micro = of_carry(axes, config);

@@ -16,15 +16,17 @@
 use super::micro;
 use super::place::Placer;
 use super::stream::Stream;
-use crate::base::{AxisId, BufferId, Expr, LocalId};
+use crate::base::{AxisId, BufferId, Expr, LocalId, ReduceOp};
 use crate::plan::{Let, Pass, PassProgram, State, start_value};
 use crate::schedule::{PassConfig, PhaseConfig};
 use crate::target::Target;
-use crate::tile::{Carry, For, Place, Stmt};
+use crate::tile::{Carry, For, Place, Scan, Stmt};
 use std::collections::BTreeMap;
 
 /// An epilogue with more parts than this is not repeated inside a carry's `last`.
 const LAST_PARTS_MAX: usize = 200;
+/// Terms that a running sum adds in a row before it hands them on: short enough for the bound of every prefix.
+const SCAN_BLOCK: u64 = 64;
 
 /// A pass, its choices and its loops.
 pub(super) struct Nest<'a> {
@@ -50,14 +52,17 @@ impl<'a> Nest<'a> {
         let pass = &plan.passes[position];
         let in_grid = |axis: AxisId| phase.grid.iter().any(|(of, _)| *of == axis);
         let step = |axis: AxisId| (axis, config.block[&axis].max(1));
-        let outside = config.order.iter().copied().filter(|&axis| !in_grid(axis)).map(step);
+        let outside = config.order.iter().copied();
+        let outside = outside.filter(|&axis| !in_grid(axis) && pass.scan != Some(axis)).map(step);
         let loops = outside.filter(|&(axis, step)| step < plan.axes.extent(axis)).collect();
         let stream = pass.stream.iter().copied().map(step).collect();
         Self { plan, pass, config, phase, target, loops, stream }
     }
 
     pub(super) fn write(&self, placer: &mut Placer<'_>, body: &mut Vec<Stmt>) {
-        let mut levels = if self.pass.stream.is_empty() {
+        let mut levels = if let Some(axis) = self.pass.scan {
+            self.write_scan(axis, placer)
+        } else if self.pass.stream.is_empty() {
             let mut levels = vec![vec![]; self.loops.len() + 1];
             self.store_results(placer, &mut BTreeMap::new(), &mut levels[self.loops.len()]);
             levels
@@ -71,6 +76,28 @@ impl<'a> Nest<'a> {
         }
         body.extend(inner);
         self.copy_results(placer, body);
+    }
+
+    /// The scan, inside of the loops over the other axes.
+    fn write_scan(&self, axis: AxisId, placer: &mut Placer<'_>) -> Vec<Vec<Stmt>> {
+        let mut levels = vec![vec![]; self.loops.len() + 1];
+        let inner = &mut levels[self.loops.len()];
+        let (state, result) = (&self.pass.states[0], &self.pass.results[0]);
+        let body = std::slice::from_ref(&state.body);
+        let lets = &self.pass.body_lets;
+        let exprs = self.instantiate(placer, lets, &mut BTreeMap::new(), body, inner);
+        let dtype = self.plan.locals[state.local.index()].dtype;
+        let rounds = dtype.is_float() && state.op == ReduceOp::Sum;
+        let whole = self.plan.axes.extent(axis).max(1);
+        let block = if rounds { SCAN_BLOCK.min(whole) } else { whole };
+        let micro = micro::of_scan(&self.pass.axes, axis, self.config);
+        let (buffer, op) = (placer.at(result.buffer), state.op);
+        inner.extend(
+            exprs.into_iter().map(|expr| {
+                Stmt::Scan(Scan { buffer, op, axis, block, expr, micro: micro.clone() })
+            }),
+        );
+        levels
     }
 
     /// The loop over the stream, its stages at their levels, and the stores after it.

@@ -45,7 +45,7 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
                 Expr::mma(stream, a, b, so_far)
             }
             None => {
-                let fold = state.op.fold().expect("a plan with argmax or argmin is not lowered");
+                let fold = state.op.fold().expect("a plan has no argmax and no argmin");
                 let body = self.plain(&state.body);
                 Expr::binary(fold, so_far, Expr::reduce(state.op, stream, body))
             }

@@ -4,7 +4,7 @@
 //! Invariant: nothing is rounded but conversions to integers and to `bool`; memory that nothing has written is NaN.
 
 use super::{Let, Pass, PassProgram, State, ValueKind, start_value};
-use crate::base::{AxisId, BufferId, Expr, ReduceOp};
+use crate::base::{AxisId, BufferId, DType, Expr};
 use crate::reference::{HostTensor, scalar};
 
 /// Runs the passes in f64 without rounding: one value list for each output, row-major.
@@ -36,14 +36,11 @@ struct Machine<'a> {
     locals: Vec<f64>,
 }
 
-/// A reduction so far; `found` is the position of the winner of an argmax or argmin.
-struct Sum {
-    value: f64,
-    found: f64,
-}
-
 impl Machine<'_> {
     fn pass(&mut self, pass: &Pass) {
+        if let Some(axis) = pass.scan {
+            return self.scan(pass, axis);
+        }
         self.each(&pass.axes, &mut |machine| {
             machine.stream(pass);
             machine.lets(&pass.result_lets);
@@ -52,6 +49,22 @@ impl Machine<'_> {
                 let place = machine.place(result.buffer);
                 machine.memory[result.buffer.index()][place] = value;
             }
+        });
+    }
+
+    /// A pass that scans: from each start along the axis, storing the state after every term.
+    fn scan(&mut self, pass: &Pass, axis: AxisId) {
+        let others: Vec<AxisId> = pass.axes.iter().copied().filter(|&of| of != axis).collect();
+        let (state, result) = (&pass.states[0], &pass.results[0]);
+        self.each(&others, &mut |machine| {
+            let mut value = machine.start(state);
+            machine.each(&[axis], &mut |machine| {
+                machine.lets(&pass.body_lets);
+                let term = machine.eval(&state.body);
+                value = machine.fold(state, value, term);
+                let place = machine.place(result.buffer);
+                machine.memory[result.buffer.index()][place] = value;
+            });
         });
     }
 
@@ -67,41 +80,32 @@ impl Machine<'_> {
     }
 
     fn stream(&mut self, pass: &Pass) {
-        let start = |state: &State| {
-            let dtype = self.program.locals[state.local.index()].dtype;
-            Sum { value: start_value(state.op, dtype).value, found: -1.0 }
-        };
-        let mut sums: Vec<Sum> = pass.states.iter().map(start).collect();
+        let mut values: Vec<f64> = pass.states.iter().map(|state| self.start(state)).collect();
         if !pass.stream.is_empty() {
-            let mut position = 0.0;
             self.each(&pass.stream, &mut |machine| {
                 machine.lets(&pass.body_lets);
-                for (state, sum) in pass.states.iter().zip(&mut sums) {
+                for (state, value) in pass.states.iter().zip(&mut values) {
                     let term = machine.eval(&state.body);
-                    machine.fold(state, sum, term, position);
+                    *value = machine.fold(state, *value, term);
                 }
-                position += 1.0;
             });
         }
-        for (state, sum) in pass.states.iter().zip(sums) {
-            let searches = state.op.fold().is_none();
-            self.locals[state.local.index()] = if searches { sum.found } else { sum.value };
+        for (state, value) in pass.states.iter().zip(values) {
+            self.locals[state.local.index()] = value;
         }
     }
 
-    fn fold(&self, state: &State, sum: &mut Sum, term: f64, position: f64) {
-        let dtype = self.program.locals[state.local.index()].dtype;
-        if let Some(op) = state.op.fold() {
-            sum.value = scalar::binary(op, dtype, sum.value, term);
-            return;
-        }
-        let wins = match state.op {
-            ReduceOp::Argmax => term > sum.value,
-            _ => term < sum.value,
-        };
-        if sum.found < 0.0 || wins || (term.is_nan() && !sum.value.is_nan()) {
-            *sum = Sum { value: term, found: position };
-        }
+    fn dtype(&self, state: &State) -> DType {
+        self.program.locals[state.local.index()].dtype
+    }
+
+    fn start(&self, state: &State) -> f64 {
+        start_value(state.op, self.dtype(state)).value
+    }
+
+    fn fold(&self, state: &State, so_far: f64, term: f64) -> f64 {
+        let op = state.op.fold().expect("verify refuses what has no fold");
+        scalar::binary(op, self.dtype(state), so_far, term)
     }
 
     fn lets(&mut self, lets: &[Let]) {

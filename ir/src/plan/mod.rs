@@ -2,7 +2,8 @@
 //!
 //! A pass computes values over its `axes`. It may stream the axes in `stream`: its states are reductions of their
 //! bodies over those axes, all in one traversal, and its results are epilogues of the states. A pass without stream
-//! axes is a map. Tile sizes, fusion of passes into one grid, and packing belong to the schedule.
+//! axes is a map. A pass that scans has one state, whose value at an index of the scanned axis is the reduction of its
+//! body up to that index, and stores it. Tile sizes, fusion of passes into one grid, and packing belong to the schedule.
 //! The text is printed and parsed by `print` and `parse`.
 //! Invariant: a pass reads inputs and the results of earlier passes only; every output is a result of one pass.
 
@@ -74,7 +75,7 @@ pub struct Let {
 pub struct State {
     /// The local that holds the reduction.
     pub local: LocalId,
-    /// The reduction.
+    /// The reduction; a search (`argmax`, `argmin`) is rewritten before a graph is planned.
     pub op: ReduceOp,
     /// The summand, over `axes` and `stream`; contains no `Reduce` and no `Mma`.
     pub body: Expr,
@@ -96,8 +97,10 @@ pub struct Pass {
     pub name: String,
     /// The axes of its results, in memory order of the first result.
     pub axes: Vec<AxisId>,
-    /// The axes that are traversed and reduced; empty for a map.
+    /// The axes that are traversed and reduced; empty for a map and for a scan.
     pub stream: Vec<AxisId>,
+    /// The axis, one of `axes`, along which the one state runs. The one result is the state itself.
+    pub scan: Option<AxisId>,
     /// Shared parts of the state bodies.
     pub body_lets: Vec<Let>,
     /// The reductions.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! plan NAME { extents m=512, ..  input A: f32[m, k] [strides(1, 512)] ..  output C: f32[m, n] ..  value s: f32[m] ..  PASS .. }
-//! PASS = pass NAME [m, n] [stream [k]] [optional] { ITEM .. }
+//! PASS = pass NAME [m, n] [stream [k] | scan [n]] [optional] { ITEM .. }
 //! ITEM = let t = EXPR  |  state c = sum(EXPR)  |  result C = EXPR
 //! ```
 //!
@@ -165,12 +165,20 @@ impl Reader {
     fn pass(&mut self) -> Parsed<()> {
         let (name, axes) = (self.parser.name()?.0, self.axes()?);
         let stream = if self.parser.accept_word("stream") { self.axes()? } else { vec![] };
+        let scan = if self.parser.accept_word("scan") {
+            self.parser.expect("[")?;
+            let axis = self.parser.axis(&self.names)?;
+            self.parser.expect("]")?;
+            Some(axis)
+        } else {
+            None
+        };
         let optional = self.parser.accept_word("optional");
         self.parser.expect("{")?;
         let (states, results) = (vec![], vec![]);
         let (body_lets, result_lets) = (vec![], vec![]);
         let mut pass =
-            Pass { name, axes, stream, body_lets, states, result_lets, results, optional };
+            Pass { name, axes, stream, scan, body_lets, states, result_lets, results, optional };
         self.items(&ITEMS, |reader| reader.pass_item(&mut pass))?;
         self.names.program.passes.push(pass);
         Ok(())
@@ -221,10 +229,7 @@ impl Reader {
         self.parser.expect("(")?;
         let body = self.parser.expr(&self.names)?;
         self.parser.expect(")")?;
-        let dtype = match op.fold() {
-            Some(_) => body.dtype(&self.names.program),
-            None => DType::I32,
-        };
+        let dtype = body.dtype(&self.names.program);
         let local = self.local(&name, span, dtype, pass.axes.iter().copied().collect())?;
         pass.body_lets.append(&mut pass.result_lets);
         pass.states.push(State { local, op, body });

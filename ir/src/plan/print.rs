@@ -40,6 +40,9 @@ fn print_pass(program: &PassProgram, pass: &Pass, out: &mut String) {
     if !pass.stream.is_empty() {
         head.push_str(&format!(" stream {}", axes(program, &pass.stream)));
     }
+    if let Some(axis) = pass.scan {
+        head.push_str(&format!(" scan {}", axes(program, &[axis])));
+    }
     let optional = if pass.optional { " optional" } else { "" };
     line(out, 1, &format!("{head}{optional} {{"));
     print_lets(program, &pass.body_lets, out);

@@ -81,7 +81,9 @@ impl Checker<'_> {
         let all: Vec<AxisId> = pass.axes.iter().chain(&pass.stream).copied().collect();
         let legal = self.axes_are_legal(&all);
         self.expect(legal, || "an axis stands twice or is unknown".to_string());
-        let streams = pass.stream.is_empty() == pass.states.is_empty();
+        self.scan(pass);
+        let traverses = !pass.stream.is_empty() || pass.scan.is_some();
+        let streams = traverses != pass.states.is_empty();
         self.expect(streams, || "it has states without a stream, or a stream without".to_string());
         let axes: AxisSet = pass.axes.iter().copied().collect();
         let inside: AxisSet = all.into_iter().collect();
@@ -89,18 +91,29 @@ impl Checker<'_> {
         self.lets(&pass.body_lets, inside);
         for state in &pass.states {
             let found = self.expr(&state.body, inside);
-            let dtype = match state.op {
-                ReduceOp::Argmax | ReduceOp::Argmin => Some(DType::I32),
-                _ => found,
-            };
+            self.expect(state.op.fold().is_some(), || format!("{} has no fold", state.op));
             let logical = matches!(state.op, ReduceOp::All | ReduceOp::Any);
             let fits = found.is_none_or(|dtype| logical == (dtype == DType::Bool));
             self.expect(fits, || format!("{} of another type", state.op));
-            self.define(state.local, dtype, axes);
+            self.define(state.local, found, axes);
         }
         self.visible = pass.states.iter().map(|state| state.local).collect();
         self.lets(&pass.result_lets, axes);
         self.results(pass, axes);
+    }
+
+    /// A scan has one state, which is its one result.
+    fn scan(&mut self, pass: &Pass) {
+        let Some(axis) = pass.scan else { return };
+        let inside = pass.axes.contains(&axis) && pass.stream.is_empty();
+        self.expect(inside, || "it scans no axis of its own".to_string());
+        let ([state], [result], []) = (&pass.states[..], &pass.results[..], &pass.result_lets[..])
+        else {
+            return self.expect(false, || "a scan has one state and one result".to_string());
+        };
+        self.expect(state.op.scan_name().is_some(), || format!("{} has no scan", state.op));
+        let stored = result.value == Expr::Local(state.local);
+        self.expect(stored, || "the result of a scan is its state".to_string());
     }
 
     fn lets(&mut self, lets: &[Let], axes: AxisSet) {

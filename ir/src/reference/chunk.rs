@@ -1,6 +1,6 @@
 //! Cutting the outputs into chunks that fit the memory budget and keep the threads busy.
 //!
-//! Invariant: an axis that is reduced anywhere is never cut, so a chunk holds all terms of its sums and no result
+//! Invariant: an axis that is reduced or scanned anywhere is never cut, so a chunk holds all terms of its sums and no result
 //! depends on the cut.
 
 use super::program::Program;
@@ -134,6 +134,7 @@ fn candidates(program: &Program<'_>) -> Vec<AxisId> {
     let graph = program.graph;
     let reduced = graph.nodes.iter().fold(AxisSet::EMPTY, |set, node| match node.op {
         Op::Reduce(_, axes, _) => set | axes,
+        Op::Scan(_, axis, _) => set.with(axis),
         _ => set,
     });
     let in_all = graph

@@ -8,6 +8,7 @@ use super::program::Program;
 use super::real::Real;
 use super::reduce::State;
 use super::rows::{Block, Kernel, ROW, Row, Values};
+use super::scan::scan;
 use super::{Expected, HostTensor};
 use crate::base::{AxisId, AxisSet, ReduceOp};
 use crate::graph::{Graph, NodeId, Op};
@@ -51,7 +52,7 @@ pub(super) fn evaluate<R: Real>(graph: &Graph, inputs: &[HostTensor]) -> Vec<Exp
 }
 
 /// The held blocks of a chunk, or those shared by all.
-struct Store<'a, R> {
+pub(super) struct Store<'a, R> {
     inputs: &'a [HostTensor],
     shared: Option<&'a Store<'a, R>>,
     blocks: Vec<Option<Block<R>>>,
@@ -129,6 +130,7 @@ fn compute<R: Real>(
     match (program.contractions[node.index()], program.graph.node(node).op) {
         (Some(contraction), _) => contract(program, store, contraction, node, region),
         (None, Op::Reduce(op, axes, x)) => reduce(program, store, node, (op, axes, x), region),
+        (None, Op::Scan(op, axis, x)) => scan(program, store, node, (op, axis, x), region),
         _ => map(program, store, node, region),
     }
 }
@@ -229,7 +231,12 @@ impl Position {
 }
 
 /// Calls `f` with every coordinate of some axes in a region, the last axis fastest. `at` is as before afterwards.
-fn each(axes: &[AxisId], region: &Region, at: &mut [usize], f: &mut impl FnMut(&mut [usize])) {
+pub(super) fn each(
+    axes: &[AxisId],
+    region: &Region,
+    at: &mut [usize],
+    f: &mut impl FnMut(&mut [usize]),
+) {
     if axes.iter().any(|&axis| region.len(axis) == 0) {
         return;
     }
@@ -252,7 +259,7 @@ fn each(axes: &[AxisId], region: &Region, at: &mut [usize], f: &mut impl FnMut(&
 }
 
 /// Calls `f` with the start and length of every row along the row axis; once with 1 where there is none.
-fn each_row(
+pub(super) fn each_row(
     axis: Option<AxisId>,
     region: &Region,
     at: &mut [usize],

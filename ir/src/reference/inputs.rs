@@ -195,6 +195,7 @@ fn sprinkle(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
 fn longest_sum(graph: &Graph) -> f64 {
     let reduced = graph.nodes.iter().fold(AxisSet::EMPTY, |set, node| match node.op {
         Op::Reduce(ReduceOp::Sum, axes, _) => set | axes,
+        Op::Scan(ReduceOp::Sum, axis, _) => set.with(axis),
         _ => set,
     });
     graph.axes.volume(reduced) as f64
@@ -206,7 +207,8 @@ fn integer_magnitudes(graph: &Graph, seed: u64) -> Vec<f64> {
     let digits = |dtype: DType| {
         if dtype.is_float() { -dtype.unit_roundoff().log2() } else { f64::from(dtype.bits()) - 1.0 }
     };
-    let sums = graph.nodes.iter().filter(|node| matches!(node.op, Op::Reduce(ReduceOp::Sum, ..)));
+    let is_sum = |op| matches!(op, Op::Reduce(ReduceOp::Sum, ..) | Op::Scan(ReduceOp::Sum, ..));
+    let sums = graph.nodes.iter().filter(|node| is_sum(node.op));
     let accumulator = sums.map(|node| digits(node.dtype)).fold(53.0, f64::min);
     let room = (accumulator.exp2() / longest_sum(graph).max(1.0)).floor();
     let floats: Vec<usize> = (0..graph.inputs.len()).collect();
@@ -237,7 +239,9 @@ pub fn integers_are_exact(graph: &Graph, seed: u64) -> bool {
             Op::Binary(BinaryOp::Min | BinaryOp::Max, x, y) | Op::Select(_, x, y) => {
                 of(x).zip(of(y)).map(|(x, y)| x.max(y))
             }
-            Op::Reduce(ReduceOp::Max | ReduceOp::Min, _, x) => of(x),
+            Op::Reduce(ReduceOp::Max | ReduceOp::Min, _, x)
+            | Op::Scan(ReduceOp::Max | ReduceOp::Min, _, x) => of(x),
+            Op::Scan(ReduceOp::Sum, axis, x) => of(x).map(|x| x * graph.axes.extent(axis) as f64),
             Op::Reduce(ReduceOp::Sum, axes, x) => of(x).map(|x| x * graph.axes.volume(axes) as f64),
             _ => None,
         };

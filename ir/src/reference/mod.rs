@@ -18,6 +18,7 @@ mod reduce;
 mod rows;
 mod rules;
 pub(crate) mod scalar;
+mod scan;
 mod shuffle;
 mod tensor;
 mod twofold;

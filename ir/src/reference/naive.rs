@@ -112,6 +112,16 @@ impl Run<'_> {
                     integer(node.dtype, value)
                 })
             }
+            Op::Scan(op, axis, x) => {
+                let mut inner = at.to_vec();
+                let terms: Vec<f64> = (0..=at[axis.index()])
+                    .map(|index| {
+                        inner[axis.index()] = index;
+                        self.at(x, &inner)
+                    })
+                    .collect();
+                self.reduce(op, node.dtype, &terms)
+            }
             Op::Reduce(op, axes, x) => {
                 let axes: Vec<AxisId> = axes.iter().collect();
                 let terms: Vec<f64> = coordinates(graph, &axes)

@@ -65,7 +65,7 @@ impl<'g> Program<'g> {
                     self.held[operand.index()] = true;
                 }
             }
-            if matches!(graph.node(node).op, Op::Reduce(..)) {
+            if graph.node(node).op.is_traversal() {
                 self.held[node.index()] = true;
             }
         }
@@ -82,7 +82,7 @@ impl<'g> Program<'g> {
     pub(super) fn release_large(&mut self, elements: impl Fn(AxisSet) -> u64) {
         for node in self.graph.ids() {
             let axes = self.graph.node(node).axes;
-            let needed = matches!(self.graph.node(node).op, Op::Reduce(..))
+            let needed = self.graph.node(node).op.is_traversal()
                 || self.graph.outputs.iter().any(|output| output.node == node);
             if self.held[node.index()] && !needed && elements(axes) > HELD_ELEMENTS_MAX {
                 let shares = self.graph.ids().all(|user| {

@@ -38,7 +38,7 @@ struct Lane<R> {
 pub(super) struct State<R> {
     op: ReduceOp,
     dtype: DType,
-    terms: f64,
+    terms: usize,
     lanes: Vec<Lane<R>>,
 }
 
@@ -46,7 +46,7 @@ impl<R: Real> State<R> {
     /// A reduction of `terms` terms of a type in each lane.
     pub(super) fn new(op: ReduceOp, dtype: DType, terms: usize) -> Self {
         let lanes = vec![Self::start(op, dtype); ROW];
-        Self { op, dtype, terms: terms as f64, lanes }
+        Self { op, dtype, terms, lanes }
     }
 
     fn start(op: ReduceOp, dtype: DType) -> Lane<R> {
@@ -80,19 +80,33 @@ impl<R: Real> State<R> {
             return if into_one { self.sum_row(row, count) } else { self.sum_lanes(row, count) };
         }
         for index in 0..count {
-            let lane = &mut self.lanes[if into_one { 0 } else { index }];
-            let value = row.values[index];
-            let e = if row.exact { 0.0 } else { row.allowances[index] };
-            match self.op {
-                ReduceOp::Sum => {}
-                ReduceOp::Product => multiply(lane, self.dtype, value, e),
-                ReduceOp::Max | ReduceOp::Min => extreme(lane, self.op == ReduceOp::Max, value, e),
-                ReduceOp::All | ReduceOp::Any => logic(lane, self.op == ReduceOp::Any, value, e),
-                ReduceOp::Argmax | ReduceOp::Argmin => {
-                    search(lane, self.op == ReduceOp::Argmax, value, e, position(index));
-                }
+            self.step(if into_one { 0 } else { index }, row, index, position(index));
+        }
+    }
+
+    /// Folds one term of a row into a lane.
+    pub(super) fn step(&mut self, lane: usize, row: &Row<R>, index: usize, position: f64) {
+        let lane = &mut self.lanes[lane];
+        let value = row.values[index];
+        let e = if row.exact { 0.0 } else { row.allowances[index] };
+        match self.op {
+            ReduceOp::Sum => {
+                lane.value = lane.value + value;
+                lane.magnitude += value.high().abs();
+                lane.allowance += e;
+            }
+            ReduceOp::Product => multiply(lane, self.dtype, value, e),
+            ReduceOp::Max | ReduceOp::Min => extreme(lane, self.op == ReduceOp::Max, value, e),
+            ReduceOp::All | ReduceOp::Any => logic(lane, self.op == ReduceOp::Any, value, e),
+            ReduceOp::Argmax | ReduceOp::Argmin => {
+                search(lane, self.op == ReduceOp::Argmax, value, e, position);
             }
         }
+    }
+
+    /// The type of the result.
+    pub(super) fn dtype(&self) -> DType {
+        self.dtype
     }
 
     /// Eight partial sums, then a tree.
@@ -128,12 +142,18 @@ impl<R: Real> State<R> {
 
     /// Value and allowance of a lane.
     pub(super) fn finish(&self, lane: usize) -> (R, f64) {
+        self.finish_of(lane, self.terms)
+    }
+
+    /// Value and allowance of a lane after `terms` terms.
+    pub(super) fn finish_of(&self, lane: usize, terms: usize) -> (R, f64) {
         let lane = &self.lanes[lane];
+        let terms = terms as f64;
         match self.op {
             ReduceOp::Sum => {
-                finish_sum(self.dtype, self.terms, lane.value, lane.magnitude, lane.allowance)
+                finish_sum(self.dtype, terms, lane.value, lane.magnitude, lane.allowance)
             }
-            ReduceOp::Product => (lane.value, finish_product(self.dtype, self.terms, lane)),
+            ReduceOp::Product => (lane.value, finish_product(self.dtype, terms, lane)),
             ReduceOp::Max | ReduceOp::Min => {
                 let handed = if lane.doubt { UNDECIDED } else { spread(lane) };
                 (lane.value, Rounding::new(0.0, self.dtype).finish(handed, lane.value.high()))

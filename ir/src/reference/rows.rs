@@ -245,8 +245,15 @@ impl<'a, R: Real> Kernel<'a, R> {
                     Op::Compare(op, ..) => compare_row(op, step.from, [x, y], row, count),
                     Op::Select(..) => select_row(step.dtype, [x, y, z], row, count),
                     Op::Cast(_) => cast_row(step, x, row, count),
-                    Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) | Op::Reduce(..) => {
-                        unreachable!("reductions are held and leaves have their own source")
+                    Op::Input(_)
+                    | Op::Literal(_)
+                    | Op::Index(_)
+                    | Op::Len(_)
+                    | Op::Reduce(..)
+                    | Op::Scan(..) => {
+                        unreachable!(
+                            "reductions and scans are held and leaves have their own source"
+                        )
                     }
                 }
             }

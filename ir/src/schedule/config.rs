@@ -85,8 +85,12 @@ impl Config {
     }
 }
 
-/// The axes that every one of these passes has: those a common grid can run over.
+/// The axes that every one of these passes has and none scans: those a common grid can run over.
 pub(crate) fn grid_axes(plan: &PassProgram, passes: &[usize]) -> AxisSet {
-    let axes = |&position: &usize| plan.passes[position].axes.iter().copied().collect::<AxisSet>();
+    let axes = |&position: &usize| {
+        let pass = &plan.passes[position];
+        let axes = pass.axes.iter().copied();
+        axes.filter(|&axis| pass.scan != Some(axis)).collect::<AxisSet>()
+    };
     passes.iter().map(axes).reduce(|shared, axes| shared & axes).unwrap_or_default()
 }

@@ -98,7 +98,8 @@ impl Site<'_> {
         let main = |axis: AxisId| self.tile(axis).div_ceil(self.tile_unit(axis));
         let all = product(&|axis| main(axis) + self.rest_positions(axis));
         let main = product(&main);
-        let streamed = self.shape.stream.iter().any(|&axis| axes.contains(axis));
+        let mut traversed = self.shape.stream.iter().copied().chain(self.shape.scan);
+        let streamed = traversed.any(|axis| axes.contains(axis));
         let copies = if streamed { self.config.unroll + 1 } else { 1 };
         main.saturating_mul(copies).saturating_add(all - main)
     }

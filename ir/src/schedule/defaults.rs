@@ -89,11 +89,6 @@ pub(super) fn default(
     target: &Target,
     naive: &Config,
 ) -> Config {
-    let mut states = plan.passes.iter().flat_map(|pass| &pass.states);
-    if states.any(|state| state.op.fold().is_none()) {
-        // Such a plan is not lowered, so no guess can be checked.
-        return naive.clone();
-    }
     let mut config = Config { threads: target.threads.max(1), passes: vec![] };
     for (position, shape) in shapes.iter().enumerate() {
         config.passes.push(guess_pass(plan, position, shape, target));
@@ -223,7 +218,7 @@ fn guess_vector(plan: &PassProgram, pass: &Pass, shape: &Shape) -> Option<AxisId
         buffers.iter().map(of).sum::<i64>()
     };
     shape
-        .all_axes()
+        .free_axes()
         .filter(wide)
         .max_by_key(|&axis| (score(axis), axis))
         .filter(|&axis| score(axis) > 0)

@@ -52,7 +52,7 @@ impl List<'_> {
             self.one_of(key(Field::Fuse), words(), &meaning);
         }
         self.grid(position, shape);
-        for axis in shape.all_axes() {
+        for axis in shape.free_axes() {
             let steps = counts(steps(self.plan.axes.extent(axis)));
             let meaning = format!("Step of {name}'s loop over {}.", self.plan.axes.name(axis));
             self.one_of(key(Field::Block(axis)), steps, &meaning);
@@ -63,7 +63,8 @@ impl List<'_> {
 
     fn grid(&mut self, position: usize, shape: &Shape) {
         let name = &self.plan.passes[position].name;
-        for &axis in &shape.axes {
+        let axes = shape.axes.iter().copied().filter(|&axis| shape.scan != Some(axis));
+        for axis in axes {
             let of = self.plan.axes.name(axis);
             let meaning = format!("Elements of {of} in one grid iteration of {name}'s phase.");
             let steps = counts(steps(self.plan.axes.extent(axis)));
@@ -85,7 +86,7 @@ impl List<'_> {
         let vectors = axes.chain([word("none")]).collect();
         let meaning = format!("The axis that runs along the vector lanes of {name}.");
         self.one_of(key(Field::Vector), vectors, &meaning);
-        for axis in shape.all_axes() {
+        for axis in shape.free_axes() {
             let rows = shape.axes.contains(&axis);
             let tiles = counts(tiles(self.plan.axes.extent(axis), shape.lanes, rows));
             let of = self.plan.axes.name(axis);

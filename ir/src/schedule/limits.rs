@@ -70,7 +70,7 @@ fn body_bytes(program: &TileProgram, body: &[Stmt], loops: &mut Vec<(AxisId, u64
     let mut bytes = 0_u64;
     for stmt in body {
         bytes = bytes.saturating_add(match stmt {
-            Stmt::Let { .. } | Stmt::Store { .. } => 0,
+            Stmt::Let { .. } | Stmt::Store { .. } | Stmt::Scan(_) => 0,
             Stmt::Stage { buffer, .. } => {
                 let buffer = &program.buffers[buffer.index()];
                 buffer.dtype.bytes_of(buffer.volume(&program.axes))

@@ -43,8 +43,6 @@ pub mod code {
     pub const CONSTRAINT: &str = "TW0405";
     /// The program would need more memory than it may.
     pub const MEMORY: &str = "TW0406";
-    /// The plan holds an operation that has no lowering to tiles.
-    pub const UNSUPPORTED: &str = "TW0407";
 }
 
 /// The value of a choice.

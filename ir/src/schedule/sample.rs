@@ -237,7 +237,7 @@ impl Space {
 
     fn shorten(&self, position: usize, config: &mut Config) -> bool {
         let pass = &mut config.passes[position];
-        if pass.unroll > 1 && !self.shapes[position].stream.is_empty() {
+        if pass.unroll > 1 && self.shapes[position].is_traversal() {
             pass.unroll /= 2;
             return true;
         }

@@ -12,6 +12,8 @@ use crate::target::Target;
 pub(super) struct Shape {
     pub(super) axes: Vec<AxisId>,
     pub(super) stream: Vec<AxisId>,
+    /// The axis along which the pass scans: no loop, tile or vector runs over it.
+    pub(super) scan: Option<AxisId>,
     /// Lanes of a vector of the widest elements in the pass.
     pub(super) lanes: u64,
     pub(super) states: u64,
@@ -61,6 +63,7 @@ impl Shape {
         Self {
             axes: pass.axes.clone(),
             stream: pass.stream.clone(),
+            scan: pass.scan,
             lanes: target.lanes(bytes.max(1)),
             states: pass.states.len().max(1) as u64,
             rounds: pass.states.iter().any(float),
@@ -72,13 +75,23 @@ impl Shape {
     /// no buffer is.
     pub(super) fn vector_axes(&self, plan: &PassProgram) -> Vec<AxisId> {
         let long: Vec<AxisId> =
-            self.all_axes().filter(|&axis| plan.axes.extent(axis) > 1).collect();
+            self.free_axes().filter(|&axis| plan.axes.extent(axis) > 1).collect();
         let adjacent = |axis: &AxisId| {
             let mut touched = self.parts.iter().flat_map(|part| &part.touched);
             touched.any(|of| of.adjacent == Some(*axis))
         };
         let found: Vec<AxisId> = long.iter().copied().filter(adjacent).collect();
         if found.is_empty() { long } else { found }
+    }
+
+    /// Whether the pass goes along an axis with a running value.
+    pub(super) fn is_traversal(&self) -> bool {
+        self.scan.is_some() || !self.stream.is_empty()
+    }
+
+    /// The axes that loops, tiles and vectors may run over.
+    pub(super) fn free_axes(&self) -> impl Iterator<Item = AxisId> {
+        self.all_axes().filter(|&axis| self.scan != Some(axis))
     }
 
     /// The axes of the result, then the streamed axes.

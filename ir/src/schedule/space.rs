@@ -197,7 +197,7 @@ impl Space {
         })
     }
 
-    /// Broken rules of single passes, and operations without a lowering.
+    /// Broken rules of single passes.
     pub(super) fn constraint_faults(&self, config: &Config) -> Vec<Diagnostic> {
         let phases = config.phases(&self.plan);
         let faults = self.with_sites(config, &phases, |site| {
@@ -210,7 +210,7 @@ impl Space {
             };
             site.faults().into_iter().map(fault).collect::<Vec<_>>()
         });
-        faults.into_iter().flatten().chain(self.unsupported()).collect()
+        faults.into_iter().flatten().collect()
     }
 
     /// The tile program of a configuration that breaks no rule, if it fits the memories.
@@ -220,22 +220,6 @@ impl Space {
             None => Ok(program),
             Some(exceeded) => Err(exceeded),
         }
-    }
-
-    /// Reductions that have no lowering.
-    fn unsupported(&self) -> Vec<Diagnostic> {
-        let states = self
-            .plan
-            .passes
-            .iter()
-            .flat_map(|pass| pass.states.iter().map(move |state| (pass, state.op)));
-        let bare = states.filter(|(_, op)| op.fold().is_none());
-        let fault = |(pass, op): (&crate::plan::Pass, crate::base::ReduceOp)| {
-            let message = format!("{op} in the pass {} has no lowering to tiles", pass.name);
-            Diagnostic::new(code::UNSUPPORTED, message)
-                .help("a max or min and a comparison with the index give the same")
-        };
-        bare.map(fault).collect()
     }
 
     /// Unknown names, names set twice and values outside of their domains.

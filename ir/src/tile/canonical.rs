@@ -79,7 +79,7 @@ impl Order {
             match stmt {
                 Stmt::Let { local, .. } => self.locals.see(local.index()),
                 Stmt::Stage { buffer, .. } => self.buffers.see(buffer.index()),
-                Stmt::Store { .. } => {}
+                Stmt::Store { .. } | Stmt::Scan(_) => {}
                 Stmt::For(inner) => {
                     inner.carries.iter().for_each(|carry| self.locals.see(carry.local.index()));
                     self.declarations(&inner.body);
@@ -98,6 +98,10 @@ impl Order {
                 Stmt::Stage { buffer, expr, .. } | Stmt::Store { buffer, expr, .. } => {
                     *buffer = self.buffer(*buffer);
                     *expr = self.expr(expr);
+                }
+                Stmt::Scan(scan) => {
+                    scan.buffer = self.buffer(scan.buffer);
+                    scan.expr = self.expr(&scan.expr);
                 }
                 Stmt::For(inner) => self.renumber_for(inner),
             }

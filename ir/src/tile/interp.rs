@@ -99,6 +99,13 @@ impl<'a> Machine<'a> {
                     let value = self.eval(expr, &mut Known::new());
                     self.store(*buffer, &value);
                 }
+                Stmt::Scan(scan) => {
+                    let buffer = &self.program.buffers[scan.buffer.index()];
+                    let value = self.eval(&scan.expr, &mut Known::new());
+                    let value = value.spread(set(&buffer.axes), &self.ranges);
+                    let value = value.scan((scan.op, buffer.dtype), scan.axis, &self.ranges);
+                    self.store(scan.buffer, &value);
+                }
                 Stmt::For(inner) => self.r#for(inner),
             }
         }

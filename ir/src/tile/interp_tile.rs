@@ -97,6 +97,27 @@ impl Block {
         }
         out
     }
+
+    /// The running reduction along one of the block's axes.
+    pub(super) fn scan(
+        mut self,
+        (op, dtype): (ReduceOp, DType),
+        axis: AxisId,
+        ranges: &Ranges,
+    ) -> Self {
+        let Some(fold) = op.fold() else { return self };
+        let stride = self.strides(&[axis], ranges)[0];
+        let count = ranges.count(axis);
+        for position in 0..self.values.len() {
+            let first = (position / stride) % count == 0;
+            let so_far = match first {
+                true => start_value(op, dtype).value,
+                false => self.values[position - stride],
+            };
+            self.values[position] = scalar::binary(fold, dtype, so_far, self.values[position]);
+        }
+        self
+    }
 }
 
 /// The first position of the largest or smallest; a NaN wins over every number.

@@ -135,8 +135,29 @@ pub enum Stmt {
         /// The inner loops.
         micro: Micro,
     },
+    /// A running reduction along an axis.
+    Scan(Scan),
     /// A sequential loop over blocks.
     For(For),
+}
+
+/// `scan y = sum[j](expr) block(64)`: stores, at every index of the axis, the reduction of the expression's elements
+/// up to that index. No loop around it binds the axis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// The buffer, which holds the whole axis.
+    pub buffer: BufferId,
+    /// The reduction: sum, product, max or min.
+    pub op: crate::base::ReduceOp,
+    /// The axis along which it runs.
+    pub axis: AxisId,
+    /// Terms that are folded one after the other. Sums of blocks are folded in the same way, up to as many levels as
+    /// the axis needs, and a running value is the sum of its levels.
+    pub block: u64,
+    /// The terms.
+    pub expr: Expr,
+    /// The inner loops over the other axes.
+    pub micro: Micro,
 }
 
 /// Where a carry lives.

@@ -5,6 +5,7 @@
 //! PHASE = phase NAME [threads(2)] { group BUFFER ..  grid [m by 64, ..] { STATEMENT .. } }
 //! BUFFER = T: f32[m:64, n] [layout(panel(n:8))]            # or strides(1, 512); m:64 holds one block, n the whole extent
 //! STATEMENT = let z [: f32[m, n]] = EXPR  |  stage BUFFER = EXPR MICRO  |  store T = EXPR MICRO
+//!   | scan T = sum[k](EXPR) block(64) MICRO
 //!   | for k by 256, .. [carry c: f32[m, n] = 0 @group, ..] { STATEMENT ..  YIELD .. }
 //! YIELD = yield c = EXPR MICRO  |  last c = EXPR           # one yield for each carry, after the statements
 //! MICRO = [micro(m:6, n:8)] [vector(n)] [order(n, m)] [unroll(4)]

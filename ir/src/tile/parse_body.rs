@@ -4,8 +4,8 @@
 //! one fault and not one for each use.
 
 use super::parse::Reader;
-use super::{Buffer, Carry, For, Local, Micro, Place, Scope, Stmt, TileProgram};
-use crate::base::{AxisId, AxisSet, BufferId, DType, Expr, Literal, LocalId};
+use super::{Buffer, Carry, For, Local, Micro, Place, Scan, Scope, Stmt, TileProgram};
+use crate::base::{AxisId, AxisSet, BufferId, DType, Expr, Literal, LocalId, ReduceOp};
 use crate::diag::{Diagnostic, Span};
 use crate::text::{Failed, Parsed, Resolve, TokenKind, code, quote_name};
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ struct Head {
     faulty: bool,
 }
 
-const STATEMENTS: [&str; 6] = ["let", "stage", "store", "for", "yield", "last"];
+const STATEMENTS: [&str; 7] = ["let", "stage", "store", "scan", "for", "yield", "last"];
 
 impl Reader {
     /// `{ statements }`.
@@ -142,10 +142,36 @@ impl Reader {
             let (expr, micro) = self.value()?;
             return Ok(Stmt::Store { buffer, expr, micro });
         }
+        if self.parser.accept_word("scan") {
+            return self.scan().map(Stmt::Scan);
+        }
         if self.parser.accept_word("for") {
             return self.r#for().map(Stmt::For);
         }
-        Err(self.parser.unexpected("`let`, `stage`, `store`, `for` or `}`"))
+        Err(self.parser.unexpected("`let`, `stage`, `store`, `scan`, `for` or `}`"))
+    }
+
+    /// `y = sum[j](x) block(64)` and attributes.
+    fn scan(&mut self) -> Parsed<Scan> {
+        let buffer = self.buffer_name()?;
+        self.parser.expect("=")?;
+        let op = match &self.parser.peek().kind {
+            TokenKind::Word(word) => ReduceOp::parse(word),
+            _ => None,
+        };
+        let op = op.ok_or_else(|| self.parser.unexpected("`sum`, `product`, `max` or `min`"))?;
+        self.parser.advance();
+        self.parser.expect("[")?;
+        let axis = self.parser.axis(&self.names)?;
+        self.parser.expect("]")?;
+        self.parser.expect("(")?;
+        let expr = self.parser.expr(&self.names)?;
+        self.parser.expect(")")?;
+        self.parser.expect_word("block")?;
+        self.parser.expect("(")?;
+        let block = self.parser.count()?;
+        self.parser.expect(")")?;
+        Ok(Scan { buffer, op, axis, block, expr, micro: self.micro()? })
     }
 
     fn buffer_name(&mut self) -> Parsed<BufferId> {

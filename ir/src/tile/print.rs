@@ -2,7 +2,9 @@
 //!
 //! Invariant: one program has one text; `parse(print(p)) == p` for every canonical program.
 
-use super::{Buffer, Carry, For, Layout, Micro, Phase, Place, Scope, Span, Stmt, TileProgram};
+use super::{
+    Buffer, Carry, For, Layout, Micro, Phase, Place, Scan, Scope, Span, Stmt, TileProgram,
+};
 use crate::base::{AxisId, BufferId, LocalId};
 use crate::text::{ExprNames, print_expr, print_literal, print_strides, quote_name};
 
@@ -114,9 +116,17 @@ impl Printer<'_> {
                 let name = quote_name(program.buffer_name(*buffer));
                 format!("store {name} = {}{}", print_expr(expr, program), self.micro(micro))
             }
+            Stmt::Scan(scan) => self.scan(scan),
             Stmt::For(inner) => return self.r#for(inner),
         };
         self.line(&text);
+    }
+
+    fn scan(&self, scan: &Scan) -> String {
+        let Scan { buffer, op, axis, block, expr, micro } = scan;
+        let name = quote_name(self.program.buffer_name(*buffer));
+        let (axis, expr) = (self.axis(*axis), print_expr(expr, self.program));
+        format!("scan {name} = {op}[{axis}]({expr}) block({block}){}", self.micro(micro))
     }
 
     fn r#for(&mut self, inner: &For) {

@@ -325,6 +325,36 @@ fn narrow() -> Graph {
     kernel.finish()
 }
 
+/// Scans: one that is read and stored, one of a scan, one inside of a softmax, one of a reduction, one reduced.
+pub(crate) fn scans(rows: u64, columns: u64) -> Graph {
+    let mut kernel = Kernel::new("scans", &[("i", rows), ("j", columns)]);
+    let x = kernel.input("X", "ij");
+    let (i, j) = (kernel.builder.axis("i"), kernel.builder.axis("j"));
+    let along = kernel.builder.scan(ReduceOp::Sum, j, x);
+    let both = kernel.builder.scan(ReduceOp::Max, i, along);
+    let p = kernel.softmax("i", along);
+    let sums = kernel.sum("i", x);
+    let of_sums = kernel.builder.scan(ReduceOp::Min, j, sums);
+    let largest = kernel.reduce(ReduceOp::Max, "j", along);
+    kernel.output("along", "ij", along);
+    kernel.output("both", "ji", both);
+    kernel.output("p", "ij", p);
+    kernel.output("of_sums", "j", of_sums);
+    kernel.output("largest", "i", largest);
+    kernel.finish()
+}
+
+/// Positions of the largest and smallest, over one axis and over two.
+pub(crate) fn searches(rows: u64, columns: u64) -> Graph {
+    let mut kernel = Kernel::new("searches", &[("i", rows), ("j", columns)]);
+    let x = kernel.input("X", "ij");
+    let class = kernel.reduce(ReduceOp::Argmax, "j", x);
+    let place = kernel.reduce(ReduceOp::Argmin, "ij", x);
+    kernel.output("class", "i", class);
+    kernel.output("place", "", place);
+    kernel.finish()
+}
+
 /// Every graph of the tests, with a name.
 pub(crate) fn all() -> Vec<(&'static str, Graph)> {
     vec![
@@ -348,5 +378,10 @@ pub(crate) fn all() -> Vec<(&'static str, Graph)> {
         ("squarings", squarings()),
         ("integers", integers()),
         ("narrow", narrow()),
+        ("scans", scans(5, 70)),
+        ("scans_one", scans(1, 1)),
+        ("scans_empty", scans(3, 0)),
+        ("searches", searches(4, 9)),
+        ("searches_empty", searches(2, 0)),
     ]
 }

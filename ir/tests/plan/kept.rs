@@ -18,6 +18,8 @@ fn cases() -> Vec<(&'static str, &'static str, Graph)> {
         ("squarings", "lets where a tree would explode", graphs::squarings()),
         ("gated", "two states of one pass", graphs::gated()),
         ("corners", "outputs of every kind", graphs::corners()),
+        ("scans", "passes that scan, and what reads them", graphs::scans(48, 1000)),
+        ("searches", "positions as minima", graphs::searches(48, 1000)),
     ]
 }
 

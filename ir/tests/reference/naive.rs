@@ -29,7 +29,7 @@ fn grow(b: &mut GraphBuilder, known: &[NodeId], dtype: DType, random: &mut Rando
     let x = pick(b, known, dtype, random);
     let y = pick(b, known, dtype, random);
     let axes: Vec<AxisId> = b.node(x).axes.iter().collect();
-    match random.random_range(0..8) {
+    match random.random_range(0..9) {
         0 => b.unary(*UnaryOp::ALL[..15].choose(random).unwrap(), x),
         1 | 2 => b.binary(*BinaryOp::ALL[..6].choose(random).unwrap(), x, y),
         3 => b.binary(BinaryOp::Mul, x, y),
@@ -54,6 +54,11 @@ fn grow(b: &mut GraphBuilder, known: &[NodeId], dtype: DType, random: &mut Rando
             let op = *[ReduceOp::Argmax, ReduceOp::Argmin].choose(random).unwrap();
             let found = b.reduce(op, axis, x);
             b.cast(dtype, found)
+        }
+        8 if !axes.is_empty() => {
+            let axis = *axes.choose(random).unwrap();
+            let ops = [ReduceOp::Sum, ReduceOp::Product, ReduceOp::Max, ReduceOp::Min];
+            b.scan(*ops.choose(random).unwrap(), axis, x)
         }
         _ => {
             let narrow = b.cast(DType::Bf16, x);

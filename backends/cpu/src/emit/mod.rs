@@ -1,7 +1,7 @@
 //! Machine phases to Cranelift IR.
 //!
 //! `phase` makes the function, decodes grid iterations and loops over blocks; `nest` makes the loops of one nest and
-//! its register tiles; `value` computes expressions lane by lane; `address` forms pointers; `lanes` knows which
+//! its register tiles, `reduce` and `scan` what runs inside of them; `value` computes expressions lane by lane; `address` forms pointers; `lanes` knows which
 //! Cranelift type holds which element type.
 //! Invariant: no call and no symbol is emitted, so the code has no relocations.
 
@@ -10,6 +10,7 @@ mod lanes;
 mod nest;
 mod phase;
 mod reduce;
+mod scan;
 mod value;
 
 pub use phase::{CompiledPhase, compile};

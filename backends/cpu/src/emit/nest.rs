@@ -301,9 +301,12 @@ impl NestEmitter<'_, '_, '_, '_> {
         self.counts.iter().filter(|entry| axes.contains(entry.0)).map(|entry| entry.1).product()
     }
 
-    /// Computes one register tile: reductions, result, store.
+    /// Computes one register tile: a scan, or reductions, result, store.
     fn tile(&mut self) -> Result<(), Unsupported> {
         let positions = self.positions();
+        if let Some(scan) = self.nest.scan {
+            return self.scan_tile(scan, &positions);
+        }
         let saved_mode = self.mode;
         if !self.nest.accumulators.is_empty() {
             let values = self.reductions(&positions)?;

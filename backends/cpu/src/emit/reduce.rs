@@ -47,7 +47,9 @@ impl NestEmitter<'_, '_, '_, '_> {
         };
         let copies = usize::try_from(copies).expect("a register tile is small");
         let layout = Layout { positions: positions.len(), copies };
-        self.invariants(positions)?;
+        let terms: Vec<NodeId> = self.nest.accumulators.iter().map(|of| of.term).collect();
+        let reduce: AxisSet = self.nest.reduce.iter().copied().collect();
+        self.invariants(&terms, reduce, positions)?;
         let mut values = Vec::new();
         for accumulator in &self.nest.accumulators {
             let dtype = self.nest.dag.dtype(accumulator.term);
@@ -60,19 +62,22 @@ impl NestEmitter<'_, '_, '_, '_> {
         Ok(folded)
     }
 
-    /// Computes the parts of the terms that do not vary along the reduced axes.
-    fn invariants(&mut self, positions: &[Offsets]) -> Result<(), Unsupported> {
-        let reduce: AxisSet = self.nest.reduce.iter().copied().collect();
+    /// Computes the parts of some terms that do not vary along the axes of the loops that follow.
+    pub(super) fn invariants(
+        &mut self,
+        terms: &[NodeId],
+        looped: AxisSet,
+        positions: &[Offsets],
+    ) -> Result<(), Unsupported> {
         let mut roots = Vec::new();
         let mut seen = BTreeSet::new();
-        let mut pending: Vec<NodeId> =
-            self.nest.accumulators.iter().map(|accumulator| accumulator.term).collect();
+        let mut pending = terms.to_vec();
         while let Some(id) = pending.pop() {
             if !seen.insert(id) {
                 continue;
             }
             let node = self.nest.dag.node(id);
-            if self.nest.dag.axes(id).is_disjoint(reduce) {
+            if self.nest.dag.axes(id).is_disjoint(looped) {
                 if !matches!(node, Node::Literal(_)) {
                     roots.push(id);
                 }

@@ -9,12 +9,12 @@ use super::convert::{Conversion, loop_order};
 use super::dag::Dag;
 use super::place::{Base, Place, Term};
 use super::reads::{buffer_id, contains_reduction, is_own_only, written_buffers};
-use super::{Loop, MachinePhase, Nest, SCRATCH_HEADER_BYTES, Step};
+use super::{Loop, MachinePhase, Nest, SCRATCH_HEADER_BYTES, ScanLoop, Step};
 use std::collections::BTreeMap;
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::base::Expr;
 use tilewright_ir::tile::{
-    Carry, For, Micro, Phase, Place as CarryPlace, Scope, Stmt, TileProgram,
+    Carry, For, Micro, Phase, Place as CarryPlace, Scan, Scope, Stmt, TileProgram,
 };
 use tilewright_ir::{AxisId, AxisSet, BufferId, DType, LocalId};
 
@@ -170,8 +170,31 @@ impl<'p> Builder<'p> {
                 let task = Task { name: &target.name, target: &target, expr, micro, carry: None };
                 self.nest(&task, steps)?;
             }
+            Stmt::Scan(scan) => self.scan(scan, steps)?,
             Stmt::For(statement) => self.for_loop(statement, steps)?,
         }
+        Ok(())
+    }
+
+    /// A scan: the loops of a store, but for the scanned axis.
+    fn scan(&mut self, scan: &Scan, steps: &mut Vec<Step>) -> Result<(), Unsupported> {
+        let target = self.places[&scan.buffer].clone();
+        let mut micro = scan.micro.clone();
+        micro.vector = micro.vector.filter(|&axis| axis != scan.axis);
+        micro.tile.retain(|&(axis, _)| axis != scan.axis);
+        let task = Task {
+            name: &target.name,
+            target: &target,
+            expr: &scan.expr,
+            micro: &micro,
+            carry: None,
+        };
+        let mut conversion = Conversion::new(self, &task, steps);
+        let result = conversion.convert(task.expr, false)?;
+        let mut nest = conversion.finish(result, None, &task);
+        nest.outer.retain(|&axis| axis != scan.axis);
+        nest.scan = Some(ScanLoop { axis: scan.axis, op: scan.op, block: scan.block });
+        steps.push(Step::Nest(Box::new(nest)));
         Ok(())
     }
 
@@ -302,6 +325,7 @@ fn copy_nest(from: &Place, to: &Place, micro: &Micro) -> Step {
         dag,
         accumulators: Vec::new(),
         result,
+        scan: None,
         carried: None,
         last: None,
         target: to.clone(),

@@ -201,6 +201,7 @@ impl<'c, 'p> Conversion<'c, 'p> {
             dag: self.dag,
             accumulators: self.accumulators,
             result,
+            scan: None,
             carried,
             last,
             target: task.target.clone(),

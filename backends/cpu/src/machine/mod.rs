@@ -66,12 +66,23 @@ pub struct Accumulator {
     pub term: NodeId,
 }
 
+/// A running reduction of the nest's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanLoop {
+    /// The axis along which it runs; the loops over the target's other axes are around it.
+    pub axis: AxisId,
+    /// How terms are folded.
+    pub op: ReduceOp,
+    /// Terms, and totals of blocks, that are folded one after the other.
+    pub block: u64,
+}
+
 /// `target[outer] = result`, where the result may contain reductions over `reduce`.
 #[derive(Clone, Debug)]
 pub struct Nest {
     /// The statement it comes from.
     pub name: String,
-    /// The axes of the target, in loop order.
+    /// The axes of the target, in loop order, without a scanned one.
     pub outer: Vec<AxisId>,
     /// The reduced axes, in loop order.
     pub reduce: Vec<AxisId>,
@@ -79,8 +90,10 @@ pub struct Nest {
     pub dag: Dag,
     /// The reductions.
     pub accumulators: Vec<Accumulator>,
-    /// The value stored.
+    /// The value stored, or the terms of a scan.
     pub result: NodeId,
+    /// Whether running values along an axis are stored. Such a nest has no reductions and no carry.
+    pub scan: Option<ScanLoop>,
     /// The value before the first block, where the nest updates a carry in place: in the first block
     /// `Node::Carried` is this number, later the element that the target holds.
     pub carried: Option<Literal>,

@@ -54,6 +54,9 @@ fn print_nest(nest: &Nest, axes: &AxisTable, depth: usize, out: &mut String) {
         let term = text(&nest.dag, accumulator.term, axes);
         let _ = write!(out, "; #{position} = {}[{reduce}]({term})", accumulator.op);
     }
+    if let Some(scan) = nest.scan {
+        let _ = write!(out, "; scan {}[{}] block({})", scan.op, axes.name(scan.axis), scan.block);
+    }
     if let Some(last) = nest.last {
         let _ = write!(out, "; last {}", text(&nest.dag, last, axes));
     }

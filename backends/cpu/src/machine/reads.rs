@@ -66,6 +66,7 @@ fn body_reads(statements: &[Stmt], local: LocalId, lets: &BTreeMap<LocalId, &Exp
     statements.iter().any(|statement| match statement {
         Stmt::Let { expr, .. } => contains_reduction(expr) && reads_local(expr, local, lets),
         Stmt::Stage { expr, .. } | Stmt::Store { expr, .. } => reads_local(expr, local, lets),
+        Stmt::Scan(scan) => reads_local(&scan.expr, local, lets),
         Stmt::For(inner) => {
             inner.carries.iter().any(|carry| {
                 reads_local(&carry.next, local, lets)
@@ -81,6 +82,7 @@ pub(super) fn written_buffers(statements: &[Stmt]) -> Vec<BufferId> {
         match statement {
             Stmt::Let { .. } => {}
             Stmt::Stage { buffer, .. } | Stmt::Store { buffer, .. } => written.push(*buffer),
+            Stmt::Scan(scan) => written.push(scan.buffer),
             Stmt::For(inner) => {
                 written.extend(written_buffers(&inner.body));
                 written.extend(inner.carries.iter().filter_map(|carry| match carry.place {

@@ -2,6 +2,7 @@
 //!
 //! Reductions of one level over the same axes and stream are one pass. A reduction's stored value is the last
 //! element-wise node over the same axes that all its uses go through and whose other operands are at hand.
+//! A scan is a pass of its own that stores its value as it is; what is computed from it is a map.
 //! Invariant: a draft only needs nodes stored by drafts of a smaller key, so sorting by key is a legal order.
 
 use super::facts::Facts;
@@ -19,7 +20,9 @@ pub(super) struct Draft {
     /// The axes of the results, in memory order.
     pub(super) axes: Vec<AxisId>,
     pub(super) stream: AxisSet,
-    /// The reductions; none for a map.
+    /// The axis along which the one state runs.
+    pub(super) scan: Option<AxisId>,
+    /// The reductions, or the scan; none for a map.
     pub(super) states: Vec<NodeId>,
     /// Positions of the graph's outputs that this pass stores.
     pub(super) outputs: Vec<usize>,
@@ -31,6 +34,8 @@ pub(super) struct Draft {
 /// All drafts, sorted by key.
 pub(super) fn drafts(graph: &Graph, facts: &Facts) -> Vec<Draft> {
     let mut drafts = reductions(graph, facts);
+    drafts.extend(scans(graph, facts));
+    drafts.sort_by_key(|draft| draft.key);
     let group_of = group_of(&drafts);
     let frontier = frontier(graph, &group_of);
     for draft in &mut drafts {
@@ -54,14 +59,30 @@ fn reductions(graph: &Graph, facts: &Facts) -> Vec<Draft> {
         key: (level, false, states[0]),
         axes: axes.iter().collect(),
         stream,
+        scan: None,
         states,
         outputs: vec![],
         stored: vec![],
         optional: false,
     };
-    let mut drafts: Vec<Draft> = groups.into_iter().map(draft).collect();
-    drafts.sort_by_key(|draft| draft.key);
-    drafts
+    groups.into_iter().map(draft).collect()
+}
+
+fn scans(graph: &Graph, facts: &Facts) -> Vec<Draft> {
+    let scan = |node: NodeId| {
+        let Op::Scan(_, axis, _) = graph.node(node).op else { return None };
+        Some(Draft {
+            key: (facts.levels[node.index()], false, node),
+            axes: graph.node(node).axes.iter().collect(),
+            stream: AxisSet::EMPTY,
+            scan: Some(axis),
+            states: vec![node],
+            outputs: vec![],
+            stored: vec![],
+            optional: false,
+        })
+    };
+    graph.ids().filter_map(scan).collect()
 }
 
 /// The position of the draft that reduces a node.
@@ -97,7 +118,7 @@ fn extend(
 ) {
     for &state in &draft.states {
         let mut end = state;
-        while let Some(next) = facts.gate(end) {
+        while let Some(next) = facts.gate(end).filter(|_| draft.scan.is_none()) {
             let same_axes = graph.node(next).axes == graph.node(state).axes;
             let at_hand = frontier[next.index()] <= group_of[&state] + 1;
             if group_of.contains_key(&next) || !same_axes || !at_hand {
@@ -119,7 +140,9 @@ fn attach_outputs(graph: &Graph, facts: &Facts, frontier: &[usize], drafts: &mut
         let level = facts.levels[output.node.index()];
         let home = frontier[output.node.index()].checked_sub(1).filter(|&group| {
             let of_group: AxisSet = drafts[group].axes.iter().copied().collect();
-            of_group == axes && graph.node(output.node).axes == axes
+            let alone = output.node == drafts[group].states[0] && !facts.is_shared(output.node);
+            let ends_here = drafts[group].scan.is_none() || alone;
+            ends_here && of_group == axes && graph.node(output.node).axes == axes
         });
         let home = home.unwrap_or_else(|| {
             *maps.entry((level, output.tensor.axes.clone())).or_insert_with(|| {
@@ -127,6 +150,7 @@ fn attach_outputs(graph: &Graph, facts: &Facts, frontier: &[usize], drafts: &mut
                     key: (level, true, output.node),
                     axes: output.tensor.axes.clone(),
                     stream: AxisSet::EMPTY,
+                    scan: None,
                     states: vec![],
                     outputs: vec![],
                     stored: vec![],
@@ -230,6 +254,7 @@ fn map(graph: &Graph, facts: &Facts, node: NodeId) -> Draft {
         key: (facts.levels[node.index()], true, node),
         axes: graph.node(node).axes.iter().collect(),
         stream: AxisSet::EMPTY,
+        scan: None,
         states: vec![],
         outputs: vec![],
         stored: vec![node],
@@ -245,7 +270,7 @@ fn heavy(graph: &Graph) -> Vec<bool> {
         let below =
             |operand: NodeId| heavy[operand.index()] && graph.node(operand).axes == node.axes;
         heavy[id.index()] = !node.axes.is_empty()
-            && !matches!(node.op, Op::Reduce(..))
+            && !node.op.is_traversal()
             && (expensive(node.op) || node.op.operands().any(below));
     }
     heavy
@@ -256,7 +281,7 @@ fn expensive(op: Op) -> bool {
         Op::Unary(op, _) => is_expensive(op),
         Op::Binary(op, ..) => matches!(op, BinaryOp::Div | BinaryOp::Pow),
         Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) | Op::Compare(..) => false,
-        Op::Select(..) | Op::Cast(_) | Op::Reduce(..) => false,
+        Op::Select(..) | Op::Cast(_) | Op::Reduce(..) | Op::Scan(..) => false,
     }
 }
 

@@ -1,9 +1,9 @@
 //! What the planner asks about a graph: users, reduction levels, and which node every use of a value goes through.
 //!
-//! A reduction's level is one more than the highest level below it, so reductions of one level never depend on
-//! each other. Invariant: every walk here is iterative; the cost is linear up to a logarithm.
+//! The level of a reduction or scan is one more than the highest level below it, so those of one level never depend
+//! on each other. Invariant: every walk here is iterative; the cost is linear up to a logarithm.
 
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{Graph, NodeId};
 
 /// Facts about the nodes of a graph, by node index.
 pub(super) struct Facts {
@@ -29,7 +29,7 @@ impl Facts {
                 }
                 levels[node.index()] = levels[node.index()].max(levels[operand.index()]);
             }
-            if matches!(op, Op::Reduce(..)) {
+            if op.is_traversal() {
                 levels[node.index()] += 1;
             }
         }
@@ -39,6 +39,11 @@ impl Facts {
         }
         let dominators = Dominators::new(&users, &outputs);
         Self { users, levels, outputs, dominators }
+    }
+
+    /// Whether a value is used more than once, outputs included.
+    pub(super) fn is_shared(&self, node: NodeId) -> bool {
+        self.users[node.index()].len() + self.outputs[node.index()].len() > 1
     }
 
     /// The next node that every use of `node` goes through, if there is one.

@@ -1,7 +1,8 @@
 //! From a bound tensor graph to passes.
 //!
 //! `draft` decides the passes, this module decides which of their values are stored and writes them as expressions:
-//! element-wise nodes are inlined into their readers, with a `let` for what a pass uses twice.
+//! element-wise nodes are inlined into their readers, with a `let` for what a pass uses twice. Operations that a plan
+//! does not have are rewritten before (`graph::legalise`).
 //! Invariant: an intermediate exists only if a later pass reads it.
 
 mod draft;
@@ -12,7 +13,7 @@ pub(crate) use draft::is_expensive;
 
 use super::{Let, Pass, PassProgram, PassResult, State, Value, ValueKind};
 use crate::base::{AxisId, BufferId, Expr, LocalId, Namer, ReduceOp};
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{Graph, NodeId, Op, legalise};
 use draft::Draft;
 use facts::Facts;
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use tree::Trees;
 
 /// Plans a bound graph.
 pub fn build(graph: &Graph) -> PassProgram {
+    let graph = &legalise(graph);
     let facts = Facts::new(graph);
     let mut drafts = draft::drafts(graph, &facts);
     keep_wanted(graph, &mut drafts);
@@ -113,6 +115,7 @@ impl<'a> Writer<'a> {
             name,
             axes: draft.axes.clone(),
             stream: draft.stream.iter().collect(),
+            scan: draft.scan,
             body_lets,
             states,
             result_lets,
@@ -152,6 +155,7 @@ impl<'a> Writer<'a> {
         }
         let base = match state.map(|state| self.graph.node(state).op) {
             Some(Op::Reduce(op, ..)) => op.name(),
+            Some(Op::Scan(op, ..)) => op.scan_name().unwrap_or("scan"),
             _ => "map",
         };
         self.trees.namer.numbered(base)
@@ -162,8 +166,8 @@ impl<'a> Writer<'a> {
             .states
             .iter()
             .map(|&state| match self.graph.node(state).op {
-                Op::Reduce(op, _, operand) => (op, operand),
-                _ => unreachable!("the states of a draft are reductions"),
+                Op::Reduce(op, _, operand) | Op::Scan(op, _, operand) => (op, operand),
+                _ => unreachable!("the states of a draft are reductions and scans"),
             })
             .collect();
         let roots: Vec<NodeId> = reductions.iter().map(|reduction| reduction.1).collect();
@@ -172,7 +176,7 @@ impl<'a> Writer<'a> {
             self.trees.build(&roots, |node| buffers.get(&node).map(|&b| Expr::Load(b)));
         let state = |((&node, (op, operand)), body): ((&NodeId, &(ReduceOp, NodeId)), Expr)| {
             let dtype = self.graph.node(node).dtype;
-            let keeps = op.fold().is_none() || self.graph.node(*operand).dtype == dtype;
+            let keeps = self.graph.node(*operand).dtype == dtype;
             let body = if keeps { body } else { Expr::cast(dtype, body) };
             State { local: self.trees.local(node, op.name()), op: *op, body }
         };

@@ -118,8 +118,8 @@ impl<'a> Trees<'a> {
                 Expr::select(c, x, part(self, y))
             }
             Op::Cast(x) => Expr::cast(graph_node.dtype, part(self, x)),
-            Op::Input(_) | Op::Reduce(..) => {
-                unreachable!("inputs and reductions are leaves of every expression")
+            Op::Input(_) | Op::Reduce(..) | Op::Scan(..) => {
+                unreachable!("inputs, reductions and scans are leaves of every expression")
             }
         };
         (expr, depth)

@@ -4,6 +4,7 @@
 //! the loops, the names in scope and the memory written so far. `value`: what one expression needs there.
 //! Invariant: what is not proved is refused, and every fault says what, where, and one way out.
 
+mod scan;
 mod structure;
 mod types;
 mod value;

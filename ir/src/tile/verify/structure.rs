@@ -199,6 +199,12 @@ impl Checker<'_> {
                     self.expr(expr);
                     self.micro(micro);
                 }
+                Stmt::Scan(scan) => {
+                    self.buffer_id(scan.buffer);
+                    self.axis(scan.axis);
+                    self.expr(&scan.expr);
+                    self.micro(&scan.micro);
+                }
                 Stmt::For(inner) => self.r#for(inner),
             }
         }

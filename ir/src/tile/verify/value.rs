@@ -205,7 +205,8 @@ impl Walker<'_> {
         }
     }
 
-    fn micro(&mut self, micro: &Micro, axes: AxisSet, reduced: AxisSet) {
+    /// Checks inner loops over a value's axes and those that it reduces.
+    pub(super) fn micro(&mut self, micro: &Micro, axes: AxisSet, reduced: AxisSet) {
         let known = axes | reduced;
         let mut tiled = AxisSet::EMPTY;
         for &(axis, count) in &micro.tile {
@@ -238,6 +239,9 @@ pub(super) fn written_in(body: &[Stmt], found: &mut BTreeSet<BufferId>) {
             Stmt::Let { .. } => {}
             Stmt::Stage { buffer, .. } | Stmt::Store { buffer, .. } => {
                 found.insert(*buffer);
+            }
+            Stmt::Scan(scan) => {
+                found.insert(scan.buffer);
             }
             Stmt::For(inner) => {
                 written_in(&inner.body, found);

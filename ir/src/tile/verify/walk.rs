@@ -177,7 +177,7 @@ impl Walker<'_> {
             match stmt {
                 Stmt::Let { local, .. } => self.locals[local.index()] = Known::Nothing,
                 Stmt::Stage { buffer, .. } => self.buffers[buffer.index()].visible = false,
-                Stmt::Store { .. } => {}
+                Stmt::Store { .. } | Stmt::Scan(_) => {}
                 Stmt::For(inner) => self.forget(inner),
             }
         }
@@ -213,6 +213,11 @@ impl Walker<'_> {
                 let axes = declared.axes.iter().copied().collect();
                 self.stored_value(expr, axes, declared.dtype, Some(micro));
                 self.write(*buffer);
+            }
+            Stmt::Scan(scan) => {
+                self.place(&format!("`scan {}`", program.buffers[scan.buffer.index()].name));
+                self.scan(scan);
+                self.write(scan.buffer);
             }
             Stmt::For(inner) => self.r#for(inner),
         }
