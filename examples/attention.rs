@@ -1,6 +1,7 @@
 //! Attention from a text, called with ndarray arrays; checked against ten lines of plain Rust.
 //!
-//! Run `cargo run --release -- tune kernels/attention.tw` before, with the same sizes, and the call uses the winner.
+//! The call uses the stored winner for this text and these sizes, if there is one: put the text into a file and give it
+//! to `tilewright tune` with `--size i=12,j=20,d=16,e=8`. (`kernels/attention.tw` has other axes: it is another kernel.)
 
 use ndarray::{Array2, Axis};
 use std::io::Write;

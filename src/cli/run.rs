@@ -152,6 +152,10 @@ impl Report<'_> {
                 .verdicts
                 .as_ref()
                 .map_or_else(|| "not checked".to_string(), |verdicts| explain(&verdicts[index]));
+            let check = match summary.not_finite {
+                0 => check,
+                count => format!("{check}; {count} of {} are NaN or infinite", value.len()),
+            };
             table.row([
                 name.to_string(),
                 value.dtype.to_string(),
@@ -214,7 +218,8 @@ fn explain(verdict: &Verdict) -> String {
     }
     if verdict.too_undecided() {
         return format!(
-            "undecided in {} of {} elements: draw other inputs with --seed",
+            "undecided in {} of {} elements, where rounding may pick either side of a jump or an overflow: judge with \
+             other inputs",
             verdict.undecided, verdict.elements
         );
     }

@@ -151,17 +151,25 @@ impl<'a> Run<'a> {
         }
         let schedule = self.space.naive_schedule();
         let built = self.build(std::slice::from_ref(&schedule)).pop();
-        let (tile_hash, trial) = match built {
+        let (built, trial) = match built {
             Some(Ok(built)) => {
                 let pace = Pace { first_call: self.options.budget() / 8, ..self.pace() };
                 let trial = try_artifact(&mut self.judge, &built.artifact, &pace)?;
-                (Some(built.tile_hash.to_string()), trial)
+                (Some(built), trial)
             }
             Some(Err(rejection)) => (None, Trial::rejected(rejection)),
             None => return Ok(None),
         };
+        let tile_hash = built.as_ref().map(|built| built.tile_hash.to_string());
         self.tell(None, Role::Naive, &schedule, tile_hash, &trial)?;
-        Ok(timed(&schedule, &trial))
+        let naive = timed(&schedule, &trial);
+        // On small sizes it may be the fastest; then it is the answer.
+        if let (Some(built), Some(timed), true) =
+            (built, naive.clone(), self.narrowed.check(&schedule).is_ok())
+        {
+            self.keep(Kept { schedule, built, timed });
+        }
+        Ok(naive)
     }
 
     fn search(&mut self) -> Result<(), Diagnostic> {

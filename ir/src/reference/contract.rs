@@ -267,11 +267,16 @@ impl<R: Real> Plan<'_, R> {
             return 0.0;
         }
         let (left, right) = (bases.0 + self.left_lines[m], bases.1 + self.right_lines[n]);
-        let undecided = self.left_terms.iter().zip(&self.right_terms).any(|(&i, &j)| {
+        let mut undecided = false;
+        for (&i, &j) in self.left_terms.iter().zip(&self.right_terms) {
             let ((x, ex), (y, ey)) = (self.left.get(left + i), self.right.get(right + j));
             let (x, y) = (x.high(), y.high());
-            rules::binary(BinaryOp::Mul, (x, ex), (y, ey), x * y) == UNDECIDED
-        });
+            if x.is_nan() && ex == 0.0 || y.is_nan() && ey == 0.0 {
+                // Whatever the other terms are, the sum is not a number.
+                return 0.0;
+            }
+            undecided |= rules::binary(BinaryOp::Mul, (x, ex), (y, ey), x * y) == UNDECIDED;
+        }
         if undecided { UNDECIDED } else { 0.0 }
     }
 }
