@@ -45,7 +45,7 @@ pub mod kernel;
 pub mod tensor;
 
 pub use error::{CallError, Error};
-pub use kernel::{BoundKernel, CompiledKernel, Kernel, Origin, Strided};
+pub use kernel::{BoundKernel, CompiledKernel, InputStrides, Kernel, Origin, Strided};
 pub use tensor::{Tensor, TensorMut};
 pub use tilewright_autotune as autotune;
 pub use tilewright_cpu as cpu;

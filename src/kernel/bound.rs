@@ -41,6 +41,9 @@ impl std::fmt::Display for Origin {
     }
 }
 
+/// For each input its strides in elements, one for each dimension; `None`: those of the signature.
+pub type InputStrides = Vec<Option<Vec<i64>>>;
+
 /// A kernel with an extent for every axis.
 pub struct BoundKernel {
     graph: Graph,
@@ -51,7 +54,7 @@ pub struct BoundKernel {
     threads_max: Option<u64>,
     compiled: OnceLock<CompiledKernel>,
     /// The kernel compiled for other strides of its inputs, by those strides.
-    specialised: Mutex<BTreeMap<Vec<Option<Vec<i64>>>, Arc<BoundKernel>>>,
+    specialised: Mutex<BTreeMap<InputStrides, Arc<BoundKernel>>>,
 }
 
 impl std::fmt::Debug for BoundKernel {
@@ -175,12 +178,11 @@ impl BoundKernel {
         self.compiled()?.call(inputs, outputs)
     }
 
-    /// The kernel for inputs with other strides than the signature's, in elements for each dimension; `None`: the
-    /// signature's. It is made once for each combination and kept.
+    /// The kernel for inputs with other strides than the signature's. It is made once for each combination and kept.
     ///
     /// # Errors
     /// `TW0309` for strides that reach too far.
-    pub fn specialise(&self, strides: Vec<Option<Vec<i64>>>) -> Result<Arc<Self>, Error> {
+    pub fn specialise(&self, strides: InputStrides) -> Result<Arc<Self>, Error> {
         let mut known = self.specialised.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kernel) = known.get(&strides) {
             return Ok(Arc::clone(kernel));

@@ -7,7 +7,7 @@ mod bound;
 mod call;
 mod compiled;
 
-pub use bound::{BoundKernel, Origin};
+pub use bound::{BoundKernel, InputStrides, Origin};
 pub use call::Strided;
 pub use compiled::CompiledKernel;
 

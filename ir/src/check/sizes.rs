@@ -128,6 +128,7 @@ pub(super) fn add(
             fault.clone().at(place.map_or(set.name.span, |(axis, _)| axis.span))
         }));
     }
+    let sizes = with_equal(kernel, &sizes);
     kernel.size_sets.push((set.name.text.clone(), sizes));
 }
 
