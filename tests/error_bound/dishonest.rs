@@ -223,6 +223,7 @@ fn spoil(graph: &Graph, target: NodeId, doubled: bool, rng: &mut ChaCha8Rng) -> 
             Op::Compare(op, x, y) => builder.compare(op, of(x), of(y)),
             Op::Select(c, x, y) => builder.select(of(c), of(x), of(y)),
             Op::Cast(x) => builder.cast(node.dtype, of(x)),
+            Op::Scan(op, axis, x) => builder.scan(op, axis, of(x)),
             Op::Reduce(op, axes, x) => {
                 let mut term = of(x);
                 if id == target {
