@@ -3,7 +3,8 @@
 //! Operations: for each node the number of elements it has (for a reduction, the elements it folds) times the cost
 //! of its operation; a contraction of volume V is a product and a sum, 2 V. Elements that a mask which depends on
 //! positions alone sends to the identity of what follows (`-inf` before a maximum or an exponential, 0 before a sum)
-//! are not forced and not counted: causal attention counts the triangle. Bytes: every argument once.
+//! are not forced and not counted: causal attention counts the triangle. Bytes: every argument once, of what is only gathered
+//! from at most the elements gathered.
 //! Invariant: the count is a lower bound on what straightforward code does, so no honest time beats its roofline.
 
 use tilewright_ir::base::{AxisId, BinaryOp, CompareOp, UnaryOp};
@@ -20,9 +21,10 @@ pub struct Work {
 
 /// The work of a bound graph.
 pub fn work(graph: &Graph) -> Work {
-    let outputs = graph.outputs.iter().map(|output| &output.tensor);
-    let bytes = graph.inputs.iter().chain(outputs).map(|tensor| bytes(graph, tensor)).sum();
-    Work { flops: flops(graph), bytes }
+    let inputs = graph.inputs.iter().enumerate();
+    let read: f64 = inputs.map(|(input, tensor)| read_bytes(graph, input, tensor)).sum();
+    let written: f64 = graph.outputs.iter().map(|output| bytes(graph, &output.tensor)).sum();
+    Work { flops: flops(graph), bytes: read + written }
 }
 
 fn bytes(graph: &Graph, tensor: &Tensor) -> f64 {
@@ -36,6 +38,28 @@ fn bytes(graph: &Graph, tensor: &Tensor) -> f64 {
     let apart = graph.axes.volume(moving.map(|(&axis, _)| axis).collect());
     let span = tensor.memory(&graph.axes).map_or(u64::MAX, |memory| memory.span);
     tensor.dtype.bytes_of(volume.min(apart).min(span)) as f64
+}
+
+/// The bytes of an input that have to be read: of one that is only gathered from, no more than the elements gathered.
+fn read_bytes(graph: &Graph, input: usize, tensor: &Tensor) -> f64 {
+    let whole = bytes(graph, tensor);
+    let reads = |id: NodeId| matches!(graph.node(id).op, Op::Input(of) if of == input);
+    let mut gathered = 0.0;
+    for id in graph.ids() {
+        let elements = graph.axes.volume(graph.node(id).axes);
+        let mut operands = graph.node(id).op.operands();
+        let direct = match graph.node(id).op {
+            Op::Gather(x, picks) if reads(x) => {
+                gathered += tensor.dtype.bytes_of(elements) as f64;
+                picks.iter().any(|pick| reads(pick.1))
+            }
+            _ => operands.any(reads),
+        };
+        if direct || graph.outputs.iter().any(|output| output.node == id && reads(id)) {
+            return whole;
+        }
+    }
+    whole.min(gathered)
 }
 
 /// What the elements of a node are outside the live part of its positions.
@@ -96,6 +120,7 @@ fn cost(graph: &Graph, id: NodeId) -> (f64, f64) {
         | Op::Len(_)
         | Op::Compare(_, _, _)
         | Op::Select(_, _, _)
+        | Op::Gather(_, _)
         | Op::Cast(_) => (0.0, 0.0),
     }
 }
@@ -191,6 +216,11 @@ fn demand(graph: &Graph, live: &[Live]) -> Vec<f64> {
             op @ Op::Reduce(_, _, x) => {
                 op.operands().for_each(|y| need(y, needed.min(live[x.index()].fraction)));
             }
+            // Any element may be the one that is meant.
+            Op::Gather(x, picks) => {
+                picks.iter().for_each(|(_, index)| need(index, needed));
+                need(x, 1.0);
+            }
             op => op.operands().for_each(|x| need(x, needed)),
         }
     }
@@ -246,7 +276,9 @@ fn value(graph: &Graph, id: NodeId, at: &dyn Fn(AxisId) -> f64) -> Option<f64> {
                 of(y)?
             }
         }
-        Op::Input(_) | Op::Unary(_, _) | Op::Reduce(..) | Op::Scan(..) => return None,
+        Op::Input(_) | Op::Unary(_, _) | Op::Gather(_, _) | Op::Reduce(..) | Op::Scan(..) => {
+            return None;
+        }
     })
 }
 

@@ -31,6 +31,9 @@ pub enum Expr {
     Local(LocalId),
     /// The elements of a buffer at the current position of its axes.
     Load(BufferId),
+    /// The elements of a buffer with some of its axes replaced by `i32` indices, ascending by axis. An index outside
+    /// of the axis reads the nearest element; an empty axis gives 0.
+    At(BufferId, Vec<(AxisId, Expr)>),
     /// The index along an axis, an `i32`.
     Index(AxisId),
     /// The extent of an axis, an `i32`.
@@ -112,12 +115,21 @@ impl Expr {
         Self::Mma(axes, Box::new(a), Box::new(b), Box::new(c))
     }
 
+    /// The buffer that this part itself reads.
+    pub fn read_buffer(&self) -> Option<BufferId> {
+        match self {
+            Self::Load(buffer) | Self::At(buffer, _) => Some(*buffer),
+            _ => None,
+        }
+    }
+
     /// The direct parts, in text order.
     pub fn children(&self) -> Vec<&Expr> {
         match self {
             Self::Literal(_) | Self::Local(_) | Self::Load(_) | Self::Index(_) | Self::Len(_) => {
                 vec![]
             }
+            Self::At(_, picks) => picks.iter().map(|(_, index)| index).collect(),
             Self::Unary(_, x) | Self::Cast(_, x) | Self::Reduce(_, _, x) => vec![x],
             Self::Binary(_, x, y) | Self::Compare(_, x, y) => vec![x, y],
             Self::Select(x, y, z) | Self::Mma(_, x, y, z) => vec![x, y, z],
@@ -130,6 +142,9 @@ impl Expr {
         match self {
             Self::Literal(_) | Self::Local(_) | Self::Load(_) | Self::Index(_) | Self::Len(_) => {
                 self.clone()
+            }
+            Self::At(buffer, picks) => {
+                Self::At(*buffer, picks.iter().map(|(axis, index)| (*axis, f(index))).collect())
             }
             Self::Unary(op, x) => Self::unary(*op, f(x)),
             Self::Cast(dtype, x) => Self::cast(*dtype, f(x)),
@@ -154,7 +169,7 @@ impl Expr {
         match self {
             Self::Literal(literal) => literal.dtype,
             Self::Local(local) => names.local(*local).0,
-            Self::Load(buffer) => names.buffer(*buffer).0,
+            Self::Load(buffer) | Self::At(buffer, _) => names.buffer(*buffer).0,
             Self::Index(_) | Self::Len(_) => DType::I32,
             Self::Compare(..) => DType::Bool,
             Self::Cast(dtype, _) => *dtype,
@@ -171,6 +186,10 @@ impl Expr {
             Self::Literal(_) | Self::Len(_) => AxisSet::EMPTY,
             Self::Local(local) => names.local(*local).1,
             Self::Load(buffer) => names.buffer(*buffer).1,
+            Self::At(buffer, picks) => {
+                let kept = names.buffer(*buffer).1 - picks.iter().map(|pick| pick.0).collect();
+                picks.iter().fold(kept, |set, (_, index)| set | index.axes(names))
+            }
             Self::Index(axis) => AxisSet::one(*axis),
             Self::Reduce(_, axes, x) => x.axes(names) - *axes,
             Self::Mma(axes, a, b, c) => ((a.axes(names) | b.axes(names)) - *axes) | c.axes(names),

@@ -2,6 +2,7 @@
 //!
 //! Invariant: an operator exists in exactly one table here; text names, semantics and error constants are its row.
 
+mod affine;
 mod axis;
 mod chain;
 mod dtype;
@@ -10,6 +11,7 @@ mod hash;
 mod name;
 mod op;
 
+pub use affine::Affine;
 pub use axis::{Axis, AxisId, AxisSet, AxisTable, Sizes};
 pub use chain::chain_terms_max;
 pub use dtype::DType;

@@ -5,7 +5,7 @@
 
 use super::context::{CALLS_MAX, Context, Frame, Scope};
 use super::habits;
-use super::library::{NOT_YET, is_operation, nearest};
+use super::library::{is_operation, nearest};
 use super::types;
 use super::value::Value;
 use crate::base::{AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
@@ -62,10 +62,6 @@ impl<'a> Context<'a> {
             return Value::Faulty;
         }
         let span = call.name.span;
-        if NOT_YET.contains(&name) {
-            let fault = Diagnostic::new("TW0299", format!("`{name}` is not supported yet"));
-            return self.fault(fault.at(span));
-        }
         let mut fault =
             Diagnostic::new("TW0201", format!("there is no function `{}`", short(name)));
         if !self.faults.is_full() {

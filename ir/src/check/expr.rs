@@ -10,7 +10,7 @@ use super::types;
 use super::value::Value;
 use crate::base::{BinaryOp, CompareOp, DType, UnaryOp};
 use crate::diag::{Diagnostic, Span};
-use crate::syntax::ast::{Expr, ExprKind, Infix, Name, Prefix};
+use crate::syntax::ast::{Expr, ExprKind, Infix, Prefix};
 use crate::syntax::short;
 
 impl<'a> Context<'a> {
@@ -73,7 +73,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn name(&mut self, name: &str, span: Span) -> Value {
+    pub(super) fn name(&mut self, name: &str, span: Span) -> Value {
         if let Some(&value) = self.scope.values.get(name) {
             return value;
         }
@@ -125,28 +125,6 @@ impl<'a> Context<'a> {
         let values = habits::one_of(self.scope.values.keys().copied());
         let axes = habits::one_of(self.scope.axes.keys().copied());
         self.fault(fault.at(span).expected(format!("a value, {values}, or an axis, {axes}")))
-    }
-
-    /// `X[i,j]` with the tensor's own axes in order is the tensor; anything else is a gather.
-    fn subscript(&mut self, base: &'a Name, indices: &'a [Expr], span: Span) -> Value {
-        let value = self.name(&base.text, base.span);
-        if matches!(value, Value::Faulty) {
-            return value;
-        }
-        let own_axes = self.scope.inputs.get(base.text.as_str()).is_some_and(|tensor| {
-            let same = tensor.axes.iter().zip(indices).all(
-                |(axis, index)| matches!(&index.kind, ExprKind::Name(name) if *name == axis.text),
-            );
-            same && tensor.axes.len() == indices.len()
-        });
-        if own_axes {
-            return value;
-        }
-        let fault = Diagnostic::new("TW0299", "indexing a tensor is not supported yet").at(span);
-        self.fault(fault.help(format!(
-            "axes are matched by name: write `{}` alone, and name the axes in the signature",
-            base.text
-        )))
     }
 
     /// Reports operands that an operation does not take.

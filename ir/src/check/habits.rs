@@ -51,6 +51,10 @@ const FUNCTIONS: &[(&str, &str)] = &[
         "values broadcast along the axes that they lack",
     ),
     (
+        "gather take index_select embedding lookup",
+        "write subscripts, `table[ids,d]`: one for each axis, and the name of an axis that stays",
+    ),
+    (
         "reshape view flatten",
         "an axis is split in the `where` clause, `where k = outer*128 + inner`",
     ),

@@ -16,9 +16,6 @@ static LIBRARY: LazyLock<File> = LazyLock::new(|| crate::syntax::parse(PRELUDE).
 
 static OPERATIONS: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| operations().collect());
 
-/// Names that the language reserves for what it does not have yet.
-pub(super) const NOT_YET: [&str; 1] = ["gather"];
-
 /// The functions of a file and of the library.
 #[derive(Debug)]
 pub(super) struct Functions<'a> {

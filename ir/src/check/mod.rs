@@ -8,6 +8,7 @@ mod call;
 mod constant;
 mod context;
 mod expr;
+mod gather;
 mod habits;
 mod kernel;
 mod library;

@@ -4,7 +4,7 @@ use super::call::EXPECTED_FUNCTION;
 use super::constant::Constants;
 use super::context::CONSTANTS;
 use super::habits;
-use super::library::{Functions, NOT_YET, is_operation, nearest};
+use super::library::{Functions, is_operation, nearest};
 use crate::diag::{Diagnostic, Faults};
 use crate::syntax::ast::{Expr, ExprKind, Function};
 use crate::syntax::short;
@@ -81,7 +81,6 @@ impl<'a> Walk<'a, '_> {
             ExprKind::Call(call) => {
                 let name = call.name.text.as_str();
                 let known = is_operation(name)
-                    || NOT_YET.contains(&name)
                     || self.functions.faulty.contains(name)
                     || self.functions.find(name).is_some();
                 if !known {

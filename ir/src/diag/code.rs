@@ -34,7 +34,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("TW0217", "a split of an axis that is not of the form `outer*128 + inner`"),
     ("TW0218", "an axis that is split twice, or is a part of itself"),
     ("TW0219", "strides that do not fit their tensor"),
-    ("TW0299", "a part of the language that is not supported yet"),
+    ("TW0221", "a value with too few or too many subscripts"),
     ("TW0301", "the extent of an axis is missing"),
     ("TW0302", "an extent for an axis that the kernel does not have"),
     ("TW0303", "a tensor that is too large"),

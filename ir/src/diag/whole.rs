@@ -44,7 +44,7 @@ const USUAL: &[(&str, &str, &str)] = &[
     ("TW0217", "`outer*128 + inner`", "write the split as `k = outer*128 + inner`"),
     ("TW0218", "parts that only this split has", "give the parts of each split names of their own"),
     ("TW0219", "one stride for each axis", "leave the strides out for a row-major tensor"),
-    ("TW0299", "a part of the language that is supported", "write it in another way"),
+    ("TW0221", "one subscript for each axis", "name the axes that stay as they are"),
     ("TW0301", "an extent for each axis", "add it to the size set"),
     ("TW0302", "an axis of the kernel", "remove it, or correct its spelling"),
     ("TW0303", "a smaller tensor", "make one of its axes shorter"),

@@ -4,7 +4,7 @@
 //! Invariant: `finish` gives nodes in the depth-first order of the outputs, so two builders that describe the same
 //! operations give equal graphs whatever the order of the calls; names are unique and clash with no tensor or axis.
 
-use super::{Extent, Graph, Node, NodeId, Op, Output, Split, Tensor};
+use super::{Extent, Graph, Node, NodeId, Op, Output, Picks, Split, Tensor};
 use crate::base::{AxisId, AxisSet, AxisTable, BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
@@ -40,6 +40,7 @@ enum Kind {
     Compare(CompareOp),
     Select,
     Cast,
+    Gather(Picks),
     Reduce(ReduceOp, AxisSet),
     Scan(ReduceOp, AxisId),
 }
@@ -56,10 +57,12 @@ impl Key {
             Op::Compare(op, ..) => Kind::Compare(op),
             Op::Select(..) => Kind::Select,
             Op::Cast(_) => Kind::Cast,
+            Op::Gather(_, picks) => Kind::Gather(picks),
             Op::Reduce(op, axes, _) => Kind::Reduce(op, axes),
             Op::Scan(op, axis, _) => Kind::Scan(op, axis),
         };
         let mut operands = [None; 3];
+        // The indices of a gather are in its kind already.
         operands.iter_mut().zip(op.operands()).for_each(|(slot, operand)| *slot = Some(operand));
         Self { kind, dtype, operands }
     }
@@ -180,6 +183,36 @@ impl GraphBuilder {
         self.push(Op::Cast(x), dtype, axes)
     }
 
+    /// A value with some of its axes replaced by `i32` indices, at most `PICKS_MAX` of them. The index along an axis in
+    /// the place of the axis is left out; an index of an index is computed.
+    pub fn gather(&mut self, x: NodeId, picks: &[(AxisId, NodeId)]) -> NodeId {
+        let moved = |&&(axis, index): &&(AxisId, NodeId)| self.node(index).op != Op::Index(axis);
+        let picks: Vec<_> = picks.iter().filter(moved).copied().collect();
+        match (picks.first(), self.node(x).op) {
+            (None, _) => x,
+            (Some(&(axis, index)), Op::Index(_)) => self.clamped(index, axis),
+            (Some(_), _) => self.gather_new(x, &picks),
+        }
+    }
+
+    fn gather_new(&mut self, x: NodeId, picks: &[(AxisId, NodeId)]) -> NodeId {
+        let Node { dtype, axes, .. } = *self.node(x);
+        let list = Picks::new(picks).expect("the checker counts the subscripts");
+        assert!(axes.contains_all(list.axes()), "a gather replaces axes that its operand has");
+        let indices = list.iter().map(|(_, index)| self.node(index));
+        let axes = indices.fold(axes - list.axes(), |axes, index| axes | index.axes);
+        self.push(Op::Gather(x, list), dtype, axes)
+    }
+
+    /// The nearest index of an axis; 0 where it is empty.
+    fn clamped(&mut self, index: NodeId, axis: AxisId) -> NodeId {
+        let (len, one) = (self.len(axis), self.literal(1.0, DType::I32));
+        let last = self.binary(BinaryOp::Sub, len, one);
+        let below = self.binary(BinaryOp::Min, index, last);
+        let zero = self.literal(0.0, DType::I32);
+        self.binary(BinaryOp::Max, below, zero)
+    }
+
     /// A reduction, accumulated in the operand's type (`argmax` and `argmin` give an `i32`). To accumulate in another
     /// type, cast the operand first. The operand varies over every one of `axes`.
     pub fn reduce(&mut self, op: ReduceOp, axes: AxisSet, x: NodeId) -> NodeId {
@@ -203,13 +236,21 @@ impl GraphBuilder {
 
     /// A node of another graph with the same axes and inputs, whose operands have other numbers here.
     pub(super) fn copy(&mut self, node: &Node, renumber: impl Fn(NodeId) -> NodeId) -> NodeId {
-        self.push(renumber_operands(node.op, renumber), node.dtype, node.axes)
+        self.push(node.op.map_operands(renumber), node.dtype, node.axes)
     }
 
     /// Names a node. The last name given stays; reads of inputs, numbers, indices and extents take none.
     pub fn name(&mut self, node: NodeId, name: &str) {
         if self.node(node).op.operands().next().is_some() {
             self.names[node.index()] = Some(name.to_string());
+        }
+    }
+
+    /// The axes of a value in the order of its subscripts, as `Graph::dimensions`.
+    pub fn dimensions(&self, node: NodeId) -> Vec<AxisId> {
+        match self.node(node).op {
+            Op::Input(input) => self.inputs[input].axes.clone(),
+            _ => self.node(node).axes.iter().collect(),
         }
     }
 
@@ -235,7 +276,7 @@ impl GraphBuilder {
             |old: NodeId| new_ids[old.index()].expect("operands are reached before their users");
         let nodes = order.iter().map(|old| {
             let node = self.nodes[old.index()];
-            Node { op: renumber_operands(node.op, renumber), ..node }
+            Node { op: node.op.map_operands(renumber), ..node }
         });
         let mut graph = Graph {
             nodes: nodes.collect(),
@@ -292,19 +333,6 @@ fn depth_first(nodes: &[Node], outputs: &[Output]) -> Vec<NodeId> {
         }
     }
     order
-}
-
-fn renumber_operands(op: Op, renumber: impl Fn(NodeId) -> NodeId) -> Op {
-    match op {
-        Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) => op,
-        Op::Unary(op, x) => Op::Unary(op, renumber(x)),
-        Op::Binary(op, x, y) => Op::Binary(op, renumber(x), renumber(y)),
-        Op::Compare(op, x, y) => Op::Compare(op, renumber(x), renumber(y)),
-        Op::Select(c, x, y) => Op::Select(renumber(c), renumber(x), renumber(y)),
-        Op::Cast(x) => Op::Cast(renumber(x)),
-        Op::Reduce(op, axes, x) => Op::Reduce(op, axes, renumber(x)),
-        Op::Scan(op, axis, x) => Op::Scan(op, axis, renumber(x)),
-    }
 }
 
 /// `p`, `p_2`, `p_3`, ..: in node order, apart from the names of tensors and axes.

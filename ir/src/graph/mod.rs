@@ -7,6 +7,7 @@
 
 mod build;
 mod legalise;
+mod picks;
 mod split;
 mod tensor;
 mod text;
@@ -14,6 +15,7 @@ mod verify;
 
 pub use build::GraphBuilder;
 pub use legalise::legalise;
+pub use picks::{PICKS_MAX, Picks};
 pub use split::Split;
 pub(crate) use split::solve;
 pub use tensor::{Extent, Memory, Tensor};
@@ -56,6 +58,9 @@ pub enum Op {
     Select(NodeId, NodeId, NodeId),
     /// A conversion to the node's type.
     Cast(NodeId),
+    /// The first with some of its axes replaced by indices, all at once. An index outside of the axis reads the nearest
+    /// element; from an empty axis comes 0.
+    Gather(NodeId, Picks),
     /// A reduction; the node's type is the accumulator.
     Reduce(ReduceOp, AxisSet, NodeId),
     /// The running value of a reduction along an axis, which the result keeps: element j folds the operand's
@@ -107,13 +112,37 @@ impl Op {
     pub fn operands(self) -> impl Iterator<Item = NodeId> {
         let list = match self {
             Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) => [None, None, None],
-            Op::Unary(_, x) | Op::Cast(x) | Op::Reduce(_, _, x) | Op::Scan(_, _, x) => {
-                [Some(x), None, None]
-            }
+            Op::Unary(_, x)
+            | Op::Cast(x)
+            | Op::Reduce(_, _, x)
+            | Op::Scan(_, _, x)
+            | Op::Gather(x, _) => [Some(x), None, None],
             Op::Binary(_, x, y) | Op::Compare(_, x, y) => [Some(x), Some(y), None],
             Op::Select(x, y, z) => [Some(x), Some(y), Some(z)],
         };
-        list.into_iter().flatten()
+        let picks = if let Op::Gather(_, picks) = self { picks } else { Picks::EMPTY };
+        list.into_iter().flatten().chain(picks.iter().map(|pick| pick.1))
+    }
+}
+
+impl Op {
+    /// The same operation on other operands.
+    #[must_use]
+    pub fn map_operands(self, mut f: impl FnMut(NodeId) -> NodeId) -> Self {
+        match self {
+            Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) => self,
+            Op::Unary(op, x) => Op::Unary(op, f(x)),
+            Op::Binary(op, x, y) => Op::Binary(op, f(x), f(y)),
+            Op::Compare(op, x, y) => Op::Compare(op, f(x), f(y)),
+            Op::Select(c, x, y) => Op::Select(f(c), f(x), f(y)),
+            Op::Cast(x) => Op::Cast(f(x)),
+            Op::Gather(x, picks) => {
+                let x = f(x);
+                Op::Gather(x, picks.map(f))
+            }
+            Op::Reduce(op, axes, x) => Op::Reduce(op, axes, f(x)),
+            Op::Scan(op, axis, x) => Op::Scan(op, axis, f(x)),
+        }
     }
 
     /// Whether an element needs the operand's elements at other positions of an axis.
@@ -126,6 +155,15 @@ impl Graph {
     /// The node at an index.
     pub fn node(&self, node: NodeId) -> &Node {
         &self.nodes[node.index()]
+    }
+
+    /// The axes of a value in the order of its subscripts: those of a tensor of the signature as it states them, those
+    /// of any other value in the order in which the signature first names them.
+    pub fn dimensions(&self, node: NodeId) -> Vec<AxisId> {
+        match self.node(node).op {
+            Op::Input(input) => self.inputs[input].axes.clone(),
+            _ => self.node(node).axes.iter().collect(),
+        }
     }
 
     /// All nodes, operands before users.

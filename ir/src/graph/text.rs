@@ -5,8 +5,10 @@
 //! Invariant: for a graph that the checker or a rewrite of its graphs made, `check(print(g))` gives an equal graph.
 //! Extents are not part of the text.
 
-use super::{Extent, Graph, NodeId, Op, Tensor};
-use crate::base::{AxisSet, BinaryOp, CompareOp, DType, ReduceOp, StableHash, UnaryOp, hash_text};
+use super::{Extent, Graph, NodeId, Op, Picks, Tensor};
+use crate::base::{
+    AxisId, AxisSet, BinaryOp, CompareOp, DType, ReduceOp, StableHash, UnaryOp, hash_text,
+};
 use crate::check::types;
 use crate::syntax::ast::Infix;
 use std::collections::BTreeSet;
@@ -61,7 +63,7 @@ fn is_leaf(op: Op) -> bool {
     matches!(op, Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_))
 }
 
-/// Which nodes are named: by the text, because they are shared, or because they nest too deep.
+/// Which nodes are named: by the text, because they are shared or subscripted, or because they nest too deep.
 fn named_lines(graph: &Graph) -> Vec<Option<String>> {
     let mut uses = vec![0_u32; graph.nodes.len()];
     for output in &graph.outputs {
@@ -77,6 +79,12 @@ fn named_lines(graph: &Graph) -> Vec<Option<String>> {
     taken.extend(graph.splits.iter().map(|split| split.name.as_str()));
     let mut fresh =
         (1..).map(|number| format!("v{number}")).filter(|name| !taken.contains(&**name));
+    let mut subscripted = vec![false; graph.nodes.len()];
+    for node in &graph.nodes {
+        if let Op::Gather(x, _) = node.op {
+            subscripted[x.index()] = true;
+        }
+    }
     let mut depth = vec![0_u32; graph.nodes.len()];
     let mut lines = vec![None; graph.nodes.len()];
     for id in graph.ids() {
@@ -86,7 +94,8 @@ fn named_lines(graph: &Graph) -> Vec<Option<String>> {
             continue;
         }
         lines[index] = graph.names[index].clone();
-        if lines[index].is_none() && (uses[index] > 1 || depth[index] > DEPTH_MAX) {
+        let wanted = uses[index] > 1 || subscripted[index] || depth[index] > DEPTH_MAX;
+        if lines[index].is_none() && wanted {
             lines[index] = fresh.next();
         }
         if lines[index].is_some() {
@@ -242,6 +251,7 @@ impl<'g> Printer<'g> {
                 primary(format!("where({}, {}, {})", self.strong(c).text, x.text, y.text))
             }
             Op::Cast(x) => self.cast(x, node.dtype),
+            Op::Gather(x, picks) => self.gather(x, picks),
             Op::Reduce(op, axes, x) => self.fold(op, op.name(), axes, x),
             Op::Scan(op, axis, x) => {
                 let name = op.scan_name().expect("a verified graph scans what has a scan");
@@ -275,6 +285,17 @@ impl<'g> Printer<'g> {
         let whole = self.graph.node(x).dtype == DType::I32;
         let (x, y) = self.pair(x, y, whole);
         infix(Infix::Compare(op), x, y)
+    }
+
+    /// `X[i, idx]`: one subscript for each axis, in the order of the checker.
+    fn gather(&self, x: NodeId, picks: Picks) -> Text {
+        let subscript = |axis: AxisId| match picks.of(axis) {
+            Some(index) => self.operand(index).text,
+            None => self.graph.axes.name(axis).to_string(),
+        };
+        let subscripts: Vec<_> = self.graph.dimensions(x).into_iter().map(subscript).collect();
+        let separator = if subscripts.iter().any(|text| text.contains(' ')) { ", " } else { "," };
+        primary(format!("{}[{}]", self.operand(x).text, subscripts.join(separator)))
     }
 
     /// A type right after a reduction would be its accumulator, right after a number the number's own.

@@ -5,7 +5,7 @@
 //! Invariant: after `bind` every extent is known, fits an `i32`, and every tensor has at most `TENSOR_BYTES_MAX` bytes.
 
 use super::split::{Misfit, solve};
-use super::{Graph, Node, NodeId, Op, Tensor};
+use super::{Graph, Node, NodeId, Op, Picks, Tensor};
 use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp, Sizes, UnaryOp};
 use crate::diag::Diagnostic;
 
@@ -77,6 +77,7 @@ fn verify_node(graph: &Graph, node: &Node) -> Result<(), String> {
             (dtype, axes | c.axes)
         }
         Op::Cast(x) => (node.dtype, graph.node(x).axes),
+        Op::Gather(x, picks) => verify_gather(graph, graph.node(x), picks)?,
         Op::Reduce(op, axes, x) => verify_reduce(op, axes, graph.node(x))?,
         Op::Scan(op, axis, x) => {
             let x = graph.node(x);
@@ -88,6 +89,19 @@ fn verify_node(graph: &Graph, node: &Node) -> Result<(), String> {
     };
     expect(dtype == node.dtype, &format!("its type is {}, not {dtype}", node.dtype))?;
     expect(axes == node.axes, "its axes are not those of its operands")
+}
+
+fn verify_gather(graph: &Graph, x: &Node, picks: Picks) -> Result<(DType, AxisSet), String> {
+    let replaced = picks.axes();
+    expect(!picks.is_empty(), "it replaces no axis")?;
+    expect(replaced.len() == picks.len(), "it replaces an axis twice")?;
+    expect(x.axes.contains_all(replaced), "it replaces an axis that its operand lacks")?;
+    let mut axes = x.axes - replaced;
+    for (_, index) in picks.iter() {
+        expect(graph.node(index).dtype == DType::I32, "an index is no i32")?;
+        axes = axes | graph.node(index).axes;
+    }
+    Ok((x.dtype, axes))
 }
 
 fn verify_reduce(op: ReduceOp, axes: AxisSet, x: &Node) -> Result<(DType, AxisSet), String> {

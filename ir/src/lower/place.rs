@@ -159,6 +159,10 @@ impl<'a> Placer<'a> {
         match expr {
             Expr::Local(local) => Expr::Local(locals[local]),
             Expr::Load(buffer) => Expr::Load(self.at(*buffer)),
+            Expr::At(buffer, picks) => {
+                let pick = |(axis, index): &(AxisId, Expr)| (*axis, self.translate(index, locals));
+                Expr::At(self.at(*buffer), picks.iter().map(pick).collect())
+            }
             other => other.map_children(|child| self.translate(child, locals)),
         }
     }
@@ -179,8 +183,8 @@ fn readers(plan: &PassProgram, phase_of: &[usize]) -> BTreeMap<BufferId, Vec<usi
     let mut readers: BTreeMap<BufferId, Vec<usize>> = BTreeMap::new();
     for (pass, &phase) in plan.passes.iter().zip(phase_of) {
         let mut note = |expr: &Expr| {
-            if let Expr::Load(buffer) = expr {
-                readers.entry(*buffer).or_default().push(phase);
+            if let Some(buffer) = expr.read_buffer() {
+                readers.entry(buffer).or_default().push(phase);
             }
         };
         pass.exprs().for_each(|expr| expr.walk(&mut note));

@@ -123,12 +123,29 @@ impl Machine<'_> {
         place as usize
     }
 
+    /// The offset with some axes replaced by the nearest indices; `None` where one of them is empty.
+    fn gathered(&self, buffer: BufferId, picks: &[(AxisId, Expr)]) -> Option<usize> {
+        let mut index = self.index.clone();
+        for (axis, pick) in picks {
+            let last = self.program.axes.extent(*axis).checked_sub(1)?;
+            index[axis.index()] = self.eval(pick).clamp(0.0, last as f64) as u64;
+        }
+        let axes = self.program.values[buffer.index()].axes.iter();
+        let place = axes
+            .fold(0, |place, &axis| place * self.program.axes.extent(axis) + index[axis.index()]);
+        Some(place as usize)
+    }
+
     fn eval(&self, expr: &Expr) -> f64 {
         let dtype = |expr: &Expr| expr.dtype(self.program);
         match expr {
             Expr::Literal(literal) => literal.value,
             Expr::Local(local) => self.locals[local.index()],
             Expr::Load(buffer) => self.memory[buffer.index()][self.place(*buffer)],
+            Expr::At(buffer, picks) => {
+                let place = self.gathered(*buffer, picks);
+                place.map_or(0.0, |place| self.memory[buffer.index()][place])
+            }
             Expr::Index(axis) => self.index[axis.index()] as f64,
             Expr::Len(axis) => self.program.axes.extent(*axis) as f64,
             Expr::Unary(op, x) => scalar::unary(*op, dtype(x), self.eval(x)),

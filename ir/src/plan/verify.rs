@@ -3,7 +3,9 @@
 //! Invariant: what passes here cannot make the interpreter, the space or the lowering panic.
 
 use super::{Let, Pass, PassProgram, Value, ValueKind};
-use crate::base::{AxisId, AxisSet, BinaryOp, DType, Expr, ExprRef, LocalId, ReduceOp, UnaryOp};
+use crate::base::{
+    AxisId, AxisSet, BinaryOp, BufferId, DType, Expr, ExprRef, LocalId, ReduceOp, UnaryOp,
+};
 use std::collections::BTreeSet;
 
 /// Checks the invariants of a pass program.
@@ -176,6 +178,21 @@ impl Checker<'_> {
         (self.faults.len() == before).then(|| expr.dtype(self.program))
     }
 
+    /// Checks what stands for the axes of a gathered buffer, whose values have these types.
+    fn picks(&mut self, buffer: BufferId, picks: &[(AxisId, Expr)], parts: &[DType]) {
+        let program = self.program;
+        let name = &program.values[buffer.index()].name;
+        let ascending = !picks.is_empty() && picks.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        self.expect(ascending, || format!("{name} has no ascending list of replaced axes"));
+        let of_buffer = program.buffer(buffer).1;
+        let known = picks.iter().all(|pick| of_buffer.contains(pick.0));
+        self.expect(known, || format!("{name} lacks an axis that is replaced"));
+        let whole = parts.iter().all(|dtype| *dtype == DType::I32);
+        self.expect(whole, || format!("{name} has an index that is no i32"));
+        let stored = program.producer(buffer).is_none_or(|pass| !program.passes[pass].optional);
+        self.expect(stored, || format!("{name} is gathered and may not be stored"));
+    }
+
     /// Checks one part, whose own parts have these types.
     fn part(&mut self, expr: &Expr, axes: AxisSet, parts: &[DType]) {
         match expr {
@@ -184,7 +201,7 @@ impl Checker<'_> {
                 let visible = self.visible.contains(local);
                 self.expect(visible, || format!("local {} is not defined here", local.0));
             }
-            Expr::Load(buffer) => {
+            Expr::Load(buffer) | Expr::At(buffer, _) => {
                 let Some(value) = self.program.values.get(buffer.index()) else {
                     return self.expect(false, || "a load of an unknown buffer".to_string());
                 };
@@ -194,8 +211,17 @@ impl Checker<'_> {
                     ValueKind::Intermediate => self.written.contains(&buffer.index()),
                 };
                 self.expect(there, || format!("{} cannot be loaded here", value.name));
-                let inside = axes.contains_all(self.program.buffer(*buffer).1);
-                self.expect(inside, || format!("{} varies over other axes", value.name));
+                let of_buffer = self.program.buffer(*buffer).1;
+                if let Expr::At(_, picks) = expr {
+                    self.picks(*buffer, picks, parts);
+                }
+                let kept = match expr {
+                    Expr::At(_, picks) => of_buffer - picks.iter().map(|pick| pick.0).collect(),
+                    _ => of_buffer,
+                };
+                self.expect(axes.contains_all(kept), || {
+                    format!("{} varies over other axes", value.name)
+                });
             }
             Expr::Index(axis) => {
                 self.expect(axes.contains(*axis), || "an index of another axis".to_string());

@@ -1,7 +1,7 @@
 //! Cutting the outputs into chunks that fit the memory budget and keep the threads busy.
 //!
-//! Invariant: an axis that is reduced or scanned anywhere is never cut, so a chunk holds all terms of its sums and no result
-//! depends on the cut.
+//! Invariant: an axis that is reduced, scanned or gathered along anywhere is never cut, so a chunk holds all terms of its
+//! sums and every element that an index may mean, and no result depends on the cut.
 
 use super::program::Program;
 use crate::base::{AxisId, AxisSet};
@@ -135,6 +135,7 @@ fn candidates(program: &Program<'_>) -> Vec<AxisId> {
     let reduced = graph.nodes.iter().fold(AxisSet::EMPTY, |set, node| match node.op {
         Op::Reduce(_, axes, _) => set | axes,
         Op::Scan(_, axis, _) => set.with(axis),
+        Op::Gather(_, picks) => set | picks.axes(),
         _ => set,
     });
     let in_all = graph

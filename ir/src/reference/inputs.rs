@@ -4,8 +4,8 @@
 //! long chains, mixed magnitudes lost small terms, special values lost rules.
 //! Invariant: graph, family and seed give the same bytes on every machine.
 
-use super::HostTensor;
 use super::tensor::{integer_range, power_of_two, round_to};
+use super::{HostTensor, indices};
 use crate::base::{AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
 use crate::graph::{Graph, Op, Tensor};
 use rand::{Rng, SeedableRng};
@@ -66,14 +66,47 @@ impl Family {
 /// Draws the inputs of a bound graph, in signature order.
 pub fn draw(graph: &Graph, family: Family, seed: u64) -> Vec<HostTensor> {
     let magnitudes = integer_magnitudes(graph, seed);
+    let lengths = indices::lengths(graph);
     let tensors = graph.inputs.iter().enumerate();
     tensors
         .map(|(position, tensor)| {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             random.set_stream(position as u64 * 16 + family as u64 + 1);
-            draw_tensor(graph, tensor, family, magnitudes[position], &mut random)
+            match lengths[position] {
+                Some(length) => draw_indices(graph, tensor, family, length, &mut random),
+                None => draw_tensor(graph, tensor, family, magnitudes[position], &mut random),
+            }
         })
         .collect()
+}
+
+fn shape_of(graph: &Graph, tensor: &Tensor) -> Vec<u64> {
+    tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect()
+}
+
+/// A tensor of indices; the special ones are as far outside as the type goes.
+fn draw_indices(
+    graph: &Graph,
+    tensor: &Tensor,
+    family: Family,
+    length: u64,
+    random: &mut ChaCha8Rng,
+) -> HostTensor {
+    let dtype = tensor.dtype;
+    let mut result = HostTensor::zeros(dtype, &shape_of(graph, tensor));
+    let equal = indices::draw(length, dtype, random);
+    for position in 0..result.len() {
+        let index = indices::draw(length, dtype, random);
+        result.set(position, if family == Family::Equal { equal } else { index });
+    }
+    if family == Family::Specials && !result.is_empty() {
+        let (low, high) = integer_range(dtype);
+        for _ in 0..result.len().div_ceil(16) {
+            let extreme = if random.random() { low } else { high };
+            result.set(random.random_range(0..result.len()), extreme);
+        }
+    }
+    result
 }
 
 fn draw_tensor(
@@ -84,8 +117,7 @@ fn draw_tensor(
     random: &mut ChaCha8Rng,
 ) -> HostTensor {
     let dtype = tensor.dtype;
-    let shape: Vec<u64> = tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
-    let mut result = HostTensor::zeros(dtype, &shape);
+    let mut result = HostTensor::zeros(dtype, &shape_of(graph, tensor));
     if family == Family::Close && dtype != DType::Bool {
         draw_close(&mut result, random);
         return result;
@@ -211,10 +243,15 @@ fn integer_magnitudes(graph: &Graph, seed: u64) -> Vec<f64> {
     let sums = graph.nodes.iter().filter(|node| is_sum(node.op));
     let accumulator = sums.map(|node| digits(node.dtype)).fold(53.0, f64::min);
     let room = (accumulator.exp2() / longest_sum(graph).max(1.0)).floor();
-    let floats: Vec<usize> = (0..graph.inputs.len()).collect();
+    let lengths = indices::lengths(graph);
+    let floats: Vec<usize> =
+        (0..graph.inputs.len()).filter(|&input| lengths[input].is_none()).collect();
     let wide = floats.get((seed % floats.len().max(1) as u64) as usize).copied();
     (graph.inputs.iter().enumerate())
         .map(|(position, tensor)| {
+            if let Some(length) = lengths[position] {
+                return indices::magnitude(length, tensor.dtype);
+            }
             let own = digits(tensor.dtype).exp2() - if tensor.dtype.is_float() { 0.0 } else { 1.0 };
             if Some(position) == wide { own.min(room / 4.0).max(1.0).floor() } else { 1.0 }
         })
@@ -233,7 +270,7 @@ pub fn integers_are_exact(graph: &Graph, seed: u64) -> bool {
             Op::Literal(value) if value == value.trunc() => Some(value.abs()),
             Op::Index(axis) | Op::Len(axis) => Some(graph.axes.extent(axis) as f64),
             Op::Compare(..) => Some(1.0),
-            Op::Unary(UnaryOp::Neg | UnaryOp::Abs, x) | Op::Cast(x) => of(x),
+            Op::Unary(UnaryOp::Neg | UnaryOp::Abs, x) | Op::Cast(x) | Op::Gather(x, _) => of(x),
             Op::Binary(BinaryOp::Mul, x, y) => of(x).zip(of(y)).map(|(x, y)| x * y),
             Op::Binary(BinaryOp::Add | BinaryOp::Sub, x, y) => of(x).zip(of(y)).map(|(x, y)| x + y),
             Op::Binary(BinaryOp::Min | BinaryOp::Max, x, y) | Op::Select(_, x, y) => {

@@ -8,6 +8,8 @@
 mod chunk;
 mod contract;
 mod execute;
+mod gather;
+mod indices;
 mod inputs;
 mod judge;
 mod memory;

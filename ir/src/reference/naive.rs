@@ -6,7 +6,7 @@
 
 use super::HostTensor;
 use crate::base::{AxisId, BinaryOp, DType, ReduceOp, UnaryOp};
-use crate::graph::{Graph, Node, NodeId, Op};
+use crate::graph::{Graph, Node, NodeId, Op, Picks};
 use crate::plan::start_value;
 use std::sync::LazyLock;
 
@@ -112,6 +112,7 @@ impl Run<'_> {
                     integer(node.dtype, value)
                 })
             }
+            Op::Gather(x, picks) => self.gathered(x, picks, at),
             Op::Scan(op, axis, x) => {
                 let mut inner = at.to_vec();
                 let terms: Vec<f64> = (0..=at[axis.index()])
@@ -135,6 +136,20 @@ impl Run<'_> {
                 self.reduce(op, node.dtype, &terms)
             }
         }
+    }
+
+    /// The element at a coordinate in which some axes are replaced by the nearest index; 0 where one is empty.
+    fn gathered(&self, x: NodeId, picks: Picks, at: &[usize]) -> f64 {
+        let mut place = at.to_vec();
+        for (axis, index) in picks.iter() {
+            let extent = self.graph.axes.extent(axis);
+            if extent == 0 {
+                return 0.0;
+            }
+            let index = self.at(index, at) as i64;
+            place[axis.index()] = index.clamp(0, extent as i64 - 1) as usize;
+        }
+        self.at(x, &place)
     }
 
     fn reduce(&self, op: ReduceOp, dtype: DType, terms: &[f64]) -> f64 {

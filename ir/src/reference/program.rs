@@ -65,8 +65,10 @@ impl<'g> Program<'g> {
                     self.held[operand.index()] = true;
                 }
             }
-            if graph.node(node).op.is_traversal() {
-                self.held[node.index()] = true;
+            match graph.node(node).op {
+                op if op.is_traversal() => self.held[node.index()] = true,
+                Op::Gather(x, _) if !self.is_input(x) => self.held[x.index()] = true,
+                _ => {}
             }
         }
         for node in graph.ids() {
@@ -83,6 +85,11 @@ impl<'g> Program<'g> {
         for node in self.graph.ids() {
             let axes = self.graph.node(node).axes;
             let needed = self.graph.node(node).op.is_traversal()
+                || self
+                    .graph
+                    .nodes
+                    .iter()
+                    .any(|user| matches!(user.op, Op::Gather(x, _) if x == node))
                 || self.graph.outputs.iter().any(|output| output.node == node);
             if self.held[node.index()] && !needed && elements(axes) > HELD_ELEMENTS_MAX {
                 let shares = self.graph.ids().all(|user| {
@@ -92,6 +99,10 @@ impl<'g> Program<'g> {
                 self.held[node.index()] = !shares;
             }
         }
+    }
+
+    fn is_input(&self, node: NodeId) -> bool {
+        matches!(self.graph.node(node).op, Op::Input(_))
     }
 
     /// Whether a node is cheap enough to be read again wherever it is used.
@@ -178,7 +189,15 @@ impl<'g> Program<'g> {
             visit(node);
             return;
         }
+        if matches!(op, Op::Gather(..)) {
+            visit(node);
+        }
         for operand in op.operands() {
+            // What a gather reads lies along other axes.
+            let elsewhere = matches!(op, Op::Gather(x, picks) if x == operand && picks.iter().all(|pick| pick.1 != x));
+            if elsewhere {
+                continue;
+            }
             self.visit_reads(operand, false, visit);
         }
     }

@@ -5,6 +5,7 @@
 //! Invariant: a row's values do not depend on where the row starts or ends.
 
 use super::chunk::Region;
+use super::gather::Gather;
 use super::program::Program;
 use super::real::{self, Real};
 use super::rules::{self, Rounding, UNDECIDED};
@@ -103,7 +104,7 @@ impl<R: Real> Row<R> {
         self.settle(dtype, count);
     }
 
-    fn allowance(&self, index: usize) -> f64 {
+    pub(super) fn allowance(&self, index: usize) -> f64 {
         if self.exact { 0.0 } else { self.allowances[index] }
     }
 
@@ -123,6 +124,7 @@ enum Source<'a, R> {
     Input(&'a HostTensor, Vec<(AxisId, usize)>),
     Splat(f64),
     Index(AxisId),
+    Gather(Gather<'a, R>),
     Compute(Op, [usize; 3]),
 }
 
@@ -189,6 +191,11 @@ impl<'a, R: Real> Kernel<'a, R> {
             (None, Op::Literal(value)) => Source::Splat(tensor::round_to(node.dtype, value)),
             (None, Op::Len(axis)) => Source::Splat(graph.axes.extent(axis) as f64),
             (None, Op::Index(axis)) => Source::Index(axis),
+            (None, Op::Gather(x, picks)) => {
+                let mut slot = |index| self.emit(program, values, index, slots);
+                let picks: Vec<_> = picks.iter().map(|(axis, index)| (axis, slot(index))).collect();
+                Source::Gather(Gather::new(graph, values, x, &picks))
+            }
             (None, op) => {
                 let mut operands = [0; 3];
                 for (place, operand) in operands.iter_mut().zip(op.operands()) {
@@ -233,6 +240,7 @@ impl<'a, R: Real> Kernel<'a, R> {
                 let stride = strides.iter().find(|(axis, _)| Some(*axis) == self.row_axis);
                 read_input(data, start, stride.map_or(0, |(_, stride)| *stride), row, count);
             }
+            Source::Gather(gather) => gather.fill(&self.rows, (at, self.row_axis), row, count),
             Source::Block(block) => {
                 let stride = self.row_axis.map_or(0, |axis| block.stride(axis));
                 read_block(block, block.position(at), stride, row, count);
@@ -249,6 +257,7 @@ impl<'a, R: Real> Kernel<'a, R> {
                     | Op::Literal(_)
                     | Op::Index(_)
                     | Op::Len(_)
+                    | Op::Gather(..)
                     | Op::Reduce(..)
                     | Op::Scan(..) => {
                         unreachable!(

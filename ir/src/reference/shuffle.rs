@@ -12,8 +12,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
-/// The axes whose order does not matter: not an `Index`, not scanned, not searched by `argmax` or `argmin`, and not
-/// among those of a bound graph along which an input has several elements at one place.
+/// The axes whose order does not matter: not an `Index`, not scanned, not searched by `argmax` or `argmin`, not gathered
+/// along, and not among those of a bound graph along which an input has several elements at one place.
 pub fn permutable_axes(graph: &Graph) -> AxisSet {
     let bound = graph.axes.ids().all(|axis| graph.axes.extent_if_bound(axis).is_some());
     let inputs = graph.inputs.iter().filter(|_| bound);
@@ -23,6 +23,7 @@ pub fn permutable_axes(graph: &Graph) -> AxisSet {
     graph.nodes.iter().fold(apart, |set: AxisSet, node| match node.op {
         Op::Index(axis) | Op::Scan(_, axis, _) => set.without(axis),
         Op::Reduce(ReduceOp::Argmax | ReduceOp::Argmin, axes, _) => set - axes,
+        Op::Gather(_, picks) => set - picks.axes(),
         _ => set,
     })
 }

@@ -6,7 +6,7 @@
 
 use super::constraint::{Site, sites};
 use super::domain::{steps, tiles};
-use super::shape::{Shape, contractions, set};
+use super::shape::{Shape, Touch, contractions, set, touched_at};
 use super::{Config, Pack, PassConfig, grid_axes, limits};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, chain_terms_max};
 use crate::lower::is_costly;
@@ -129,7 +129,8 @@ fn fuse(
     for (position, pass) in plan.passes.iter().enumerate().take(FUSED_PASSES_MAX) {
         let mut longer = run.clone();
         longer.push(position);
-        let reads = run.iter().any(|&earlier| reads(pass, &plan.passes[earlier]));
+        let reads = !shapes[position].alone
+            && run.iter().any(|&earlier| reads(pass, &plan.passes[earlier]));
         let grid = grid_axes(plan, &longer);
         let bytes = between_bytes(plan, &longer, grid, config, shapes);
         let alone = plan.axes.volume(set(&shapes[position].axes));
@@ -147,7 +148,7 @@ fn reads(pass: &Pass, earlier: &Pass) -> bool {
     let written: Vec<BufferId> = earlier.results.iter().map(|result| result.buffer).collect();
     let mut found = false;
     let mut note = |expr: &Expr| {
-        found |= matches!(expr, Expr::Load(buffer) if written.contains(buffer));
+        found |= expr.read_buffer().is_some_and(|buffer| written.contains(&buffer));
     };
     pass.exprs().for_each(|expr| expr.walk(&mut note));
     found
@@ -194,18 +195,20 @@ fn guess_pass(plan: &PassProgram, position: usize, shape: &Shape, target: &Targe
 /// contiguous.
 fn guess_vector(plan: &PassProgram, pass: &Pass, shape: &Shape) -> Option<AxisId> {
     let wide = |axis: &AxisId| plan.axes.extent(*axis) >= shape.lanes;
-    if let Some(&axis) = shape.axes.last().filter(|axis| wide(axis))
+    let mut buffers: Vec<BufferId> = pass.results.iter().map(|result| result.buffer).collect();
+    let mut gathered = vec![];
+    let mut note = |expr: &Expr| match expr {
+        Expr::Load(buffer) => buffers.push(*buffer),
+        Expr::At(..) => gathered.push(touched_at(plan, pass, expr)),
+        _ => {}
+    };
+    pass.exprs().for_each(|expr| expr.walk(&mut note));
+    let near = |axis: AxisId| gathered.iter().all(|touch| !touch.scattered.contains(axis));
+    if let Some(&axis) = shape.axes.last().filter(|axis| wide(axis) && near(**axis))
         && rows(plan, pass, Some(axis)).is_some()
     {
         return Some(axis);
     }
-    let mut buffers: Vec<BufferId> = pass.results.iter().map(|result| result.buffer).collect();
-    let mut note = |expr: &Expr| {
-        if let Expr::Load(buffer) = expr {
-            buffers.push(*buffer);
-        }
-    };
-    pass.exprs().for_each(|expr| expr.walk(&mut note));
     let score = |axis: AxisId| {
         let of = |buffer: &BufferId| {
             let axes = &plan.values[buffer.index()].axes;
@@ -215,7 +218,11 @@ fn guess_vector(plan: &PassProgram, pass: &Pass, shape: &Shape) -> Option<AxisId
                 None => 0,
             }
         };
-        buffers.iter().map(of).sum::<i64>()
+        let at = |touch: &Touch| match touch.adjacent == Some(axis) {
+            true => 1_i64,
+            false => -i64::from(touch.axes.contains(axis)),
+        };
+        buffers.iter().map(of).sum::<i64>() + gathered.iter().map(at).sum::<i64>()
     };
     shape
         .free_axes()

@@ -47,7 +47,7 @@ impl List<'_> {
             let meaning = format!("Whether {name} is stored or evaluated by its readers.");
             self.one_of(key(Field::Store), words(), &meaning);
         }
-        if position > 0 {
+        if position > 0 && !shape.alone {
             let meaning = format!("Whether {name} joins the phase of the pass before it.");
             self.one_of(key(Field::Fuse), words(), &meaning);
         }

@@ -351,7 +351,8 @@ impl Space {
 
     fn fuse_one(&self, config: &mut Config, rng: &mut impl Rng) {
         let stored = (0..config.passes.len()).filter(|&pass| config.passes[pass].stored).skip(1);
-        let alone = stored.filter(|&pass| !config.passes[pass].fused);
+        let may_join = |&pass: &usize| !config.passes[pass].fused && !self.shapes[pass].alone;
+        let alone = stored.filter(may_join);
         if let Some(&pass) = alone.collect::<Vec<_>>().choose(rng) {
             config.passes[pass].fused = true;
         }

@@ -2,10 +2,11 @@
 //!
 //! Invariant: a shape depends on the plan and the target alone, never on other choices, so domains are fixed.
 
-use crate::base::{AxisId, AxisSet, BufferId, DType, Expr, ExprRef};
+use crate::base::{Affine, AxisId, AxisSet, BufferId, DType, Expr, ExprRef, LocalId};
 use crate::lower::{Contraction, contraction};
 use crate::plan::{Pass, PassProgram, Value, is_expensive};
 use crate::target::Target;
+use std::collections::BTreeMap;
 
 /// A pass as the space sees it.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Shape {
     pub(super) states: u64,
     /// Whether some state's rounding depends on the length of its accumulation chain.
     pub(super) rounds: bool,
+    /// Whether the pass begins a phase whatever it reads, because it gathers from the result of an earlier one.
+    pub(super) alone: bool,
     /// What computing one element takes: by the pass itself, and by each optional map that it may inline.
     pub(super) parts: Vec<Part>,
 }
@@ -40,6 +43,8 @@ pub(super) struct Touch {
     pub(super) axes: AxisSet,
     /// The axis along which neighbours lie side by side.
     pub(super) adjacent: Option<AxisId>,
+    /// The axes along which neighbours lie anywhere, because an index computed from them says where.
+    pub(super) scattered: AxisSet,
 }
 
 /// What one math function expands to, roughly, in operations.
@@ -67,6 +72,7 @@ impl Shape {
             lanes: target.lanes(bytes.max(1)),
             states: pass.states.len().max(1) as u64,
             rounds: pass.states.iter().any(float),
+            alone: is_gathering(plan, &positions),
             parts: positions.iter().map(part).collect(),
         }
     }
@@ -127,15 +133,26 @@ fn reach(plan: &PassProgram, position: usize) -> Vec<usize> {
 /// The buffers that a pass reads, each once.
 fn loads(pass: &Pass) -> Vec<BufferId> {
     let mut found = vec![];
-    let mut note = |expr: &Expr| match expr {
-        Expr::Load(buffer) if !found.contains(buffer) => found.push(*buffer),
-        _ => {}
+    let mut note = |expr: &Expr| {
+        found.extend(expr.read_buffer().filter(|buffer| !found.contains(buffer)));
     };
     pass.exprs().for_each(|expr| expr.walk(&mut note));
     found
 }
 
-/// The buffers that `reader` touches for the part of `of`, which is the reader itself or a map that it inlines.
+/// Whether a pass, or a map that it may inline, gathers from the result of another pass. Such a result is stored whole
+/// before the pass begins.
+fn is_gathering(plan: &PassProgram, positions: &[usize]) -> bool {
+    let mut found = false;
+    let mut note = |expr: &Expr| {
+        found |= matches!(expr, Expr::At(buffer, _) if plan.producer(*buffer).is_some());
+    };
+    let exprs = positions.iter().flat_map(|&position| plan.passes[position].exprs());
+    exprs.for_each(|expr| expr.walk(&mut note));
+    found
+}
+
+/// What `reader` touches for the part of `of`, which is the reader itself or a map that it inlines.
 fn touched(plan: &PassProgram, reader: usize, of: usize) -> Vec<Touch> {
     let touch = |buffer: BufferId| {
         let Value { axes, strides, .. } = &plan.values[buffer.index()];
@@ -147,11 +164,70 @@ fn touched(plan: &PassProgram, reader: usize, of: usize) -> Vec<Touch> {
                 steps.find(|(axis, stride)| long(axis) && **stride == 1).map(|(axis, _)| axis)
             }
         };
-        Touch { axes: axes.iter().copied().collect(), adjacent }
+        Touch { axes: set(axes), adjacent, scattered: AxisSet::EMPTY }
     };
     let pass = &plan.passes[of];
+    let (mut loaded, mut gathered) = (vec![], vec![]);
+    let mut note = |expr: &Expr| match expr {
+        Expr::Load(buffer) if !loaded.contains(buffer) => loaded.push(*buffer),
+        Expr::At(..) if !gathered.contains(expr) => gathered.push(expr.clone()),
+        _ => {}
+    };
+    pass.exprs().for_each(|expr| expr.walk(&mut note));
     let written = pass.results.iter().map(|result| result.buffer).filter(|_| of == reader);
-    loads(pass).into_iter().chain(written).map(touch).collect()
+    let gathered = gathered.iter().map(|expr| touched_at(plan, pass, expr));
+    loaded.into_iter().chain(written).map(touch).chain(gathered).collect()
+}
+
+/// What a gather touches. Along an axis of a computed index its elements lie anywhere; along the others a stride says
+/// whether neighbours lie side by side.
+pub(super) fn touched_at(plan: &PassProgram, pass: &Pass, expr: &Expr) -> Touch {
+    let Expr::At(buffer, picks) = expr else {
+        return Touch { axes: expr.axes(plan), adjacent: None, scattered: AxisSet::EMPTY };
+    };
+    let lets = |local: LocalId| {
+        let mut lets = pass.body_lets.iter().chain(&pass.result_lets);
+        lets.find(|item| item.local == local).map(|item| &item.expr)
+    };
+    let mut strides: BTreeMap<AxisId, i64> = BTreeMap::new();
+    let mut scattered = AxisSet::EMPTY;
+    for (axis, stride) in element_strides(plan, &plan.values[buffer.index()]) {
+        match picks.iter().find(|pick| pick.0 == axis) {
+            None => add_stride(&mut strides, axis, stride),
+            Some((_, index)) => match Affine::of(index, &plan.axes, &lets) {
+                Some(found) if found.is_inside(axis, &plan.axes) => {
+                    for (&axis, factor) in &found.factors {
+                        add_stride(&mut strides, axis, stride.saturating_mul(*factor));
+                    }
+                }
+                _ => scattered |= index.axes(plan),
+            },
+        }
+    }
+    let side_by_side = |&(&axis, &stride): &(&AxisId, &i64)| {
+        stride == 1 && !scattered.contains(axis) && plan.axes.extent(axis) > 1
+    };
+    let adjacent = strides.iter().find(side_by_side).map(|(&axis, _)| axis);
+    Touch { axes: expr.axes(plan), adjacent, scattered }
+}
+
+fn add_stride(strides: &mut BTreeMap<AxisId, i64>, axis: AxisId, stride: i64) {
+    let own = strides.entry(axis).or_insert(0);
+    *own = own.saturating_add(stride);
+}
+
+/// The axes of a buffer with the distance of neighbours along each, in elements.
+fn element_strides(plan: &PassProgram, value: &Value) -> Vec<(AxisId, i64)> {
+    if let Some(strides) = &value.strides {
+        return value.axes.iter().copied().zip(strides.iter().copied()).collect();
+    }
+    let mut stride = 1_i64;
+    let mut steps: Vec<(AxisId, i64)> = vec![];
+    for &axis in value.axes.iter().rev() {
+        steps.push((axis, stride));
+        stride = stride.saturating_mul(i64::try_from(plan.axes.extent(axis)).unwrap_or(i64::MAX));
+    }
+    steps
 }
 
 fn operations(plan: &PassProgram, pass: &Pass) -> Vec<(AxisSet, u64)> {
@@ -181,7 +257,7 @@ fn own_dtype(plan: &PassProgram, expr: &Expr) -> Option<DType> {
     match expr {
         Expr::Literal(literal) => Some(literal.dtype),
         Expr::Local(local) => Some(plan.local(*local).0),
-        Expr::Load(buffer) => Some(plan.buffer(*buffer).0),
+        Expr::Load(buffer) | Expr::At(buffer, _) => Some(plan.buffer(*buffer).0),
         Expr::Index(_) => Some(DType::I32),
         Expr::Cast(dtype, _) => Some(*dtype),
         _ => None,

@@ -245,10 +245,11 @@ fn write_expr(out: &mut String, expr: &Expr) {
 }
 
 fn write_list(out: &mut String, brackets: [char; 2], parts: &[Expr]) {
+    let tight = brackets[0] == '[' && parts.iter().all(|x| matches!(x.kind, ExprKind::Name(_)));
     out.push(brackets[0]);
     for (position, part) in parts.iter().enumerate() {
         if position > 0 {
-            out.push_str(if brackets[0] == '[' { "," } else { ", " });
+            out.push_str(if tight { "," } else { ", " });
         }
         write_expr(out, part);
     }

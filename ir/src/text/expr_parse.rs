@@ -142,6 +142,9 @@ impl Parser {
             let (name, span) = self.name()?;
             return Ok(self.found(names.find_buffer(&name).map(Expr::Load), "buffer", &name, span));
         }
+        if self.accept_word("at") {
+            return self.gather(names, span);
+        }
         if self.at_word("reduce") {
             return self.reduction(names, span);
         }
@@ -169,6 +172,23 @@ impl Parser {
         }
         let (name, span) = self.name()?;
         Ok(self.found(names.find_local(&name).map(Expr::Local), "local value", &name, span))
+    }
+
+    /// `A[i: x, j: y]` behind the word `at`; the axes are sorted.
+    fn gather(&mut self, names: &impl Resolve, span: Span) -> Parsed<Tree> {
+        let (name, name_span) = self.name()?;
+        self.expect("[")?;
+        let picks = self.list("]", |parser| {
+            let axis = parser.axis(names)?;
+            parser.expect(":")?;
+            Ok((axis, parser.tree(names, 0)?))
+        })?;
+        let height = picks.iter().map(|(_, tree)| tree.height).max().unwrap_or(0);
+        let mut picks: Vec<_> = picks.into_iter().map(|(axis, tree)| (axis, tree.expr)).collect();
+        picks.sort_by_key(|pick| pick.0);
+        let expr = names.find_buffer(&name).map(|buffer| Expr::At(buffer, picks));
+        let expr = self.found(expr, "buffer", &name, name_span).expr;
+        self.grown(expr, height, span)
     }
 
     fn second_is(&self, symbol: &str) -> bool {

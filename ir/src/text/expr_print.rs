@@ -64,6 +64,7 @@ impl<N: ExprNames> Printer<'_, N> {
                 self.out.push_str("load ");
                 self.out.push_str(&quote_name(self.names.buffer_name(*buffer)));
             }
+            Expr::At(buffer, picks) => self.at(*buffer, picks),
             Expr::Index(axis) => self.of_axis("index", *axis),
             Expr::Len(axis) => self.of_axis("len", *axis),
             Expr::Unary(op, x) => self.unary(*op, x),
@@ -119,6 +120,17 @@ impl<N: ExprNames> Printer<'_, N> {
             self.expr(argument, 0);
         }
         self.out.push(')');
+    }
+
+    fn at(&mut self, buffer: BufferId, picks: &[(AxisId, Expr)]) {
+        self.out.push_str(&format!("at {}[", quote_name(self.names.buffer_name(buffer))));
+        for (position, (axis, index)) in picks.iter().enumerate() {
+            let separator = if position > 0 { ", " } else { "" };
+            let name = quote_name(self.names.axis_name(*axis));
+            self.out.push_str(&format!("{separator}{name}: "));
+            self.expr(index, 0);
+        }
+        self.out.push(']');
     }
 
     fn of_axis(&mut self, head: &str, axis: AxisId) {

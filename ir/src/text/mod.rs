@@ -1,6 +1,7 @@
 //! The text room: tokens, names and expressions, shared by the texts of the pass program and the tile program.
 //!
 //! An expression is written with the usual operators, calls for functions, `load A` for the elements of a buffer,
+//! `at A[i: x, j: y]` for those with the axes i and j replaced by indices,
 //! `index(i)` and `len(i)` for an axis, `f64(x)` for a cast, `reduce max[j](x)` and `mma[k](a, b, c)`. A bare number
 //! is `f32`; another type is its suffix (`0.5f64`, `3i32`, `inff64`). A minus in front of a number belongs to the
 //! number; the negation of a number is written `neg(3)`.
@@ -38,7 +39,7 @@ pub mod code {
 
 /// Words with a meaning of their own; a name that is one of them is written in backquotes.
 const RESERVED: &[&str] = &[
-    "carry", "choose", "device", "extents", "false", "for", "grid", "group", "inf", "input",
+    "at", "carry", "choose", "device", "extents", "false", "for", "grid", "group", "inf", "input",
     "last", "let", "load", "nan", "output", "pass", "phase", "plan", "reduce", "result", "stage",
     "state", "store", "stream", "tile", "true", "yield",
 ];

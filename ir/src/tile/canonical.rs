@@ -132,6 +132,10 @@ impl Order {
         match expr {
             Expr::Local(local) => Expr::Local(self.local(*local)),
             Expr::Load(buffer) => Expr::Load(self.buffer(*buffer)),
+            Expr::At(buffer, picks) => {
+                let buffer = self.buffer(*buffer);
+                Expr::At(buffer, picks.iter().map(|(axis, x)| (*axis, self.expr(x))).collect())
+            }
             other => other.map_children(|child| self.expr(child)),
         }
     }

@@ -158,6 +158,10 @@ impl<'a> Machine<'a> {
             Expr::Literal(literal) => Block::scalar(literal.value),
             Expr::Local(local) => self.local(*local, known),
             Expr::Load(buffer) => self.load(*buffer),
+            Expr::At(buffer, picks) => {
+                let indices = picks.iter().map(|(axis, x)| (*axis, self.eval(x, known))).collect();
+                self.gathered(*buffer, &indices, expr.axes(self.program))
+            }
             Expr::Index(axis) => {
                 let (start, end) = ranges.0[axis.index()];
                 Block {
@@ -261,6 +265,46 @@ impl<'a> Machine<'a> {
         }
         // `in_order` reads a block by its own axes, so the unsorted block is only read through strides.
         Block { values: block.in_order(&sorted, &self.ranges), axes: sorted }
+    }
+
+    /// The elements of a buffer at indices that replace some of its axes; 0 where one of them is empty.
+    fn gathered(
+        &self,
+        buffer: BufferId,
+        indices: &BTreeMap<AxisId, Block>,
+        axes: AxisSet,
+    ) -> Block {
+        let (dims, counts, origins) = self.shape(buffer);
+        let is_empty = |axis: &AxisId| self.program.axes.extent(*axis) == 0;
+        if indices.keys().any(is_empty) {
+            return Block::filled(axes, &self.ranges, 0.0);
+        }
+        // Offsets are whole numbers far below 2^53, so they may be blocks of values themselves.
+        let mut places = Block::scalar(0.0);
+        for (position, &axis) in dims.iter().enumerate() {
+            let stride: usize = counts[position + 1..].iter().product();
+            let last = counts[position].saturating_sub(1) as f64;
+            let part = match indices.get(&axis) {
+                Some(index) => {
+                    let values = index.values.iter().map(|index| index.clamp(0.0, last));
+                    Block { axes: index.axes.clone(), values: values.collect() }
+                }
+                None => {
+                    let (start, end) = self.ranges.0[axis.index()];
+                    let origin = origins[position];
+                    let values = (start..end).map(|index| (index - origin) as f64);
+                    Block { axes: vec![axis], values: values.collect() }
+                }
+            };
+            let add = |place: f64, index: f64| place + index * stride as f64;
+            places = zip(&places, &part, &self.ranges, add);
+        }
+        let values = &self.memory[buffer.index()];
+        let element = |place: &mut f64| {
+            *place = values.get(*place as usize).copied().unwrap_or(f64::NAN);
+        };
+        places.values.iter_mut().for_each(element);
+        places
     }
 
     /// The axes of a buffer, the elements it holds along each, and the position of the first.

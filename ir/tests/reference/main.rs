@@ -6,6 +6,7 @@
 )]
 
 mod bound;
+mod gathers;
 mod kernels;
 mod naive;
 mod rules;

@@ -183,6 +183,26 @@ pub(super) fn load_strided(
     truths(b, dtype, vector.expect("a vector has lanes"))
 }
 
+/// Loads one element for each address into the lanes.
+pub(super) fn load_each(
+    b: &mut FunctionBuilder<'_>,
+    dtype: DType,
+    flags: MemFlagsData,
+    places: &[(Value, i32)],
+) -> Value {
+    let ty = vector_type(dtype).expect("the nest was checked for types");
+    let mut vector = None;
+    for (lane, &(at, disp)) in places.iter().enumerate() {
+        let lane = u8::try_from(lane).expect("a vector has few lanes");
+        let scalar = load_scalar(b, dtype, flags, at, disp);
+        vector = Some(match vector {
+            None => b.ins().scalar_to_vector(ty, scalar),
+            Some(vector) => b.ins().insertlane(vector, scalar, lane),
+        });
+    }
+    truths(b, dtype, vector.expect("a vector has lanes"))
+}
+
 /// Stores `lanes` elements that lie `stride` bytes apart (adjacent ones at once).
 pub(super) fn store(
     b: &mut FunctionBuilder<'_>,

@@ -6,6 +6,7 @@
 //! Invariant: no call and no symbol is emitted, so the code has no relocations.
 
 mod address;
+mod gather;
 mod lanes;
 mod nest;
 mod phase;

@@ -74,6 +74,7 @@ impl NestEmitter<'_, '_, '_, '_> {
             Node::Literal(_)
             | Node::Index(_)
             | Node::Load(_)
+            | Node::Gather(..)
             | Node::Unary(..)
             | Node::Binary(..)
             | Node::Compare(..)
@@ -100,6 +101,7 @@ impl NestEmitter<'_, '_, '_, '_> {
             Node::Literal(bits) => Ok(self.splat_literal(f64::from_bits(bits), dtype)),
             Node::Index(axis) => Ok(self.index(axis, at)),
             Node::Load(place) => self.load(place as usize, at),
+            Node::Gather(place, subscripts) => self.gather(place as usize, subscripts, at),
             Node::Unary(op, x) => {
                 let x = self.value(x, at)?;
                 self.unary(op, dtype, x)
@@ -133,12 +135,12 @@ impl NestEmitter<'_, '_, '_, '_> {
     }
 
     /// Elements that an offset of the register tile stands for along an axis.
-    fn elements(&self, axis: AxisId, offset: u64) -> u64 {
+    pub(super) fn elements(&self, axis: AxisId, offset: u64) -> u64 {
         let is_vector = self.nest.micro.vector == Some(axis) && self.mode == Mode::Vector;
         if is_vector { offset * self.lanes } else { offset }
     }
 
-    fn is_along_vector(&self, axis: AxisId) -> bool {
+    pub(super) fn is_along_vector(&self, axis: AxisId) -> bool {
         self.mode == Mode::Vector && self.nest.micro.vector == Some(axis)
     }
 
@@ -165,22 +167,35 @@ impl NestEmitter<'_, '_, '_, '_> {
 
     /// Loads from a place at a position.
     pub(super) fn load(&mut self, position: usize, at: &Offsets) -> Result<Value, Unsupported> {
+        Ok(self.load_from(position, self.pointers[position], at))
+    }
+
+    /// How loads of a place may be moved.
+    pub(super) fn load_flags(&self, position: usize) -> MemFlagsData {
         let place = self.places[position];
         let target = self.places.len() - 1;
         let is_target = place.base == self.places[target].base;
         let constant = place.constant || matches!(place.base, Base::Scratch(_)) && !is_target;
         let flags = MemFlagsData::new().with_notrap();
-        let flags = if constant { flags.with_readonly().with_can_move() } else { flags };
-        let offset: i64 = at
-            .iter()
-            .map(|&(axis, offset)| place.offset_bytes(axis, self.elements(axis, offset)))
-            .sum();
-        let pointer = self.pointers[position];
+        if constant { flags.with_readonly().with_can_move() } else { flags }
+    }
+
+    /// Bytes from the pointer of a place to its element at a position.
+    pub(super) fn displacement(&self, position: usize, at: &Offsets) -> i64 {
+        let place = self.places[position];
+        at.iter().map(|&(axis, offset)| place.offset_bytes(axis, self.elements(axis, offset))).sum()
+    }
+
+    /// Loads from a place whose pointer has been moved.
+    pub(super) fn load_from(&mut self, position: usize, pointer: Value, at: &Offsets) -> Value {
+        let place = self.places[position];
+        let flags = self.load_flags(position);
+        let offset = self.displacement(position, at);
         let along = self.nest.micro.vector.filter(|&axis| self.is_along_vector(axis));
         let stride = along.and_then(|axis| place.term(axis)).map(|term| term.stride_bytes);
         let bytes = i64::try_from(place.dtype.bytes()).expect("an element has few bytes");
         let b = &mut self.phase.b;
-        Ok(match stride {
+        match stride {
             Some(stride) if stride == bytes => {
                 let at = lanes::displaced(b, pointer, offset);
                 lanes::load_adjacent(b, place.dtype, self.lanes, flags, at)
@@ -196,7 +211,7 @@ impl NestEmitter<'_, '_, '_, '_> {
                     Mode::One => lanes::load_one(b, place.dtype, flags, pointer, displacement),
                 }
             }
-        })
+        }
     }
 
     /// Stores a value into the target at a position.

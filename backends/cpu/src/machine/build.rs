@@ -133,8 +133,16 @@ impl<'p> Builder<'p> {
         }
         terms.reverse();
         let base = self.allocate(stride);
-        let name = name.to_string();
-        Place { name, base, origin_bytes: 0, dtype, terms, panel: None, constant: false }
+        Place {
+            name: name.to_string(),
+            base,
+            dtype,
+            terms,
+            origin_bytes: 0,
+            picks: vec![],
+            panel: None,
+            constant: false,
+        }
     }
 
     fn statements(&mut self, statements: &[Stmt]) -> Result<Vec<Step>, Unsupported> {

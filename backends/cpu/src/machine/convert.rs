@@ -17,10 +17,10 @@ use tilewright_ir::{AxisId, AxisSet, BinaryOp, DType, LocalId, ReduceOp};
 pub(super) struct Conversion<'c, 'p> {
     pub(super) builder: &'c mut Builder<'p>,
     steps: &'c mut Vec<Step>,
-    name: String,
+    pub(super) name: String,
     outer: AxisSet,
     micro: Micro,
-    dag: Dag,
+    pub(super) dag: Dag,
     accumulators: Vec<Accumulator>,
     reduce: AxisSet,
     pub(super) locals: BTreeMap<LocalId, NodeId>,
@@ -57,6 +57,7 @@ impl<'c, 'p> Conversion<'c, 'p> {
             Expr::Index(axis) => {
                 Ok(self.dag.add(Node::Index(*axis), DType::I32, AxisSet::one(*axis)))
             }
+            Expr::At(buffer, picks) => self.gather(*buffer, picks),
             Expr::Len(axis) => {
                 let extent = self.builder.program.axes.extent(*axis);
                 Ok(self.dag.literal(extent as f64, DType::I32))
@@ -89,6 +90,7 @@ impl<'c, 'p> Conversion<'c, 'p> {
             Expr::Literal(_)
             | Expr::Local(_)
             | Expr::Load(_)
+            | Expr::At(..)
             | Expr::Index(_)
             | Expr::Len(_)
             | Expr::Reduce(..)

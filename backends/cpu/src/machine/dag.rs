@@ -4,6 +4,7 @@
 
 use super::Place;
 use std::collections::BTreeMap;
+use tilewright_ir::graph::PICKS_MAX;
 use tilewright_ir::{AxisId, AxisSet, BinaryOp, CompareOp, DType, UnaryOp};
 
 /// Index of a node.
@@ -19,6 +20,8 @@ pub enum Node {
     Index(AxisId),
     /// An element of a place, by position in `Dag::places`.
     Load(u32),
+    /// An element of a place at computed subscripts, one for each of the place's `picks`.
+    Gather(u32, Subscripts),
     /// The reduction of that position.
     Accumulator(u32),
     /// The value of the target before this block.
@@ -36,6 +39,9 @@ pub enum Node {
     /// A conversion.
     Cast(NodeId),
 }
+
+/// The nodes of computed subscripts; `None` behind the last.
+pub type Subscripts = [Option<NodeId>; PICKS_MAX];
 
 /// The expressions of a nest.
 #[derive(Clone, Debug, Default)]
@@ -66,12 +72,22 @@ impl Dag {
 
     /// Adds a load.
     pub fn load(&mut self, place: &Place) -> NodeId {
+        let position = self.place(place);
+        self.add(Node::Load(position), place.dtype, place.axes())
+    }
+
+    /// Adds a load at computed subscripts.
+    pub fn gather(&mut self, place: &Place, subscripts: Subscripts) -> NodeId {
+        let position = self.place(place);
+        self.add(Node::Gather(position, subscripts), place.dtype, place.axes())
+    }
+
+    fn place(&mut self, place: &Place) -> u32 {
         let position = self.places.iter().position(|known| known == place).unwrap_or_else(|| {
             self.places.push(place.clone());
             self.places.len() - 1
         });
-        let position = u32::try_from(position).expect("a nest reads few places");
-        self.add(Node::Load(position), place.dtype, place.axes())
+        u32::try_from(position).expect("a nest reads few places")
     }
 
     /// The operation of a node.
@@ -106,6 +122,7 @@ pub(crate) fn operands(node: Node) -> impl Iterator<Item = NodeId> {
         Node::Literal(_)
         | Node::Index(_)
         | Node::Load(_)
+        | Node::Gather(..)
         | Node::Accumulator(_)
         | Node::Carried
         | Node::Result => [None, None, None],
@@ -113,5 +130,6 @@ pub(crate) fn operands(node: Node) -> impl Iterator<Item = NodeId> {
         Node::Binary(_, x, y) | Node::Compare(_, x, y) => [Some(x), Some(y), None],
         Node::Select(x, y, z) => [Some(x), Some(y), Some(z)],
     };
-    list.into_iter().flatten()
+    let subscripts = if let Node::Gather(_, list) = node { list } else { [None; PICKS_MAX] };
+    list.into_iter().chain(subscripts).flatten()
 }

@@ -8,13 +8,14 @@
 mod build;
 mod convert;
 mod dag;
+mod gather;
 mod place;
 mod print;
 mod reads;
 
 pub use build::build;
 pub(crate) use dag::operands;
-pub use dag::{Dag, Node, NodeId};
+pub use dag::{Dag, Node, NodeId, Subscripts};
 pub use place::{Base, Panel, Place, Term};
 
 use tilewright_ir::base::Literal;

@@ -1,7 +1,9 @@
 //! How the elements of a buffer are addressed.
 //!
-//! An address is base + the sum over axes of index times stride; one axis may be cut into panels.
-//! Invariant: every axis of the buffer has a term, so the address of an element is a function of its axes alone.
+//! An address is base + offset + the sum over axes of index times stride; one axis may be cut into panels. A gather adds
+//! computed subscripts, each with a stride, and an affine subscript becomes strides of the axes in it.
+//! Invariant: every axis of the value has a term or occurs in a subscript, so the address of an element is a function of
+//! its axes and of the subscripts alone.
 
 use tilewright_ir::base::AxisTable;
 use tilewright_ir::tile::{Buffer, Layout, Span};
@@ -45,12 +47,15 @@ pub struct Place {
     pub name: String,
     /// Where it begins.
     pub base: Base,
-    /// Bytes from there to the element at index 0; not 0 where a stride is negative.
+    /// Bytes from there to the element at index 0; not 0 where a stride is negative or an index begins
+    /// elsewhere.
     pub origin_bytes: i64,
     /// The element type.
     pub dtype: DType,
-    /// One term for each axis, in memory order.
+    /// One term for each axis that the address is linear in, of a buffer in memory order.
     pub terms: Vec<Term>,
+    /// Bytes from one index to the next of each computed subscript.
+    pub picks: Vec<i64>,
     /// The axis cut into panels, if any.
     pub panel: Option<Panel>,
     /// Whether nothing in this phase writes it.
@@ -81,7 +86,8 @@ impl Place {
         terms.reverse();
         let panel = panel_axis.map(|axis| Panel { axis, width, stride_bytes: stride });
         let (name, dtype) = (buffer.name.clone(), buffer.dtype);
-        Self { name, base, origin_bytes: 0, dtype, terms, panel, constant }
+        let picks = vec![];
+        Self { name, base, origin_bytes: 0, dtype, terms, picks, panel, constant }
     }
 
     /// The place of an input whose strides its declaration states.
@@ -99,6 +105,7 @@ impl Place {
             origin_bytes: signed(memory.origin) * bytes,
             dtype: buffer.dtype,
             terms: terms.collect(),
+            picks: vec![],
             panel: None,
             constant,
         }

@@ -86,6 +86,10 @@ fn text_to_depth(dag: &Dag, id: NodeId, axes: &AxisTable, depth: usize) -> Strin
         Node::Literal(bits) => format!("{}", f64::from_bits(bits)),
         Node::Index(axis) => format!("index({})", axes.name(axis)),
         Node::Load(place) => dag.places[place as usize].name.clone(),
+        Node::Gather(place, subscripts) => {
+            let list: Vec<_> = subscripts.into_iter().flatten().map(of).collect();
+            format!("{}[{}]", dag.places[place as usize].name, list.join(", "))
+        }
         Node::Accumulator(position) => format!("#{position}"),
         Node::Carried => "carried".to_string(),
         Node::Result => "result".to_string(),

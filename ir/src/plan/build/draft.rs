@@ -5,10 +5,10 @@
 //! A scan is a pass of its own that stores its value as it is; what is computed from it is a map.
 //! Invariant: a draft only needs nodes stored by drafts of a smaller key, so sorting by key is a legal order.
 
-use super::facts::Facts;
+use super::facts::{Facts, is_input};
 use crate::base::{AxisId, AxisSet, BinaryOp, UnaryOp};
 use crate::graph::{Graph, NodeId, Op};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The place of a draft in the order of passes: level, maps after reductions, first node.
 pub(super) type Key = (u32, bool, NodeId);
@@ -41,6 +41,7 @@ pub(super) fn drafts(graph: &Graph, facts: &Facts) -> Vec<Draft> {
     for draft in &mut drafts {
         extend(graph, facts, &frontier, &group_of, draft);
     }
+    store_gathered(graph, facts, &group_of, &mut drafts);
     attach_outputs(graph, facts, &frontier, &mut drafts);
     store_shared(graph, facts, &mut drafts);
     drafts.sort_by_key(|draft| draft.key);
@@ -120,7 +121,8 @@ fn extend(
         let mut end = state;
         while let Some(next) = facts.gate(end).filter(|_| draft.scan.is_none()) {
             let same_axes = graph.node(next).axes == graph.node(state).axes;
-            let at_hand = frontier[next.index()] <= group_of[&state] + 1;
+            let at_hand = frontier[next.index()] <= group_of[&state] + 1
+                && facts.levels[next.index()] == facts.levels[state.index()];
             if group_of.contains_key(&next) || !same_axes || !at_hand {
                 break;
             }
@@ -128,6 +130,27 @@ fn extend(
         }
         if !draft.stored.contains(&end) {
             draft.stored.push(end);
+        }
+    }
+}
+
+/// Stores what is gathered from, unless it is an input: with its reduction, or by a map of its own.
+fn store_gathered(
+    graph: &Graph,
+    facts: &Facts,
+    group_of: &BTreeMap<NodeId, usize>,
+    drafts: &mut Vec<Draft>,
+) {
+    let mut stored: BTreeSet<NodeId> =
+        drafts.iter().flat_map(|draft| draft.stored.iter().copied()).collect();
+    for node in &graph.nodes {
+        let Op::Gather(x, _) = node.op else { continue };
+        if is_input(graph, x) || !stored.insert(x) {
+            continue;
+        }
+        match group_of.get(&x) {
+            Some(&group) => drafts[group].stored.push(x),
+            None => drafts.push(Draft { optional: false, ..map(graph, facts, x) }),
         }
     }
 }
@@ -142,7 +165,8 @@ fn attach_outputs(graph: &Graph, facts: &Facts, frontier: &[usize], drafts: &mut
             let of_group: AxisSet = drafts[group].axes.iter().copied().collect();
             let alone = output.node == drafts[group].states[0] && !facts.is_shared(output.node);
             let ends_here = drafts[group].scan.is_none() || alone;
-            ends_here && of_group == axes && graph.node(output.node).axes == axes
+            let fits = of_group == axes && graph.node(output.node).axes == axes;
+            ends_here && fits && drafts[group].key.0 == level
         });
         let home = home.unwrap_or_else(|| {
             *maps.entry((level, output.tensor.axes.clone())).or_insert_with(|| {
@@ -267,8 +291,11 @@ fn heavy(graph: &Graph) -> Vec<bool> {
     let mut heavy = vec![false; graph.nodes.len()];
     for id in graph.ids() {
         let node = graph.node(id);
-        let below =
-            |operand: NodeId| heavy[operand.index()] && graph.node(operand).axes == node.axes;
+        // What is gathered from is stored; a gather computes its indices only.
+        let read = |operand: NodeId| matches!(node.op, Op::Gather(x, _) if x == operand);
+        let below = |operand: NodeId| {
+            heavy[operand.index()] && graph.node(operand).axes == node.axes && !read(operand)
+        };
         heavy[id.index()] = !node.axes.is_empty()
             && !node.op.is_traversal()
             && (expensive(node.op) || node.op.operands().any(below));
@@ -281,7 +308,7 @@ fn expensive(op: Op) -> bool {
         Op::Unary(op, _) => is_expensive(op),
         Op::Binary(op, ..) => matches!(op, BinaryOp::Div | BinaryOp::Pow),
         Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) | Op::Compare(..) => false,
-        Op::Select(..) | Op::Cast(_) | Op::Reduce(..) | Op::Scan(..) => false,
+        Op::Select(..) | Op::Cast(_) | Op::Gather(..) | Op::Reduce(..) | Op::Scan(..) => false,
     }
 }
 

@@ -3,13 +3,14 @@
 //! The level of a reduction or scan is one more than the highest level below it, so those of one level never depend
 //! on each other. Invariant: every walk here is iterative; the cost is linear up to a logarithm.
 
-use crate::graph::{Graph, NodeId};
+use crate::graph::{Graph, NodeId, Op};
 
 /// Facts about the nodes of a graph, by node index.
 pub(super) struct Facts {
     /// The nodes that read a node.
     pub(super) users: Vec<Vec<NodeId>>,
-    /// The highest reduction level in the cone of a node, itself included; 0 without reductions.
+    /// The highest reduction level in the cone of a node, itself included; 0 without reductions. A gather from anything
+    /// but an input is one level above what it reads.
     pub(super) levels: Vec<u32>,
     /// The positions of the outputs that hold a node.
     pub(super) outputs: Vec<Vec<usize>>,
@@ -27,7 +28,10 @@ impl Facts {
                 if users[operand.index()].last() != Some(&node) {
                     users[operand.index()].push(node);
                 }
-                levels[node.index()] = levels[node.index()].max(levels[operand.index()]);
+                // What is gathered from has to be stored whole before.
+                let stored = matches!(op, Op::Gather(x, _) if x == operand && !is_input(graph, x));
+                let level = levels[operand.index()] + u32::from(stored);
+                levels[node.index()] = levels[node.index()].max(level);
             }
             if op.is_traversal() {
                 levels[node.index()] += 1;
@@ -52,6 +56,11 @@ impl Facts {
         (parent < self.users.len())
             .then(|| NodeId(u32::try_from(parent).expect("node indices fit u32")))
     }
+}
+
+/// Whether a node reads an input.
+pub(super) fn is_input(graph: &Graph, node: NodeId) -> bool {
+    matches!(graph.node(node).op, Op::Input(_))
 }
 
 /// The post-dominator tree of the use graph; index `count` is the exit that all outputs lead to.

@@ -118,6 +118,13 @@ impl<'a> Trees<'a> {
                 Expr::select(c, x, part(self, y))
             }
             Op::Cast(x) => Expr::cast(graph_node.dtype, part(self, x)),
+            Op::Gather(x, picks) => {
+                let Expr::Load(buffer) = part(self, x) else {
+                    unreachable!("what is gathered is an input or stored by an earlier pass")
+                };
+                let pick = |(axis, index)| (axis, part(self, index));
+                Expr::At(buffer, picks.iter().map(pick).collect())
+            }
             Op::Input(_) | Op::Reduce(..) | Op::Scan(..) => {
                 unreachable!("inputs, reductions and scans are leaves of every expression")
             }

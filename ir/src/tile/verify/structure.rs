@@ -234,12 +234,28 @@ impl Checker<'_> {
         expr.walk(&mut |part: &Expr| match part {
             Expr::Local(local) => self.local_id(*local),
             Expr::Load(buffer) => self.buffer_id(*buffer),
+            Expr::At(buffer, picks) => self.picks(*buffer, picks),
             Expr::Index(axis) | Expr::Len(axis) => self.axis(*axis),
             Expr::Reduce(_, axes, _) | Expr::Mma(axes, ..) => {
                 axes.iter().for_each(|axis| self.axis(axis));
             }
             _ => {}
         });
+    }
+
+    /// The replaced axes of a gathered buffer.
+    fn picks(&mut self, buffer: BufferId, picks: &[(AxisId, Expr)]) {
+        self.buffer_id(buffer);
+        let Some(buffer) = self.program.buffers.get(buffer.index()) else { return };
+        let ascending = !picks.is_empty() && picks.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        if !ascending || picks.iter().any(|pick| !buffer.axes.contains(&pick.0)) {
+            let what = format!("`at {}` does not replace axes of the buffer", buffer.name);
+            self.fault(&what, "name axes of the buffer, each once");
+        }
+        if buffer.layout != Layout::Rows {
+            let what = format!("`at {}` reads a buffer with panels", buffer.name);
+            self.fault(&what, "what is gathered from is row-major");
+        }
     }
 
     /// Group buffers and locals are declared by exactly one statement, other buffers by none.

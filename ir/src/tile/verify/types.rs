@@ -29,6 +29,10 @@ fn fault(expr: &Expr, types: &[DType]) -> Option<(String, &'static str)> {
             return None;
         }
         Expr::Cast(..) => return None,
+        Expr::At(..) => {
+            let whole = types.iter().all(|dtype| *dtype == DType::I32);
+            ("at", whole, "its indices are i32; convert with i32(..)")
+        }
         Expr::Unary(op @ UnaryOp::Not, _) => (op.name(), truth, "it takes a bool"),
         Expr::Unary(op @ (UnaryOp::Neg | UnaryOp::Abs), _) => {
             (op.name(), number, "it takes a number")

@@ -81,6 +81,10 @@ impl Walker<'_> {
             _ => {}
         }
         let mut facts = Facts::default();
+        if let Expr::At(buffer, _) = expr {
+            self.gather(*buffer);
+            facts.loads.insert(*buffer, self.buffers[buffer.index()].version);
+        }
         let mut summed = AxisSet::EMPTY;
         for (position, child) in expr.children().into_iter().enumerate() {
             let child = self.facts(child);
@@ -163,6 +167,16 @@ impl Walker<'_> {
             self.fault(code::UNWRITTEN, &what, help);
         }
         self.spans(buffer);
+    }
+
+    /// A gather may read any element, so all of them have to be there: an input, or a result of an earlier phase.
+    fn gather(&mut self, buffer: BufferId) {
+        if self.program.buffers[buffer.index()].scope != Scope::Group {
+            return self.load(buffer);
+        }
+        let name = &self.program.buffers[buffer.index()].name;
+        let what = format!("`{name}` is group memory, which may hold a part of what is gathered");
+        self.fault(code::UNWRITTEN, &what, "gather from an input, or from an earlier phase");
     }
 
     /// A buffer that holds a block is used inside a loop with blocks of that size.
