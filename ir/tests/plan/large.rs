@@ -102,7 +102,7 @@ fn every_kernel_of_the_catalogue_lowers() {
         let checked = tilewright_ir::check::check(&std::fs::read_to_string(&file).unwrap());
         for kernel in checked.unwrap().kernels {
             for (name, sizes) in &kernel.size_sets {
-                let plan = plan::build(&kernel.graph.bind(sizes).unwrap());
+                let plan = plan::build(&kernel.bind(sizes).unwrap());
                 plan::verify(&plan).unwrap();
                 let space = Space::new(&plan, &target());
                 let sample = |seed| space.sample(&mut ChaCha8Rng::seed_from_u64(seed));
