@@ -224,6 +224,10 @@ fn spoil(graph: &Graph, target: NodeId, doubled: bool, rng: &mut ChaCha8Rng) -> 
             Op::Select(c, x, y) => builder.select(of(c), of(x), of(y)),
             Op::Cast(x) => builder.cast(node.dtype, of(x)),
             Op::Scan(op, axis, x) => builder.scan(op, axis, of(x)),
+            Op::Gather(x, picks) => {
+                let picks: Vec<_> = picks.iter().map(|(axis, index)| (axis, of(index))).collect();
+                builder.gather(of(x), &picks)
+            }
             Op::Reduce(op, axes, x) => {
                 let mut term = of(x);
                 if id == target {
