@@ -27,6 +27,8 @@ const GRID_COLUMNS: u64 = 256;
 const FUSED_ROWS: u64 = 96;
 /// Columns from which on packing the rows of a contraction pays.
 const PACKED_COLUMNS: u64 = 128;
+/// Rows of a scalar scan that run side by side.
+const SCAN_ROWS: u64 = 4;
 /// Plans with more passes are not searched for fusible ones.
 const FUSED_PASSES_MAX: usize = 64;
 
@@ -251,7 +253,7 @@ fn guess_tile(
     config: &mut PassConfig,
 ) {
     let Some(vector) = config.vector else {
-        return;
+        return scan_rows(plan, shape, config);
     };
     let lanes = shape.lanes;
     let rows = rows(plan, pass, config.vector);
@@ -271,6 +273,14 @@ fn guess_tile(
         let values = tiles(plan.axes.extent(rows), lanes, true);
         let best = values.into_iter().filter(fits).filter(even).filter(|&tile| tile <= 16).max();
         config.micro.insert(rows, best.unwrap_or(1));
+    }
+}
+
+/// A scan waits for every addition, so several rows run side by side where no vector does.
+fn scan_rows(plan: &PassProgram, shape: &Shape, config: &mut PassConfig) {
+    let rows = shape.free_axes().filter(|&axis| plan.axes.extent(axis) > 1);
+    if let (Some(rows), Some(_)) = (rows.last(), shape.scan) {
+        config.micro.insert(rows, SCAN_ROWS.min(plan.axes.extent(rows)));
     }
 }
 

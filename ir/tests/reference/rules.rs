@@ -125,6 +125,30 @@ fn indexed_axes_stay_in_order() {
 }
 
 #[test]
+fn every_prefix_of_a_scan_has_the_allowance_of_its_own_sum() {
+    let mut b = GraphBuilder::new("prefix");
+    let j = b.axis("j");
+    let x = b.input("X", DType::F32, &[j]);
+    let sums = b.scan(ReduceOp::Sum, j, x);
+    let graph = bind(&finish(b, &[j], DType::F32, sums), &[("j", 300)]);
+    assert!(permutable_axes(&graph).is_empty());
+    let numbers: Vec<f64> = (0..300).map(|index| f64::from(index % 7) - 3.0).collect();
+    let all = &evaluate(&graph, &[HostTensor::from_f64(DType::F32, &[300], numbers.clone())])[0];
+    for terms in [1, 2, 65, 256, 257, 300] {
+        let mut b = GraphBuilder::new("sum");
+        let j = b.axis("j");
+        let x = b.input("X", DType::F32, &[j]);
+        let sum = b.reduce(ReduceOp::Sum, AxisSet::one(j), x);
+        let graph = bind(&finish(b, &[], DType::F32, sum), &[("j", terms as u64)]);
+        let prefix = HostTensor::from_f64(DType::F32, &[terms as u64], numbers[..terms].to_vec());
+        let one = &evaluate(&graph, &[prefix])[0];
+        assert_eq!(all.values[terms - 1], one.values[0], "{terms}");
+        let (e, f) = (all.allowances[terms - 1], one.allowances[0]);
+        assert!((e - f).abs() <= 1e-12 * f, "{terms}: {e} {f}");
+    }
+}
+
+#[test]
 fn permute_moves_whole_slices() {
     let x = HostTensor::from_f64(DType::I4, &[2, 3], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     assert_eq!(permute(&x, 1, &[2, 0, 1]).to_f64(), [2.0, 0.0, 1.0, 5.0, 3.0, 4.0]);
