@@ -109,7 +109,7 @@ impl Block {
         let stride = self.strides(&[axis], ranges)[0];
         let count = ranges.count(axis);
         for position in 0..self.values.len() {
-            let first = (position / stride) % count == 0;
+            let first = (position / stride).is_multiple_of(count);
             let so_far = match first {
                 true => start_value(op, dtype).value,
                 false => self.values[position - stride],

@@ -60,7 +60,7 @@ impl NestEmitter<'_, '_, '_, '_> {
         let dtype = self.nest.dag.dtype(self.nest.result);
         let running = Running { scan, dtype, positions, extent };
         let start = self.phase.constant(0);
-        self.scan_level(&running, running.levels(), start, None).map(drop)
+        self.scan_level(&running, running.levels(), start, &None).map(drop)
     }
 
     /// Scans the elements from `start` on, as many as a step of `level` holds; the fold of all of them.
@@ -69,19 +69,19 @@ impl NestEmitter<'_, '_, '_, '_> {
         running: &Running<'_>,
         level: u32,
         start: Value,
-        outside: Outside,
+        outside: &Outside,
     ) -> Result<Vec<Value>, Unsupported> {
         let identity = self.splat_literal(running.scan.op.identity(), running.dtype);
         let values = vec![identity; running.positions.len()];
         let end = self.scan_end(running, level, start);
         if level <= 1 {
-            return self.scan_elements(running, (start, end), values, &outside);
+            return self.scan_elements(running, (start, end), values, outside);
         }
         let open = self.phase.begin_loop(start, end, running.step(level - 1), &values);
         self.memo.enter();
         let so_far = open.carried.clone();
-        let inner = self.fold_each(running, &so_far, &outside)?;
-        let totals = self.scan_level(running, level - 1, open.index, Some(inner))?;
+        let inner = self.fold_each(running, &so_far, outside)?;
+        let totals = self.scan_level(running, level - 1, open.index, &Some(inner))?;
         let next = self.fold_each(running, &totals, &Some(so_far))?;
         self.memo.leave();
         Ok(self.phase.end_loop(&open, &next).1)
