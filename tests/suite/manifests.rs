@@ -10,13 +10,20 @@ use toml::{Table, Value};
 const DIRECTIONS: &[(&str, &[&str])] = &[
     (
         "tilewright",
-        &["tilewright-autotune", "tilewright-cpu", "tilewright-ir", "tilewright-kernels"],
+        &[
+            "tilewright-autotune",
+            "tilewright-cpu",
+            "tilewright-ir",
+            "tilewright-kernels",
+            "tilewright-testing",
+        ],
     ),
     ("tilewright-autotune", &["tilewright-ir"]),
     ("tilewright-cpu", &["tilewright-ir"]),
     ("tilewright-ir", &[]),
     ("tilewright-kernels", &[]),
     ("tilewright-runner", &[]),
+    ("tilewright-testing", &["tilewright-cpu", "tilewright-ir"]),
 ];
 
 fn manifests() -> BTreeMap<String, Table> {

@@ -249,7 +249,7 @@ impl<R: Real> Plan<'_, R> {
         let handed = totals.allowances.get(position).copied().unwrap_or(0.0);
         let terms = self.left_terms.len() as f64;
         if !sum.is_finite() {
-            return (sum, self.doubt(bases, m, n));
+            return (sum, self.doubt(sum, bases, (m, n)));
         }
         let handed = if handed.is_nan() { UNDECIDED } else { handed };
         let product = self.product;
@@ -262,8 +262,9 @@ impl<R: Real> Plan<'_, R> {
     }
 
     /// Whether a sum that is not finite could be something else: the terms one by one.
-    fn doubt(&self, bases: (usize, usize), m: usize, n: usize) -> f64 {
-        if self.left.exact && self.right.exact {
+    fn doubt(&self, sum: R, bases: (usize, usize), (m, n): (usize, usize)) -> f64 {
+        let wide = self.product == DType::F64 && sum.high().is_nan();
+        if self.left.exact && self.right.exact && !wide {
             return 0.0;
         }
         let (left, right) = (bases.0 + self.left_lines[m], bases.1 + self.right_lines[n]);
@@ -277,7 +278,8 @@ impl<R: Real> Plan<'_, R> {
             }
             undecided |= rules::binary(BinaryOp::Mul, (x, ex), (y, ey), x * y) == UNDECIDED;
         }
-        if undecided { UNDECIDED } else { 0.0 }
+        // In f64 a NaN that infinities made is undecided, see `rules::made_nan`.
+        if undecided || wide { UNDECIDED } else { 0.0 }
     }
 }
 

@@ -191,7 +191,8 @@ pub(super) fn finish_sum<R: Real>(
         // With finite allowances every term that is not finite is certain, and so is the NaN that they make. In f64
         // the reference's own range ends where the kernel's does, so an infinity may have come from finite terms.
         let nan = sum.high().is_nan() && allowances.is_finite() && dtype != DType::F64;
-        return (sum, if allowances == 0.0 || nan { 0.0 } else { UNDECIDED });
+        let made = rules::made_nan(dtype, sum.high(), magnitude, magnitude);
+        return (sum, if allowances == 0.0 || nan { made } else { UNDECIDED });
     }
     let total = sum.high().abs();
     // A single term is the sum.

@@ -359,10 +359,14 @@ fn binary_row<R: Real>(
             *e = rounding.finish(rules::binary(op, left, right, value.high()), value.high());
         }
     }
-    if step.dtype == DType::F64 && matches!(op, BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow) {
+    if step.dtype == DType::F64 {
+        let scales = matches!(op, BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow);
         for (index, (x, y)) in xs.iter().zip(ys).enumerate() {
-            let value = row.values[index].high();
-            row.allowances[index] += rules::underflow(step.dtype, value, x.high(), y.high());
+            let (value, x, y) = (row.values[index].high(), x.high(), y.high());
+            row.allowances[index] += rules::made_nan(step.dtype, value, x, y);
+            if scales {
+                row.allowances[index] += rules::underflow(step.dtype, value, x, y);
+            }
         }
     }
     if x.overflow || y.overflow {

@@ -53,6 +53,14 @@ pub(super) fn underflow(dtype: DType, value: f64, x: f64, y: f64) -> f64 {
     if underflowed { dtype.min_normal() } else { 0.0 }
 }
 
+/// The allowance of a NaN that infinities made in f64. The reference has no wider range than such a kernel, so an
+/// infinity may be an overflow that another order of the same operations avoids; what they make of it is undecided.
+#[inline]
+pub(super) fn made_nan(dtype: DType, value: f64, x: f64, y: f64) -> f64 {
+    let made = value.is_nan() && !x.is_nan() && !y.is_nan() && (x.is_infinite() || y.is_infinite());
+    if dtype == DType::F64 && made { UNDECIDED } else { 0.0 }
+}
+
 /// Handed-on allowance of an operator of one operand: the largest |f(t) - f(x)| for t in [x - e, x + e], or a
 /// bound of it.
 pub(super) fn unary(op: UnaryOp, x: f64, e: f64, value: f64) -> f64 {

@@ -8,7 +8,8 @@ const PAGE: usize = 4096;
 const FILL: u8 = 0xaa;
 
 /// One buffer between two pages without access.
-pub(crate) struct Guarded {
+#[derive(Debug)]
+pub struct Guarded {
     start: *mut u8,
     mapped: usize,
     bytes: usize,
@@ -16,7 +17,10 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     /// A buffer of so many bytes, all `FILL`.
-    pub(crate) fn new(bytes: usize) -> Self {
+    ///
+    /// # Panics
+    /// When the system refuses memory.
+    pub fn new(bytes: usize) -> Self {
         let body = bytes.max(1).next_multiple_of(PAGE);
         let mapped = body + 2 * PAGE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -31,7 +35,7 @@ impl Guarded {
     }
 
     /// A read-only buffer with these bytes.
-    pub(crate) fn input(bytes: &[u8]) -> Self {
+    pub fn input(bytes: &[u8]) -> Self {
         let mut buffer = Self::new(bytes.len());
         buffer.bytes_mut().copy_from_slice(bytes);
         buffer.protect(libc::PROT_READ);
@@ -52,7 +56,7 @@ impl Guarded {
     }
 
     /// The buffer's own bytes, the last of which ends its page.
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
         let length = self.bytes;
         let body = self.body_mut();
         let front = body.len() - length;
@@ -60,14 +64,14 @@ impl Guarded {
     }
 
     /// The buffer's own bytes.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         let own = self.start.wrapping_add(self.mapped - PAGE - self.bytes);
         // SAFETY: the last `bytes` bytes before the guard are readable and initialised.
         unsafe { std::slice::from_raw_parts(own, self.bytes) }
     }
 
     /// Whether nobody wrote in front of the buffer.
-    pub(crate) fn front_is_intact(&mut self) -> bool {
+    pub fn front_is_intact(&mut self) -> bool {
         let length = self.bytes;
         let body = self.body_mut();
         let front = body.len() - length;
