@@ -30,6 +30,9 @@ pub(crate) fn of(text: &str) -> BTreeSet<String> {
                 }
                 body(&kernel.body, &mut found);
             }
+            Item::Constant(_) => {
+                found.insert("const".to_string());
+            }
             Item::Sizes(_) | Item::Faulty(..) => {}
         }
     }

@@ -5,7 +5,7 @@
 //! the text shorter or its numbers smaller.
 
 use tilewright_ir::diag::Span;
-use tilewright_ir::syntax::ast::{Expr, ExprKind, Item, Kernel, Name, TensorDecl};
+use tilewright_ir::syntax::ast::{Expr, ExprKind, Item, Kernel, TensorDecl};
 use tilewright_ir::syntax::parse;
 
 /// Places and their new texts, in text order.
@@ -57,10 +57,9 @@ pub(crate) fn all(text: &str) -> Vec<Edit> {
             }
             Item::Kernel(kernel) => self::kernel(text, kernel, &mut edits),
             Item::Sizes(sizes) => {
-                for (name, extent) in &sizes.extents {
-                    extents(text, name, *extent, &mut edits);
-                }
+                sizes.extents.iter().for_each(|(_, extent)| extents(extent, &mut edits));
             }
+            Item::Constant(constant) => expr(&constant.value, &[], &mut edits),
             Item::Faulty(..) => {}
         }
     }
@@ -191,14 +190,11 @@ fn expr(value: &Expr, leaves: &[&str], edits: &mut Vec<Edit>) {
 }
 
 /// Makes an extent smaller.
-fn extents(text: &str, name: &Name, extent: u64, edits: &mut Vec<Edit>) {
-    let rest = &text[name.span.end as usize..];
-    let digit = |c: char| c.is_ascii_digit() || c == '_';
-    let Some(start) = rest.find(digit) else { return };
-    let length = rest[start..].find(|c| !digit(c)).unwrap_or(rest.len() - start);
-    let start = name.span.end as usize + start;
+fn extents(value: &Expr, edits: &mut Vec<Edit>) {
+    let ExprKind::Number(digits) = &value.kind else { return };
+    let Ok(extent) = digits.replace('_', "").parse::<u64>() else { return };
     let mut smaller: Vec<u64> = vec![1, 2, 3, extent / 2, extent.saturating_sub(1)];
     smaller.retain(|&one| one < extent && one > 0);
     smaller.dedup();
-    edits.extend(smaller.iter().map(|one| Edit(vec![(start, start + length, one.to_string())])));
+    edits.extend(smaller.iter().map(|one| Edit::replace(value.span, one.to_string())));
 }

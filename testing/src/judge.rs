@@ -251,11 +251,7 @@ fn run(
 fn outputs(graph: &Graph) -> Vec<HostTensor> {
     let outputs = graph.outputs.iter();
     outputs
-        .map(|output| {
-            let axes = &output.tensor.axes;
-            let shape: Vec<u64> = axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
-            HostTensor::zeros(output.tensor.dtype, &shape)
-        })
+        .map(|output| HostTensor::zeros(output.tensor.dtype, &output.tensor.shape(&graph.axes)))
         .collect()
 }
 

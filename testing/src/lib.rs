@@ -5,11 +5,13 @@
 //! file down. The property test of the root package and the fuzz targets are thin over these.
 //! Invariant: a file and a seed give the same verdict on every machine with the same target; a file holds its sizes.
 
+mod campaign;
 mod choices;
 mod constructs;
 pub mod crash;
 pub mod draw;
 mod edits;
+pub mod fuzz;
 pub mod guard;
 mod judge;
 mod round_trip;
@@ -17,6 +19,7 @@ mod shrink;
 mod stages;
 mod tally;
 
+pub use campaign::Campaign;
 pub use choices::Choices;
 pub use judge::{Effort, Fault, judge, judge_with};
 pub use round_trip::round_trip;

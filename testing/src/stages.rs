@@ -1,4 +1,4 @@
-//! The interpreters of every stage against the reference: the plan's and the tile programs'.
+//! The interpreters of every stage against the reference: the naive evaluator, the plan's, the tile programs'.
 //!
 //! Invariant: interpreters compute in f64 and may only re-associate, so a kernel in a narrower type gets a small part
 //! of the allowance of honest arithmetic; f64 kernels get all of it.
@@ -7,6 +7,7 @@ use crate::Fault;
 use tilewright_ir::DType;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::plan::{self, PassProgram};
+use tilewright_ir::reference::naive::{self, Arithmetic};
 use tilewright_ir::reference::{Expected, HostTensor};
 use tilewright_ir::tile::{self, TileProgram};
 
@@ -21,6 +22,7 @@ pub(crate) fn check<'p>(
     inputs: &[HostTensor],
     expected: &[Expected],
 ) -> Result<(), Fault> {
+    compare(graph, "naive", &naive::evaluate(graph, inputs, Arithmetic::exact()), expected)?;
     compare(graph, "plan", &plan::interpret(plan, inputs), expected)?;
     for program in programs {
         compare(graph, "tile", &tile::interpret(program, inputs), expected)?;

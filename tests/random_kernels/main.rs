@@ -7,17 +7,13 @@
 //! `tests/files/random`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
 use tilewright::ir::schedule::Schedule;
-use tilewright_testing::{Effort, Fault, Tally, crash, draw, judge, judge_with, shrink};
+use tilewright_testing::{Campaign, Effort, Tally, crash, fuzz, judge, judge_with};
 
 const FILES: u64 = 300;
 /// Inputs are drawn from so many seeds for a file that once failed.
 const REPLAYS: u64 = 8;
-/// Faults after which a run stops: each of them is made small, which takes a while.
-const FAULTS_MAX: usize = 20;
 /// Below this share of sharply decided outputs the generator tests too little.
 const SHARP_MIN: f64 = 0.75;
 
@@ -28,66 +24,54 @@ fn number(name: &str, default: u64) -> u64 {
     }
 }
 
-/// The fault of a seed with the smallest file that has it.
-fn report(seed: u64, text: &str, fault: &Fault) -> String {
-    let mut report = format!("TILEWRIGHT_SEED={seed}\n{text}{}: {}\n", fault.kind, fault.detail);
-    if fault.kind != "refused" && number("TILEWRIGHT_SHRINK", 1) > 0 {
-        let small = shrink(text, seed, fault);
-        report += &format!("smallest:\n{}{}\n", small.text, small.fault.detail);
-        report += &small.schedule.map(|schedule| schedule.print()).unwrap_or_default();
-    }
-    report
-}
-
 #[test]
 fn random_kernels_agree_with_the_reference() {
-    crash::install();
     let (first, files) = (number("TILEWRIGHT_SEED", 1), number("TILEWRIGHT_KERNELS", FILES));
-    let trace = number("TILEWRIGHT_TRACE", 0) > 0;
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-    let next = AtomicU64::new(first);
-    let result = Mutex::new((Tally::default(), Vec::<String>::new()));
-    let work = |thread: usize| {
-        let mut tally = Tally::default();
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= first + files || result.lock().unwrap().1.len() >= FAULTS_MAX {
-                break;
-            }
-            crash::at(thread, seed);
-            let text = draw::file(seed);
-            if trace {
-                println!("TILEWRIGHT_SEED={seed}\n{text}");
-            }
-            if let Err(fault) = judge(&text, seed, Effort::default(), &mut tally) {
-                let report = report(seed, &text, &fault);
-                println!("{report}");
-                result.lock().unwrap().1.push(report);
-            }
-        }
-        result.lock().unwrap().0.add(&tally);
+    let campaign = Campaign {
+        seeds: first..first + files,
+        threads: number("TILEWRIGHT_THREADS", cores) as usize,
+        shrinks: number("TILEWRIGHT_SHRINK", 1) > 0,
+        traces: number("TILEWRIGHT_TRACE", 0) > 0,
     };
-    std::thread::scope(|scope| {
-        let work = &work;
-        for thread in 0..number("TILEWRIGHT_THREADS", cores) {
-            scope.spawn(move || work(thread as usize));
-        }
-    });
-    let (tally, faults) = result.into_inner().unwrap();
+    let (tally, faults) = campaign.run();
     println!("{tally}");
     assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n----\n"));
     let enough = files < FILES || tally.sharp_share() >= SHARP_MIN;
     assert!(enough, "the generator draws too few results that can be judged\n{tally}");
 }
 
+/// Files of a folder in name order; none if there is no folder.
+fn files_in(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let Ok(entries) = std::fs::read_dir(folder) else { return vec![] };
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn seeds_and_findings_of_the_fuzzers_pass() {
+    crash::install();
+    let targets: [(&str, fn(&[u8]) -> Result<(), String>); 2] =
+        [("text", fuzz::text), ("kernels", fuzz::kernels)];
+    for (target, run) in targets {
+        let seeds = files_in(&format!("fuzz/seeds/{target}"));
+        assert!(!seeds.is_empty(), "{target} has no seeds");
+        for path in seeds.into_iter().chain(files_in(&format!("fuzz/findings/{target}"))) {
+            let bytes = std::fs::read(&path).unwrap();
+            let result = std::panic::catch_unwind(|| run(&bytes));
+            let result = result.unwrap_or_else(|_| Err("panic".to_string()));
+            assert_eq!(result, Ok(()), "{}", path.display());
+        }
+    }
+}
+
 #[test]
 fn files_that_once_failed_pass() {
     crash::install();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/random");
-    let mut paths: Vec<_> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths = files_in("tests/files/random");
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "tw"));
-    paths.sort();
     assert!(!paths.is_empty());
     let mut tally = Tally::default();
     for path in paths {

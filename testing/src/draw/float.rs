@@ -75,6 +75,9 @@ impl Maker<'_, '_> {
         if self.one_in(16) {
             let number = self.pick(&["0.5", "2.0", "1e-3", "0.25", "3.0", "1.5"]);
             let value: f64 = number.parse().unwrap_or(1.0);
+            if self.constant && value == 0.5 {
+                return Value::atom("HALF", 0, Type::Fraction, (value, value));
+            }
             return Value::atom(number, 0, Type::Fraction, (value, value));
         }
         match self.known(Type::is_float) {

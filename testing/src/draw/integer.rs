@@ -58,6 +58,12 @@ impl Maker<'_, '_> {
             let text = format!("({number} : {dtype})");
             return Value::atom(text, 0, Type::Of(dtype), (number, number));
         }
+        if let Some(split) = self.split_in(self.scope.axes)
+            && self.one_in(3)
+        {
+            let extent = self.volume(split.axes());
+            return Value::atom(super::Split::NAME, split.axes(), Type::Whole, (0.0, extent));
+        }
         let bits: Vec<usize> = (0..16).filter(|bit| self.scope.axes >> bit & 1 == 1).collect();
         let bit = bits[self.below(bits.len())];
         let (name, extent) = (self.scope.names[bit], self.axes[bit].extent as f64);
@@ -78,7 +84,9 @@ impl Maker<'_, '_> {
         if self.one_in(5) {
             // A number that every integer type holds.
             let number = self.below(8) as f64;
-            let y = Value::atom(number.to_string(), 0, Type::Whole, (number, number));
+            let named = self.constant && number == 3.0;
+            let text = if named { "FEW".to_string() } else { number.to_string() };
+            let y = Value::atom(text, 0, Type::Whole, (number, number));
             let x = self.typed_integer(x);
             let op = self.pick(&["+", "-", "*"]);
             return self.wrapped(op, &x, &y);

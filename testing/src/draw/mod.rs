@@ -36,7 +36,7 @@ pub fn file(seed: u64) -> String {
 pub fn file_of(choices: &mut Choices<'_>) -> String {
     let kernels = [1, 1, 1, 2, 3][choices.below(5)];
     let mut maker = Maker::new(choices);
-    let mut items = vec![];
+    let mut items: Vec<String> = maker.constants().into_iter().collect();
     for position in 0..kernels {
         let kernel = maker.kernel(position);
         items.append(&mut maker.functions);
@@ -50,6 +50,23 @@ pub fn file_of(choices: &mut Choices<'_>) -> String {
 struct Axis {
     name: &'static str,
     extent: u64,
+}
+
+/// A name for two axes.
+#[derive(Clone, Copy, Debug)]
+struct Split {
+    outer: usize,
+    inner: usize,
+    /// Whether the text fixes the inner extent.
+    fixed: bool,
+}
+
+impl Split {
+    const NAME: &str = "s";
+
+    fn axes(self) -> u16 {
+        1 << self.outer | 1 << self.inner
+    }
 }
 
 /// What an expression may name: the kernel's own, or the parameters of a function.
@@ -68,6 +85,9 @@ struct Scope {
 struct Maker<'c, 'a> {
     choices: &'c mut Choices<'a>,
     axes: Vec<Axis>,
+    split: Option<Split>,
+    /// Whether the file has constants.
+    constant: bool,
     scope: Scope,
     /// Function texts that no item of the file holds yet.
     functions: Vec<String>,
@@ -82,6 +102,8 @@ impl<'c, 'a> Maker<'c, 'a> {
         Self {
             choices,
             axes: vec![],
+            split: None,
+            constant: false,
             scope: Scope::default(),
             functions: vec![],
             signatures: vec![],
@@ -108,6 +130,23 @@ impl<'c, 'a> Maker<'c, 'a> {
         bits.map(|bit| self.scope.names[bit]).collect()
     }
 
+    /// The split, if its name can stand here for some of these axes.
+    fn split_in(&self, axes: u16) -> Option<Split> {
+        self.split.filter(|split| self.scope.depth == 0 && split.axes() & !axes == 0)
+    }
+
+    /// The axes as a list in brackets names them: a split sometimes stands for its parts.
+    fn bracketed(&mut self, axes: u16) -> Vec<&'static str> {
+        match self.split_in(axes) {
+            Some(split) if self.one_in(2) => {
+                let mut names = self.axis_list(axes & !split.axes());
+                names.push(Split::NAME);
+                names
+            }
+            _ => self.axis_list(axes),
+        }
+    }
+
     /// The product of the extents.
     fn volume(&self, axes: u16) -> f64 {
         let list = self.axes.iter().enumerate().filter(|(bit, _)| axes >> bit & 1 == 1);
@@ -132,6 +171,12 @@ impl<'c, 'a> Maker<'c, 'a> {
     fn learn(&mut self, value: Value) {
         self.scope.known.push(value);
         self.scope.used.push(false);
+    }
+
+    /// Constants of the file, if it has any: a fraction and a whole number that every type holds.
+    fn constants(&mut self) -> Option<String> {
+        self.constant = self.one_in(8);
+        self.constant.then(|| "const HALF = 1 / 2\nconst FEW = 2 + 1\n".to_string())
     }
 
     /// A number of any kind.

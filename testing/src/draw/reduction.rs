@@ -51,7 +51,7 @@ impl Maker<'_, '_> {
         (ty, accumulator): (Type, Option<DType>),
         range: (f64, f64),
     ) -> Value {
-        let names = self.axis_list(removed).join(", ");
+        let names = self.bracketed(removed).join(", ");
         let text = format!("{op}[{names}]({})", value.text);
         let axes = value.axes & !removed;
         match accumulator {
@@ -102,7 +102,7 @@ impl Maker<'_, '_> {
         let value = self.float(depth - 1);
         let Some(part) = self.removable(value.axes) else { return value };
         let (name, arguments, removes) = LIBRARY[self.below(LIBRARY.len())];
-        let names = self.axis_list(part).join(", ");
+        let names = self.bracketed(part).join(", ");
         let text = format!("{name}[{names}]({}{arguments})", value.text);
         let (low, high) = value.range;
         let range = match name {

@@ -1,7 +1,7 @@
 //! Kernels: inputs, outputs, limits on extents, size sets, and the body between them.
 
 use super::value::{Type, Value, full_range};
-use super::{AXES, Axis, EXTENTS, FLOATS, INTEGERS, Maker, Scope, VOLUMES};
+use super::{AXES, Axis, EXTENTS, FLOATS, INTEGERS, Maker, Scope, Split, VOLUMES};
 use tilewright_ir::DType;
 
 impl Maker<'_, '_> {
@@ -29,6 +29,8 @@ impl Maker<'_, '_> {
             _ => format!("({})", outputs.join(", ")),
         };
         let used = used | self.scope.axes;
+        // A split whose parts do not stand in the signature is no axis.
+        self.split = self.split.filter(|split| split.axes() & !used == 0);
         let (attribute, limits, sizes) = (self.attribute(), self.limits(used), self.sizes(used));
         format!(
             "{attribute}kernel k{position}({inputs}) -> {outputs}{limits} {{\n{body}  {result}\n}}\n{sizes}"
@@ -56,6 +58,14 @@ impl Maker<'_, '_> {
         self.scope = Scope::default();
         for (bit, axis) in self.axes.iter().enumerate() {
             self.scope.names[bit] = axis.name;
+        }
+        self.split = None;
+        if self.axes.len() > 1 && self.one_in(6) {
+            let outer = self.below(self.axes.len());
+            let inner = (outer + 1 + self.below(self.axes.len() - 1)) % self.axes.len();
+            // An inner part that the text fixes has elements.
+            let fixed = self.axes[inner].extent > 0 && self.one_in(2);
+            self.split = Some(Split { outer, inner, fixed });
         }
     }
 
@@ -87,7 +97,7 @@ impl Maker<'_, '_> {
 
     /// Axes in brackets, in any order.
     fn order(&mut self, axes: u16) -> String {
-        let mut names = self.axis_list(axes);
+        let mut names = self.bracketed(axes);
         self.choices.shuffle(&mut names);
         if names.is_empty() { String::new() } else { format!("[{}]", names.join(", ")) }
     }
@@ -126,11 +136,9 @@ impl Maker<'_, '_> {
     }
 
     fn limits(&mut self, used: u16) -> String {
-        if used == 0 || !self.one_in(8) {
-            return String::new();
-        }
-        let part = self.choices.part(used);
-        let mut limits = vec![];
+        let mut limits: Vec<String> =
+            self.split.map(|split| self.split_text(split)).into_iter().collect();
+        let part = if used != 0 && self.one_in(8) { self.choices.part(used) } else { 0 };
         for (bit, axis) in self.axes.clone().into_iter().enumerate() {
             if part >> bit & 1 == 1 {
                 let (name, extent) = (axis.name, axis.extent);
@@ -142,7 +150,18 @@ impl Maker<'_, '_> {
                 });
             }
         }
-        format!(" where {}", limits.join(", "))
+        match limits.is_empty() {
+            true => String::new(),
+            false => format!(" where {}", limits.join(", ")),
+        }
+    }
+
+    fn split_text(&self, Split { outer, inner, fixed }: Split) -> String {
+        let (outer, inner, name) = (self.axes[outer].name, &self.axes[inner], Split::NAME);
+        match fixed {
+            true => format!("{name} = {outer}*{} + {}", inner.extent, inner.name),
+            false => format!("{name} = {outer}*len({}) + {}", inner.name, inner.name),
+        }
     }
 
     fn sizes(&mut self, used: u16) -> String {
