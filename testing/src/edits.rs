@@ -46,8 +46,14 @@ pub(crate) fn all(text: &str) -> Vec<Edit> {
     for comment in &file.comments {
         edits.push(Edit::replace(comment.span, ""));
     }
-    for item in &file.items {
+    for (position, item) in file.items.iter().enumerate() {
         let span = item.span();
+        // A kernel goes with its size sets.
+        let own =
+            file.items[position + 1..].iter().take_while(|next| matches!(next, Item::Sizes(_)));
+        if let (Item::Kernel(_), Some(last)) = (item, own.last()) {
+            edits.push(Edit::cut(span.start as usize, last.span().end as usize));
+        }
         edits.push(Edit::replace(span, ""));
         match item {
             Item::Function(function) => {
