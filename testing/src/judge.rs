@@ -123,8 +123,7 @@ fn judge_file(
             let graph = kernel
                 .bind(sizes)
                 .map_err(|faults| Fault::new("bind", format!("{sizes:?} {faults:?}")))?;
-            let mut random = ChaCha8Rng::seed_from_u64(!seed);
-            judge_kernel(&graph, &mut random, effort, schedule, tally)
+            judge_kernel(&graph, seed, effort, schedule, tally)
                 .map_err(|fault| Fault { kernel: position, ..fault })?;
         }
     }
@@ -133,14 +132,17 @@ fn judge_file(
 
 fn judge_kernel(
     graph: &Graph,
-    random: &mut ChaCha8Rng,
+    seed: u64,
     effort: Effort,
     schedule: Option<&Schedule>,
     tally: &mut Tally,
 ) -> Result<(), Fault> {
     let plan = plan::build(graph);
     plan::verify(&plan).map_err(|faults| Fault::new("plan", format!("{faults:?}")))?;
-    let mut list = candidates(&plan, random, effort, schedule, tally)?;
+    // Inputs do not depend on how many schedules are drawn.
+    let mut random = ChaCha8Rng::seed_from_u64(!seed);
+    let mut schedules = ChaCha8Rng::seed_from_u64(seed);
+    let mut list = candidates(&plan, &mut schedules, effort, schedule, tally)?;
     tally.kernels += 1;
     let volume = graph.axes.volume(graph.axes.ids().collect());
     let interpreted = effort.stages && volume <= INTERPRETED_MAX;

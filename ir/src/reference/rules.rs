@@ -183,7 +183,10 @@ fn best(x: f64, ex: f64, y: f64, ey: f64) -> f64 {
 /// for whole y only.
 fn power(x: f64, ex: f64, y: f64, ey: f64, value: f64) -> f64 {
     if x.is_nan() || y.is_nan() {
-        return 0.0;
+        // Unless it is 1 to that power, or that to the power of 0.
+        let one = (x - 1.0).abs() <= ex && ex > 0.0;
+        let zero = y.abs() <= ey && ey > 0.0;
+        return logic(!one && !zero);
     }
     let whole = ey == 0.0 && y == y.floor();
     if whole && y >= 0.0 && x.abs() <= ex {

@@ -311,7 +311,11 @@ impl Real for Twofold {
 
     fn pow(self, exponent: Self) -> Self {
         let plain = self.high.powf(exponent.high);
-        let limits = self.high.is_infinite() || exponent.high.is_infinite() || exponent.high == 0.0;
+        // One to any power is 1, anything to the power of 0 too, NaN included.
+        let limits = self.high.is_infinite()
+            || exponent.high.is_infinite()
+            || exponent.high.is_nan()
+            || exponent.high == 0.0;
         if !plain.is_finite() || plain == 0.0 || limits {
             return Self::of(plain);
         }
