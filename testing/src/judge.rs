@@ -12,7 +12,7 @@ use tilewright_ir::backend::Backend as _;
 use tilewright_ir::base::Sizes;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::plan::PassProgram;
-use tilewright_ir::reference::{Expected, Family, HostTensor, compare, draw, evaluate};
+use tilewright_ir::reference::{Expected, Family, HostTensor, compare, draw, evaluate, memory};
 use tilewright_ir::schedule::{ChoiceValue, Schedule, Space};
 use tilewright_ir::tile::TileProgram;
 use tilewright_ir::{lower, plan, tile};
@@ -235,7 +235,8 @@ fn run(
     inputs: &[HostTensor],
     loaded: &mut Loaded,
 ) -> Result<Vec<HostTensor>, Fault> {
-    let read: Vec<Guarded> = inputs.iter().map(|input| Guarded::input(&input.bytes)).collect();
+    let lying = memory(graph, inputs);
+    let read: Vec<Guarded> = lying.iter().map(|bytes| Guarded::input(bytes)).collect();
     let empty = outputs(graph);
     let mut written: Vec<Guarded> =
         empty.iter().map(|tensor| Guarded::new(tensor.bytes.len())).collect();

@@ -8,7 +8,7 @@ use tilewright_ir::DType;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::plan::{self, PassProgram};
 use tilewright_ir::reference::naive::{self, Arithmetic};
-use tilewright_ir::reference::{Expected, HostTensor};
+use tilewright_ir::reference::{Expected, HostTensor, half_ulp};
 use tilewright_ir::tile::{self, TileProgram};
 
 /// The part of the allowance that is left for orders of summation.
@@ -51,7 +51,9 @@ fn compare(
             let same = got == value || got.is_nan() && value.is_nan();
             // Where the allowance is wide, a function may have cut it off, and a part of it says nothing.
             let share = if allowance > LOOSE * value.abs() { 1.0 } else { share };
-            let near = (got - value).abs() <= share * allowance;
+            let low = expected.low.get(index).copied().unwrap_or(0.0);
+            let rounding = half_ulp(DType::F64, value);
+            let near = (got - value - low).abs() <= share * allowance + rounding;
             if !same && !near && !allowance.is_infinite() {
                 let detail = format!("{name} element {index}: {got}, reference {value}");
                 return Err(Fault::new(&kind, detail));

@@ -120,6 +120,7 @@ fn draw_tensor(
     let mut result = HostTensor::zeros(dtype, &shape_of(graph, tensor));
     if family == Family::Close && dtype != DType::Bool {
         draw_close(&mut result, random);
+        super::memory::settle(&graph.axes, tensor, &mut result);
         return result;
     }
     let equal = element(dtype, Family::Uniform, integer, random).abs() * 0.5 + 0.5;

@@ -179,8 +179,8 @@ fn best(x: f64, ex: f64, y: f64, ey: f64) -> f64 {
     }
 }
 
-/// x^y is monotone in x and in y for x > 0, so its extremes over the box are at the corners; for x < 0 it is defined
-/// for whole y only.
+/// |x^y| is exp(y log |x|), so over the box it moves by at most a factor of exp((|y| + ey) d + ey |log |x||), where d is
+/// how far log moves; for x < 0 it is defined for whole y only.
 fn power(x: f64, ex: f64, y: f64, ey: f64, value: f64) -> f64 {
     if x.is_nan() || y.is_nan() {
         // Unless it is 1 to that power, or that to the power of 0.
@@ -199,10 +199,9 @@ fn power(x: f64, ex: f64, y: f64, ey: f64, value: f64) -> f64 {
     if x.abs() <= ex || (x < 0.0 && !whole) || !value.is_finite() {
         return UNDECIDED;
     }
-    let corner = |sx: f64, sy: f64| ((x + sx * ex).powf(y + sy * ey) - value).abs();
-    [corner(1.0, 1.0), corner(1.0, -1.0), corner(-1.0, 1.0), corner(-1.0, -1.0)]
-        .into_iter()
-        .fold(0.0, f64::max)
+    // Not by the powers at the corners: x + ex may round to x in f64.
+    let log_moves = -(-ex / x.abs()).ln_1p();
+    value.abs() * ((y.abs() + ey) * log_moves + ey * x.abs().ln().abs()).exp_m1()
 }
 
 /// Whether a comparison of operands this far apart is undecided, as an allowance.

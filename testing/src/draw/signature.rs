@@ -79,7 +79,9 @@ impl Maker<'_, '_> {
             });
             let dtype = self.input_type(position);
             let text = format!("x{position}");
-            tensors.push(format!("{text}: {dtype}{}", self.order(axes)));
+            let names = self.order(axes);
+            let strides = self.strides(&names);
+            tensors.push(format!("{text}: {dtype}{}{strides}", brackets(&names)));
             self.scope.axes |= axes;
             self.learn(Value::atom(text, axes, Type::Of(dtype), typical(dtype)));
         }
@@ -95,11 +97,34 @@ impl Maker<'_, '_> {
         }
     }
 
-    /// Axes in brackets, in any order.
-    fn order(&mut self, axes: u16) -> String {
+    /// Axes in any order.
+    fn order(&mut self, axes: u16) -> Vec<&'static str> {
         let mut names = self.bracketed(axes);
         self.choices.shuffle(&mut names);
-        if names.is_empty() { String::new() } else { format!("[{}]", names.join(", ")) }
+        names
+    }
+
+    /// Strides of a tensor with these dimensions: dense in any order, with gaps, backwards, or none at all.
+    fn strides(&mut self, names: &[&str]) -> String {
+        if names.is_empty() || !self.one_in(8) {
+            return String::new();
+        }
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        self.choices.shuffle(&mut order);
+        let mut strides = vec![String::new(); names.len()];
+        let mut stride = self.pick(&["1", "1", "2"]).to_string();
+        for place in order {
+            strides[place] = match self.below(8) {
+                6 => format!("-{stride}"),
+                7 => "0".to_string(),
+                _ => stride.clone(),
+            };
+            stride = format!("{stride}*len({})", names[place]);
+            if self.one_in(6) {
+                stride = format!("({stride} + 3)");
+            }
+        }
+        format!(" strides({})", strides.join(", "))
     }
 
     fn result(&mut self) -> Value {
@@ -125,7 +150,7 @@ impl Maker<'_, '_> {
             _ if self.one_in(4) => self.float,
             _ => self.pick(INTEGERS),
         };
-        format!("y{position}: {dtype}{}", self.order(axes))
+        format!("y{position}: {dtype}{}", brackets(&self.order(axes)))
     }
 
     fn attribute(&mut self) -> &'static str {
@@ -173,6 +198,10 @@ impl Maker<'_, '_> {
         }
         format!("sizes drawn {{ {} }}\n", extents.join(", "))
     }
+}
+
+fn brackets(names: &[&str]) -> String {
+    if names.is_empty() { String::new() } else { format!("[{}]", names.join(", ")) }
 }
 
 /// What elements of an input are between in most families.
