@@ -3,6 +3,7 @@
 use super::reduction::reduced_range;
 use super::value::{Type, Value, full_range, level};
 use super::{INTEGERS, Maker};
+use tilewright_ir::DType;
 
 impl Maker<'_, '_> {
     /// An integer expression with at most so many operations within each other.
@@ -10,7 +11,7 @@ impl Maker<'_, '_> {
         if depth == 0 {
             return self.integer_leaf();
         }
-        match self.below(16) {
+        match self.below(18) {
             0 => self.integer_leaf(),
             1..8 => self.integer_arithmetic(depth),
             8..10 => {
@@ -22,7 +23,18 @@ impl Maker<'_, '_> {
             }
             10 => self.integer_choice(depth),
             11..13 => self.integer_reduction(depth),
-            13 => {
+            13 => self.search(depth),
+            14 => {
+                let x = self.integer(depth - 1);
+                let x = self.typed_integer(x);
+                let Some(axis) = self.one_axis(x.axes) else { return x };
+                let op = self.pick(&["cumsum", "cumprod", "cummax", "cummin"]);
+                let ty = x.ty.accumulator(if op == "cumsum" { "sum" } else { "max" });
+                let axes = x.axes;
+                let value = self.reduced(op, &x, axis, (ty, None), (-2e9, 2e9));
+                Value { axes, ..value }
+            }
+            15 => {
                 let c = self.truth(depth - 1);
                 let dtype = self.pick(INTEGERS);
                 self.cast(c, dtype)
@@ -39,6 +51,15 @@ impl Maker<'_, '_> {
                 Value { range, ..value }
             }
         }
+    }
+
+    /// `argmax[axis](x)` and `argmin`: which element is the largest.
+    fn search(&mut self, depth: u32) -> Value {
+        let value = self.float(depth - 1);
+        let Some(axis) = self.one_axis(value.axes) else { return self.integer(depth - 1) };
+        let op = self.pick(&["argmax", "argmin"]);
+        let range = (-1.0, self.volume(axis));
+        self.reduced(op, &value, axis, (Type::Of(DType::I32), None), range)
     }
 
     fn integer_leaf(&mut self) -> Value {

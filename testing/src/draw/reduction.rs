@@ -36,6 +36,33 @@ impl Maker<'_, '_> {
         self.reduced(op, &value, removed, (ty, accumulator), range)
     }
 
+    /// One of the axes that have a name here.
+    pub(super) fn one_axis(&mut self, axes: u16) -> Option<u16> {
+        let part = self.removable(axes)?;
+        Some(part & part.wrapping_neg())
+    }
+
+    /// `cumsum[axis](x)` and the other running reductions.
+    pub(super) fn scan(&mut self, depth: u32) -> Value {
+        let value = self.float(depth - 1);
+        let Some(axis) = self.one_axis(value.axes) else { return value };
+        let (name, op) = self.pick(&[
+            ("cumsum", "sum"),
+            ("cumprod", "product"),
+            ("cummax", "max"),
+            ("cummin", "min"),
+        ]);
+        let terms = self.volume(axis);
+        let value =
+            if op == "product" && terms > 4.0 { self.near_one(value, terms) } else { value };
+        let (low, high) = reduced_range(op, value.range, terms);
+        let range = (low.min(value.range.0), high.max(value.range.1));
+        let accumulator = self.accumulator(value.ty.is_float());
+        let (axes, ty) = (value.axes, value.ty.accumulator(op));
+        let result = self.reduced(name, &value, axis, (ty, accumulator), range);
+        Value { axes, ..result }
+    }
+
     /// An accumulator that the text states.
     pub(super) fn accumulator(&mut self, float: bool) -> Option<DType> {
         let wide = [DType::F32, DType::F64];
