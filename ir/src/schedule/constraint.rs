@@ -127,12 +127,12 @@ impl Site<'_> {
         self.shape.all_axes().all(|axis| self.tile(axis) <= self.tile_unit(axis))
     }
 
-    /// The longest chain of additions in one block of the stream, and the longest that is allowed.
+    /// The longest chain of additions in one block of the stream, and the longest that is allowed. Lanes along the
+    /// stream add side by side, as far as the axis fills them.
     pub(super) fn chain(&self) -> (u64, u64) {
-        let steps = self.shape.stream.iter();
-        let chain = steps.fold(1, |all: u64, &axis| all.saturating_mul(self.step(axis)));
-        let wide = self.config.vector.is_some_and(|axis| self.shape.stream.contains(&axis));
-        (chain, self.chain_terms_max() * if wide { self.shape.lanes } else { 1 })
+        let lanes = |axis| if self.config.vector == Some(axis) { self.shape.lanes } else { 1 };
+        let steps = self.shape.stream.iter().map(|&axis| self.step(axis).div_ceil(lanes(axis)));
+        (steps.fold(1, u64::saturating_mul), self.chain_terms_max())
     }
 
     /// The longest chain of additions that the whole stream allows.
@@ -209,7 +209,7 @@ impl Site<'_> {
         let (chain, most) = self.chain();
         if self.shape.rounds && chain > most {
             let message = format!("{chain} terms are added in a row");
-            let legal = format!("steps whose product is at most {most}");
+            let legal = format!("steps that add at most {most} in a row");
             faults.push(Fault { field, message, legal });
         }
         if self.blocks() > self.blocks_max() {

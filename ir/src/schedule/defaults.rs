@@ -44,7 +44,7 @@ fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
     let one = |axis: AxisId| (axis, 1);
     let whole = |axis: AxisId| (axis, plan.axes.extent(axis).max(1));
     let mut block: BTreeMap<AxisId, u64> = shape.all_axes().map(whole).collect();
-    shorten_chain(plan, shape, &mut block, chain_of(plan, shape));
+    shorten_chain(plan, shape, &mut block, (None, chain_of(plan, shape)));
     PassConfig {
         stored: true,
         fused: false,
@@ -65,20 +65,28 @@ fn chain_of(plan: &PassProgram, shape: &Shape) -> u64 {
     chain_terms_max(plan.axes.volume(shape.stream.iter().copied().collect()))
 }
 
-/// Reduces the steps of the stream until their product is at most `most`, the outermost first.
-fn shorten_chain(plan: &PassProgram, shape: &Shape, block: &mut BTreeMap<AxisId, u64>, most: u64) {
+/// Reduces the steps of the stream until at most `most` terms are added in a row, the outermost first. Those along
+/// the vector axis are added a vector at a time.
+fn shorten_chain(
+    plan: &PassProgram,
+    shape: &Shape,
+    block: &mut BTreeMap<AxisId, u64>,
+    (vector, most): (Option<AxisId>, u64),
+) {
     if !shape.rounds {
         return;
     }
+    let row = |axis, step: u64| step.div_ceil(if vector == Some(axis) { shape.lanes } else { 1 });
     for &axis in &shape.stream {
         let rest: u64 = shape
             .stream
             .iter()
             .filter(|&&other| other != axis)
-            .fold(1, |all: u64, other| all.saturating_mul(block[other]));
-        if rest.saturating_mul(block[&axis]) > most {
+            .fold(1, |all: u64, &other| all.saturating_mul(row(other, block[&other])));
+        if rest.saturating_mul(row(axis, block[&axis])) > most {
             let allowed = steps(plan.axes.extent(axis)).into_iter().rev();
-            let step = allowed.into_iter().find(|&step| rest.saturating_mul(step) <= most);
+            let fits = |&step: &u64| rest.saturating_mul(row(axis, step)) <= most;
+            let step = allowed.into_iter().find(fits);
             block.insert(axis, step.unwrap_or(1));
         }
     }
@@ -291,12 +299,8 @@ fn guess_blocks(plan: &PassProgram, pass: &Pass, shape: &Shape, config: &mut Pas
     let contracts = !contractions(plan, pass, config.vector).is_empty();
     let wide = config.vector.is_some_and(|axis| shape.stream.contains(&axis));
     let chain = chain_of(plan, shape);
-    let most = match (contracts, wide) {
-        (true, false) => CONTRACTION_BLOCK.min(chain),
-        (_, true) => chain * shape.lanes,
-        (false, false) => chain,
-    };
-    shorten_chain(plan, shape, &mut config.block, most);
+    let most = if contracts && !wide { CONTRACTION_BLOCK.min(chain) } else { chain };
+    shorten_chain(plan, shape, &mut config.block, (config.vector, most));
     if let Some(vector) = config.vector.filter(|axis| shape.stream.contains(axis)) {
         let (step, extent) = (config.block[&vector], plan.axes.extent(vector));
         if step < extent && !step.is_multiple_of(shape.lanes) {

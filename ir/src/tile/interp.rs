@@ -203,7 +203,7 @@ impl<'a> Machine<'a> {
             }
             Expr::Mma(axes, a, b, c) => {
                 let blocks = [a, b, c].map(|part| self.eval(part, known));
-                contract(*axes, blocks.each_ref(), ranges)
+                contract((*axes, c.dtype(self.program)), blocks.each_ref(), ranges)
             }
         }
     }

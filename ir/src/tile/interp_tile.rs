@@ -3,7 +3,7 @@
 //! Invariant: the axes of a block ascend by index, `values` is row-major over them, and an axis has the same number
 //! of elements in all blocks that are combined, because all are evaluated at one position of the loops.
 
-use crate::base::{AxisId, AxisSet, DType, ReduceOp};
+use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp};
 use crate::plan::start_value;
 use crate::reference::scalar;
 
@@ -157,8 +157,12 @@ pub(super) fn zip(x: &Block, y: &Block, ranges: &Ranges, f: impl Fn(f64, f64) ->
     map(x.set() | y.set(), ranges, [x, y], |[x, y]| f(x, y))
 }
 
-/// `c + sum over axes of a * b`.
-pub(super) fn contract(axes: AxisSet, [a, b, c]: [&Block; 3], ranges: &Ranges) -> Block {
+/// `c + sum over axes of a * b` in the type of c, in which integers wrap.
+pub(super) fn contract(
+    (axes, dtype): (AxisSet, DType),
+    [a, b, c]: [&Block; 3],
+    ranges: &Ranges,
+) -> Block {
     let kept = ((a.set() | b.set()) - axes) | c.set();
     let outer: Vec<_> = kept.iter().collect();
     let inner: Vec<_> = axes.iter().collect();
@@ -168,8 +172,14 @@ pub(super) fn contract(axes: AxisSet, [a, b, c]: [&Block; 3], ranges: &Ranges) -
     odometer(&steps, [&a_steps, &b_steps], |at| pairs.push(at));
     let mut values = vec![];
     walk(&outer, ranges, [a, b, c], |[a_at, b_at, c_at]| {
-        let terms = pairs.iter().map(|[i, j]| a.values[a_at + i] * b.values[b_at + j]);
-        values.push(c.values[c_at] + terms.sum::<f64>());
+        let term = |[i, j]: &[usize; 2]| {
+            scalar::binary(BinaryOp::Mul, dtype, a.values[a_at + i], b.values[b_at + j])
+        };
+        let sum = pairs
+            .iter()
+            .map(term)
+            .fold(0.0, |sum, term| scalar::binary(BinaryOp::Add, dtype, sum, term));
+        values.push(scalar::binary(BinaryOp::Add, dtype, c.values[c_at], sum));
     });
     Block { axes: outer, values }
 }

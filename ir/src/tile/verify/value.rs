@@ -205,12 +205,17 @@ impl Walker<'_> {
         }
         let length =
             axes.iter().fold(1, |product: u64, axis| product.saturating_mul(self.block(axis)));
-        let lanes = match vector {
-            Some(axis) if axes.contains(axis) => self.target.lanes(terms.bytes()),
-            _ => 1,
+        // Lanes add side by side as far as the axis fills them.
+        let (row, lanes) = match vector {
+            Some(axis) if axes.contains(axis) => {
+                (self.block(axis), self.target.lanes(terms.bytes()).min(self.block(axis)).max(1))
+            }
+            _ => (1, 1),
         };
-        let most = chain_terms_max(self.program.axes.volume(axes)) * lanes;
-        if length > most {
+        let chain = length.checked_div(row).unwrap_or(0).saturating_mul(row.div_ceil(lanes));
+        let most = chain_terms_max(self.program.axes.volume(axes));
+        if chain > most {
+            let most = most.saturating_mul(lanes);
             let names = self.program.axes.names(axes.iter());
             let what =
                 format!("a sum of {length} terms over {names} in one block, {lanes} at a time");
