@@ -99,7 +99,7 @@ fn verify_gather(graph: &Graph, x: &Node, picks: Picks) -> Result<(DType, AxisSe
     let mut axes = x.axes - replaced;
     for (_, index) in picks.iter() {
         expect(graph.node(index).dtype == DType::I32, "an index is no i32")?;
-        axes = axes | graph.node(index).axes;
+        axes |= graph.node(index).axes;
     }
     Ok((x.dtype, axes))
 }
