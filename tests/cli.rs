@@ -338,6 +338,40 @@ fn describe_device_gives_the_target() {
 }
 
 #[test]
+fn fmt_takes_several_files_and_standard_input() {
+    let user = User::new();
+    let canonical = user.ok(&["fmt", "product.tw"]);
+    for (name, text) in [("a.tw", &canonical), ("b.tw", &KERNEL.replace('\n', "\r\n"))] {
+        user.write(name, text);
+    }
+    user.write("faulty.tw", "kernel f(x: f32[i]) -> f32[i] { x + }\n");
+    user.fails(&["fmt", "a.tw", "b.tw"], 2, &["--write", "--check"]);
+    user.fails(
+        &["fmt", "--check", "b.tw", "a.tw", "product.tw"],
+        1,
+        &["b.tw", "product.tw", "line 1"],
+    );
+    user.fails(
+        &["fmt", "--check", "faulty.tw", "b.tw", "none.tw"],
+        3,
+        &["TW0102", "b.tw", "none.tw"],
+    );
+    user.fails(&["fmt", "--write", "none.tw", "b.tw"], 7, &["none.tw", "wrote b.tw"]);
+    user.ok(&["fmt", "--check", "a.tw", "b.tw"]);
+    user.fails(&["fmt", "--write", "faulty.tw"], 3, &["TW0102"]);
+    assert!(std::fs::read_to_string(user.path().join("faulty.tw")).unwrap().contains("x + }"));
+    let lines = user.ok(&["fmt", "--json", "a.tw", "product.tw"]);
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[0]["canonical"], &lines[1]["canonical"]), (&true.into(), &false.into()));
+    let output = user
+        .command(&["fmt", "-"])
+        .stdin(std::fs::File::open(user.path().join("product.tw")).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), canonical);
+}
+
+#[test]
 fn fmt_is_a_fixed_point() {
     let user = User::new();
     let once = user.ok(&["fmt", "product.tw"]);

@@ -27,6 +27,8 @@ pub(super) enum Failure {
         /// Its faults.
         faults: Vec<Diagnostic>,
     },
+    /// Everything has been told already; this is the exit code.
+    Told(u8),
     /// As `Text`, where the faults have been written to stdout as data already.
     TextReported,
     /// Faults without a text.
@@ -51,9 +53,11 @@ impl Failure {
         Self::File(format!("{}: {error}", path.display()))
     }
 
-    fn code(&self) -> u8 {
+    /// The exit code.
+    pub(super) fn code(&self) -> u8 {
         match self {
             Self::Pipe => 0,
+            Self::Told(code) => *code,
             Self::Wrong(_) => 1,
             Self::Usage(_) => 2,
             Self::Text { .. } | Self::TextReported | Self::Faults(_) => 3,
@@ -67,17 +71,22 @@ impl Failure {
 
     /// Tells stderr, and gives the exit code.
     pub(super) fn report(&self, json: bool) -> ExitCode {
+        self.tell(json);
+        ExitCode::from(self.code())
+    }
+
+    /// Tells stderr.
+    pub(super) fn tell(&self, json: bool) {
         let text =
             if json { self.to_json().map(|value| value.to_string()) } else { self.to_text() };
         if let Some(text) = text {
             note(text.trim_end());
         }
-        ExitCode::from(self.code())
     }
 
     fn to_text(&self) -> Option<String> {
         Some(match self {
-            Self::Pipe | Self::TextReported => return None,
+            Self::Pipe | Self::Told(_) | Self::TextReported => return None,
             Self::Wrong(text) | Self::Usage(text) | Self::File(text) => format!("error: {text}"),
             Self::Text { name, text, faults } => to_text(name, text, faults),
             Self::Faults(faults) => list(faults),
@@ -90,7 +99,7 @@ impl Failure {
     /// `{"error":{"exit_code","kind","message","diagnostics"}}`
     fn to_json(&self) -> Option<Value> {
         let (kind, message, faults): (_, _, &[Diagnostic]) = match self {
-            Self::Pipe | Self::TextReported => return None,
+            Self::Pipe | Self::Told(_) | Self::TextReported => return None,
             Self::Wrong(text) => ("wrong", text.clone(), &[]),
             Self::Usage(text) => ("usage", text.clone(), &[]),
             Self::File(text) => ("file", text.clone(), &[]),
