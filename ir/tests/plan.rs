@@ -12,6 +12,8 @@ mod graphs;
 mod kept;
 #[path = "plan/large.rs"]
 mod large;
+#[path = "plan/refused.rs"]
+mod refused;
 
 use tilewright_ir::target::{MemoryLevel, Target};
 

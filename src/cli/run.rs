@@ -83,8 +83,8 @@ pub(super) fn given_schedule(
 ) -> Result<(Schedule, Origin), Failure> {
     let Some(path) = path else { return Ok(bound.schedule()?) };
     let source = Source::read(path)?;
-    let schedule = Schedule::parse(&source.text).map_err(|faults| source.faults(faults.into()))?;
-    bound.space().check(&schedule).map_err(|faults| source.faults(faults.into()))?;
+    let schedule =
+        bound.space().read(&source.text).map_err(|faults| source.faults(faults.into()))?;
     Ok((schedule, Origin::Given))
 }
 

@@ -67,7 +67,7 @@ pub(super) fn is_operation(name: &str) -> bool {
 }
 
 /// The known name nearest to a misspelt one.
-pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
     let limit = (name.len() / 3).max(1);
     known
         .filter(|known| known.len().abs_diff(name.len()) <= limit)

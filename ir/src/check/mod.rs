@@ -27,6 +27,7 @@ use crate::syntax::ast::{File, Item, SizeSet};
 use crate::syntax::{self, Parsed};
 use constant::Constants;
 use context::Allowance;
+pub(crate) use library::nearest;
 use library::{Functions, is_operation};
 use std::collections::{BTreeMap, BTreeSet};
 

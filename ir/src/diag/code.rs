@@ -70,6 +70,12 @@ pub const ALL: &[(&str, &str)] = &[
     ("TW0530", "inner loops that do not fit the value"),
     ("TW0531", "more memory than there is"),
     ("TW0532", "a carry that does not fit its loop or its place"),
+    ("TW0601", "a call with a wrong number of arrays"),
+    ("TW0602", "an array of another element type"),
+    ("TW0603", "an array of another shape"),
+    ("TW0604", "arrays that disagree about an axis"),
+    ("TW0605", "an array with other strides"),
+    ("TW0606", "a tile program with another signature"),
     ("TW0701", "the file that TILEWRIGHT_RUNNER names cannot be run"),
     ("TW0702", "the embedded runner cannot be run on this system"),
     ("TW0703", "the runner stopped before it was ready"),
@@ -78,6 +84,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("TW0803", "the store was written by a newer version"),
     ("TW0804", "the store is held by another process"),
     ("TW0805", "a read or write of the store failed"),
+    ("TW0806", "a kernel without a stored winner"),
     ("TW0812", "the threads that compile could not be started"),
 ];
 

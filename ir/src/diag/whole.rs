@@ -66,6 +66,18 @@ const USUAL: &[(&str, &str, &str)] = &[
         "choose extents that fit the split, or leave some out",
     ),
     ("TW0309", "a shorter reach", "choose smaller strides or extents"),
+    (
+        "TW0401",
+        "the kernel's own name",
+        "write the kernel's name, or take the schedule of this kernel",
+    ),
+    ("TW0402", "a choice of this kernel", "`tilewright space FILE` lists the choices of a kernel"),
+    ("TW0403", "each choice once", "remove one of the two"),
+    ("TW0404", "a legal value", "write a legal value, or leave the line out for the default"),
+    ("TW0405", "a legal value", "write a legal value, or leave the line out for the default"),
+    ("TW0406", "a program that fits into the memory", "make steps smaller, or fuse fewer passes"),
+    ("TW0501", "a character of a schedule", "remove it"),
+    ("TW0505", "a number that the type holds", "write a smaller number"),
 ];
 
 impl Diagnostic {
@@ -77,7 +89,8 @@ impl Diagnostic {
             self.expected.get_or_insert_with(|| (*expected).to_string());
             self.help.get_or_insert_with(|| (*help).to_string());
         }
-        if let ("TW0102", None, Some(expected)) = (self.code, &self.help, &self.expected) {
+        if let ("TW0102" | "TW0502", None, Some(expected)) = (self.code, &self.help, &self.expected)
+        {
             self.help = Some(format!("write {expected} here"));
         }
         let place = self.span.map(|span| span.start as usize..span.end as usize);

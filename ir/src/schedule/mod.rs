@@ -19,6 +19,7 @@ mod key;
 mod limits;
 mod sample;
 mod shape;
+mod source;
 mod space;
 mod text;
 

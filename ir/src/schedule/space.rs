@@ -9,6 +9,7 @@ use super::key::{Field, Key};
 use super::limits::Exceeded;
 use super::shape::Shape;
 use super::{ChoiceValue, Config, PhaseConfig, Schedule, Setting, code, defaults, limits};
+use crate::check::nearest;
 use crate::diag::Diagnostic;
 use crate::plan::PassProgram;
 use crate::target::Target;
@@ -227,19 +228,23 @@ impl Space {
         let mut faults = vec![];
         if schedule.kernel != self.kernel {
             let message = format!("the schedule is for another kernel than {}", self.kernel);
-            faults.push(Diagnostic::new(code::KERNEL, message).found(&schedule.kernel));
+            let fault = Diagnostic::new(code::KERNEL, message).found(&schedule.kernel);
+            faults.push(fault.expected(&self.kernel));
         }
         let mut seen = BTreeSet::new();
         for Setting { name, value } in &schedule.settings {
             if !seen.insert(name) {
-                faults.push(Diagnostic::new(code::TWICE, format!("{name} is chosen twice")));
+                let fault = Diagnostic::new(code::TWICE, format!("{name} is chosen twice"));
+                faults.push(fault.found(name));
             }
             match self.choices.iter().find(|choice| choice.name == *name) {
                 None => {
                     let names: Vec<_> = self.choices.iter().map(|c| c.name.as_str()).collect();
                     let fault =
                         Diagnostic::new(code::UNKNOWN, format!("no choice is named {name}"));
-                    faults.push(fault.found(name).expected(names.join(", ")));
+                    let mut fault = fault.found(name).expected(names.join(", "));
+                    fault.help = nearest(name, names.into_iter());
+                    faults.push(fault);
                 }
                 Some(choice) if !choice.domain.contains(value) => {
                     let fault = Diagnostic::new(code::VALUE, format!("illegal value of {name}"));

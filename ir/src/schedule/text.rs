@@ -8,7 +8,7 @@
 
 use super::ChoiceValue;
 use crate::base::StableHash;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Span};
 use crate::text::{Parsed, Parser, TokenKind, quote_name};
 use std::fmt::Write;
 
@@ -62,7 +62,10 @@ impl Schedule {
     /// Every fault that can be seen, with its place.
     pub fn parse(source: &str) -> Result<Self, Vec<Diagnostic>> {
         let mut parser = Parser::new(source);
-        let schedule = schedule(&mut parser).ok();
+        let schedule = placed(&mut parser).ok().map(|text| Self {
+            kernel: text.kernel,
+            settings: text.settings.into_iter().map(|(setting, _)| setting).collect(),
+        });
         parser.finish(schedule)
     }
 
@@ -87,14 +90,24 @@ impl Schedule {
     }
 }
 
-fn schedule(parser: &mut Parser) -> Parsed<Schedule> {
+/// A schedule with the places of its parts.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub(super) kernel: String,
+    pub(super) kernel_span: Span,
+    pub(super) settings: Vec<(Setting, Span)>,
+}
+
+/// Parses a schedule.
+pub(super) fn placed(parser: &mut Parser) -> Parsed<Placed> {
     parser.expect_word("schedule")?;
-    let kernel = parser.name()?.0;
+    let (kernel, kernel_span) = parser.name()?;
     parser.expect("{")?;
     let mut settings = vec![];
     while !parser.at("}") && !parser.at_end() {
+        let start = parser.span().start;
         match setting(parser) {
-            Ok(setting) => settings.push(setting),
+            Ok((setting, end)) => settings.push((setting, Span { start, end })),
             Err(_) => parser.recover(|parser| parser.at_word("choose")),
         }
     }
@@ -102,10 +115,11 @@ fn schedule(parser: &mut Parser) -> Parsed<Schedule> {
     if !parser.at_end() {
         return Err(parser.unexpected("the end of the text"));
     }
-    Ok(Schedule { kernel, settings })
+    Ok(Placed { kernel, kernel_span, settings })
 }
 
-fn setting(parser: &mut Parser) -> Parsed<Setting> {
+/// `choose NAME = VALUE`, and where it ends.
+fn setting(parser: &mut Parser) -> Parsed<(Setting, u32)> {
     parser.expect_word("choose")?;
     let mut name = part(parser)?;
     while parser.accept(".") {
@@ -120,7 +134,7 @@ fn setting(parser: &mut Parser) -> Parsed<Setting> {
     } else {
         ChoiceValue::Word(part(parser)?)
     };
-    Ok(Setting { name, value })
+    Ok((Setting { name, value }, parser.last_end()))
 }
 
 /// A word, reserved or not, or a quoted name.

@@ -74,6 +74,11 @@ impl Parser {
         self.peek().span
     }
 
+    /// Where the token before the cursor ends.
+    pub(crate) fn last_end(&self) -> u32 {
+        self.position.checked_sub(1).map_or(0, |last| self.tokens[last].span.end)
+    }
+
     /// The token under the cursor; moves on.
     pub fn advance(&mut self) -> Token {
         let token = self.peek().clone();

@@ -1,0 +1,54 @@
+//! From the text of a schedule to a schedule that a space accepts, with the place of every fault.
+//!
+//! Invariant: a fault of a setting has that setting's place; one of several settings has the place of the last of them.
+
+use super::text::{Placed, placed};
+use super::{Schedule, Setting, Space, code};
+use crate::diag::{Diagnostic, Span};
+use crate::text::Parser;
+
+impl Space {
+    /// Reads a schedule of this space.
+    ///
+    /// # Errors
+    /// Every fault of the text, or else every setting that the space does not accept, in text order.
+    pub fn read(&self, source: &str) -> Result<Schedule, Vec<Diagnostic>> {
+        let whole = |faults: Vec<Diagnostic>| -> Vec<Diagnostic> {
+            faults.into_iter().map(|fault| fault.whole(source)).collect()
+        };
+        let mut parser = Parser::new(source);
+        let text = placed(&mut parser).ok();
+        let text = parser.finish(text).map_err(whole)?;
+        let schedule = Schedule {
+            kernel: text.kernel.clone(),
+            settings: text.settings.iter().map(|(setting, _)| setting.clone()).collect(),
+        };
+        let place = |fault: Diagnostic| match place(&fault, &text) {
+            Some(span) => fault.at(span),
+            None => fault,
+        };
+        let checked = self.check(&schedule);
+        checked.map_err(|faults| {
+            let mut faults = whole(faults.into_iter().map(place).collect());
+            faults.sort_by_key(|fault| fault.span);
+            faults
+        })?;
+        Ok(schedule)
+    }
+}
+
+/// The place of a fault: the setting that it names.
+fn place(fault: &Diagnostic, text: &Placed) -> Option<Span> {
+    if fault.code == code::KERNEL {
+        return Some(text.kernel_span);
+    }
+    let found = fault.found.as_deref().unwrap_or_default();
+    let names = |setting: &Setting| {
+        let name = setting.name.as_str();
+        found == name
+            || found.strip_prefix(name).is_some_and(|rest| rest.starts_with(" = "))
+            || fault.message.split([' ', ',']).any(|word| word == name)
+    };
+    // A name that is set twice is at fault where it stands again.
+    text.settings.iter().rev().find(|(setting, _)| names(setting)).map(|(_, span)| *span)
+}
