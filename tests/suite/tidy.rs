@@ -30,10 +30,6 @@ fn long_files() -> BTreeMap<String, usize> {
     list
 }
 
-fn is_code(file: &SourceFile) -> bool {
-    file.path.ends_with(".rs")
-}
-
 #[test]
 fn files_are_short() {
     let allowed = long_files();

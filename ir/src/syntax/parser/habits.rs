@@ -277,8 +277,8 @@ fn assignment(glimpse: &Glimpse<'_>) -> Option<String> {
 fn slice(glimpse: &Glimpse<'_>) -> Option<String> {
     let inside = ["[", ","].contains(&glimpse.before[0]) || glimpse.expected == "`,` or `]`";
     (glimpse.found == ":" && inside && glimpse.expected != "`:` and the type of the tensor").then(|| {
-        "there are no slices: a tensor's name alone stands for all its elements, and `where` or `mask` with a \
-         comparison of indices chooses among them"
+        "there are no slices: a name alone is the whole value, and a subscript stands for each axis, `A[i, 0]`; the axis \
+         itself leaves it whole"
             .to_string()
     })
 }
