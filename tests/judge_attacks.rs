@@ -6,13 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::atomic::AtomicBool;
-use tilewright::Kernel;
 use tilewright::autotune::protocol::Status;
 use tilewright::autotune::store::Store;
 use tilewright::autotune::tune::{TuneOptions, tune};
 use tilewright::ir::backend::{Artifact, Backend, Probe, Unsupported};
 use tilewright::ir::target::Target;
 use tilewright::ir::tile::TileProgram;
+use tilewright::{BoundKernel, Kernel};
 
 /// The kernel that is tuned; its arguments stay of one size when operands or axes are confused.
 const HONEST: &str = "kernel product(A: f32[m,k], B: f32[k,n]) -> f32[m,n] { sum[k](A * B) }";
@@ -121,6 +121,55 @@ const TEXTS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Other mathematics that is right for most numbers: what is wrong, honest body, dishonest body, the signature of both.
+const CORNERS: &[(&str, &str, &str, &str)] = &[
+    ("NaN is lost", "(x: f32[i], y: f32[i]) -> f32[i]", "max(x, y)", "where(x > y, x, y)"),
+    (
+        "infinity becomes the largest number",
+        "(x: f32[i]) -> f32[i]",
+        "x + x",
+        "min(max(x + x, -3.4028234e38), 3.4028234e38)",
+    ),
+    (
+        "subnormal inputs are zero",
+        "(x: f32[i]) -> f32[i]",
+        "x * 1e30",
+        "where(abs(x) < 1e-38, 0, x * 1e30)",
+    ),
+    (
+        "a negative zero is positive",
+        "(x: f32[i]) -> f32[i]",
+        "recip(x)",
+        "where(x == 0, inf, recip(x))",
+    ),
+    ("large numbers are wrong", "(x: f32[i]) -> f32[i]", "exp2(x)", "exp2(min(max(x, -9), 9))"),
+    (
+        "the softmax overflows",
+        "(x: f32[i,j]) -> f32[i,j]",
+        "softmax[j](x)",
+        "exp(x) / sum[j](exp(x))",
+    ),
+    (
+        "a comparison has a tolerance",
+        "(x: f32[i], y: f32[i]) -> f32[i]",
+        "where(x < y, 1, 0)",
+        "where(x + 0.00001 < y, 1, 0)",
+    ),
+    ("ties are rounded up", "(x: f32[i]) -> f32[i]", "round(x)", "floor(x + 0.5)"),
+    (
+        "an integer is exact to 24 bits",
+        "(x: i32[i]) -> i32[i]",
+        "max(x, -7)",
+        "((max(x, -7)) : f32) : i32",
+    ),
+    (
+        "one element of a thousand is off by a few ulps",
+        "(x: f32[i,j]) -> f32[i,j]",
+        "x * x",
+        "where(i == 11 && j == 37, 1.0000005, 1) * (x * x)",
+    ),
+];
+
 /// What is done to the honest code.
 #[derive(Clone, Debug)]
 enum Sabotage {
@@ -202,6 +251,12 @@ fn prepend(artifact: &mut Artifact, code: &[u8]) {
 #[track_caller]
 fn rejections(what: &str, sabotage: Sabotage) -> Vec<(String, String)> {
     let bound = Kernel::parse(HONEST).unwrap().bind(axes()).unwrap();
+    rejections_of(&bound, what, sabotage)
+}
+
+/// As `rejections`, for another kernel than `HONEST`.
+#[track_caller]
+fn rejections_of(bound: &BoundKernel, what: &str, sabotage: Sabotage) -> Vec<(String, String)> {
     let backend = Dishonest { honest: bound.backend(), sabotage };
     let options = TuneOptions {
         fixed: vec![],
@@ -238,7 +293,11 @@ fn axes() -> [(&'static str, u64); 3] {
 /// Every record has one of these reasons, or repeats the code of an earlier one.
 #[track_caller]
 fn rejected(what: &str, sabotage: Sabotage, reasons: &[&str]) {
-    let found = rejections(what, sabotage);
+    all_for(what, &rejections(what, sabotage), reasons);
+}
+
+#[track_caller]
+fn all_for(what: &str, found: &[(String, String)], reasons: &[&str]) {
     for (position, (reason, evidence)) in found.iter().enumerate() {
         let repeats = position > 0 && reason == "duplicate";
         assert!(repeats || reasons.contains(&reason.as_str()), "{what}: {reason}: {evidence}");
@@ -277,6 +336,49 @@ fn code_of_other_mathematics_is_wrong() {
         let other = bound.backend().compile(&bound.lower(&schedule).unwrap()).unwrap();
         rejected(what, Sabotage::Other(other), &["wrong"]);
     }
+}
+
+/// The code of the default schedule.
+fn code(bound: &BoundKernel) -> Artifact {
+    let schedule = bound.space().default_schedule();
+    bound.backend().compile(&bound.lower(&schedule).unwrap()).unwrap()
+}
+
+#[test]
+fn code_that_is_right_for_most_numbers_is_wrong() {
+    for (what, signature, honest, dishonest) in CORNERS {
+        let bind = |body: &str| {
+            let kernel = Kernel::parse(&format!("kernel corner{signature} {{ {body} }}")).unwrap();
+            let axes = [("i", 19), ("j", 53)];
+            let used = axes.into_iter().filter(|(name, _)| signature.contains(name));
+            kernel.bind(used).unwrap()
+        };
+        let sabotage = Sabotage::Other(code(&bind(dishonest)));
+        all_for(what, &rejections_of(&bind(honest), what, sabotage), &["wrong"]);
+    }
+}
+
+#[test]
+fn one_wrong_element_in_a_million_is_wrong() {
+    let bind = |body: &str| {
+        let text = format!("kernel square(x: f32[i]) -> f32[i] {{ {body} }}");
+        Kernel::parse(&text).unwrap().bind([("i", 1_000_003)]).unwrap()
+    };
+    let sabotage = Sabotage::Other(code(&bind("where(i == 777777, 1.0000005, 1) * (x * x)")));
+    let found = rejections_of(&bind("x * x"), "one element", sabotage);
+    all_for("one element", &found, &["wrong"]);
+    assert!(found[0].1.contains("1 of 1000003"), "{found:?}");
+}
+
+#[test]
+fn code_of_another_shape_of_the_same_size_is_wrong() {
+    let bind = |i, j| {
+        let text = "kernel rows(x: f32[i,j]) -> f32[i,j] { softmax[j](x) }";
+        Kernel::parse(text).unwrap().bind([("i", i), ("j", j)]).unwrap()
+    };
+    let sabotage = Sabotage::Other(code(&bind(48, 16)));
+    let what = "sixteen columns for forty-eight";
+    all_for(what, &rejections_of(&bind(16, 48), what, sabotage), &["wrong"]);
 }
 
 #[test]

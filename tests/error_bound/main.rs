@@ -30,7 +30,9 @@ const SEEDS: u64 = 12;
 /// Seeds from which on a blind spot that nothing fell into is a fault of the table.
 const SEEDS_FULL: u64 = 1000;
 /// Seeds that share a random schedule.
-const SEEDS_A_SCHEDULE: u64 = 12;
+const SEEDS_A_SCHEDULE: u64 = 25;
+/// Seeds before the first of them.
+const SEEDS_BEFORE: u64 = 6;
 /// Faults of a row that are told.
 const FAULTS_TOLD: usize = 5;
 
@@ -75,7 +77,7 @@ impl<'a> Trial<'a> {
         let seeds = seeds.div_ceil(self.row.every).max(2);
         let mut codes: Vec<CompiledKernel> = self.codes(2);
         for seed in first..first + seeds {
-            if (seed - first) % SEEDS_A_SCHEDULE == SEEDS_A_SCHEDULE / 2 {
+            if (seed - first) % SEEDS_A_SCHEDULE == SEEDS_BEFORE {
                 let sampled = honest::compiled(&self.bound, 2, &mut self.rng);
                 self.line.schedules += u64::from(sampled.is_some());
                 codes.truncate(2);

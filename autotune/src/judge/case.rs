@@ -8,24 +8,33 @@ use rayon::prelude::*;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::reference::{
     Expected, Family, HostTensor, UNDECIDED_MAX, Verdict, compare, compare_exact, draw, evaluate,
-    integers_are_exact, shuffle,
+    integers_are_exact, shuffle, special_places,
 };
 
 /// A kernel with at most this many operations and bytes has a reference of a few milliseconds: it is computed anew
 /// for every candidate. The limits are counts, so that the same seed draws the same data on every machine.
 const CHEAP: (f64, f64) = (4e6, 4e6);
-/// A kernel with more operations or bytes has a reference of seconds, or large cases: it gets two cases only.
+/// A kernel with more operations or bytes has a reference of seconds, or large cases: it gets three cases only.
 const LARGE: (f64, f64) = (1e9, 32e6);
 /// Draws of a case before one with many undecided elements is kept all the same.
 const DRAWS: usize = 8;
 /// The families of which each candidate gets one besides `Normal`.
 const OTHERS: [Family; 3] = [Family::Uniform, Family::Integers, Family::Equal];
 
+/// The families that hurt: wide magnitudes, NaN and infinities, ties and near ties. Each candidate gets a case of each,
+/// and of a cheap kernel two for each input that is not finite; a candidate of a large kernel gets a single one.
+const HARD: [Family; 3] = [Family::Wide, Family::Specials, Family::Close];
+
+/// Most cases of `Family::Specials` of a candidate.
+const SPECIALS_MAX: u64 = 9;
+
 /// Inputs and what they should give.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     family: Family,
     seed: u64,
+    /// The remainder of the seed that chooses the input that is not finite, where the family is `Specials`.
+    place: u64,
     /// The seed of the permutation that made this case of a drawn one.
     permutation: Option<u64>,
     /// Whether the reference is exact, so that every element must be equal.
@@ -35,24 +44,26 @@ pub(super) struct Case {
 }
 
 impl Case {
-    fn draw(graph: &Graph, family: Family, rng: &mut impl RngCore) -> Self {
-        let mut seed = rng.next_u64() >> 11;
-        let mut case = Self::of(graph, family, seed);
+    fn draw(graph: &Graph, family: Family, place: u64, rng: &mut impl RngCore) -> Self {
+        let mut case = Self::draw_once(graph, family, place, rng);
         for _ in 1..DRAWS {
             if !case.is_undecided() {
                 break;
             }
-            seed = rng.next_u64() >> 11;
-            case = Self::of(graph, family, seed);
+            case = Self::draw_once(graph, family, place, rng);
         }
         case
     }
 
-    fn of(graph: &Graph, family: Family, seed: u64) -> Self {
+    fn draw_once(graph: &Graph, family: Family, place: u64, rng: &mut impl RngCore) -> Self {
+        // 53 bits, so that a seed survives readers of JSON that know only f64.
+        let drawn = rng.next_u64() >> 11;
+        let places = special_places(graph);
+        let seed = if family == Family::Specials { drawn - drawn % places + place } else { drawn };
         let inputs = draw(graph, family, seed);
         let expected = evaluate(graph, &inputs);
         let exact = family == Family::Integers && integers_are_exact(graph, seed);
-        Self { family, seed, permutation: None, exact, inputs, expected }
+        Self { family, seed, place, permutation: None, exact, inputs, expected }
     }
 
     fn is_undecided(&self) -> bool {
@@ -67,9 +78,15 @@ impl Case {
         Self { permutation: Some(seed), inputs, expected, ..*self }
     }
 
-    pub(super) fn compare(&self, output: usize, got: &HostTensor) -> Verdict {
+    /// How an output compares, and whether it passes. Of a hard case only the decided elements count: it may have
+    /// many that overflow in one order of operations and not in another.
+    pub(super) fn compare(&self, output: usize, got: &HostTensor) -> (Verdict, bool) {
         let expected = &self.expected[output];
-        if self.exact { compare_exact(expected, got) } else { compare(expected, got) }
+        let verdict =
+            if self.exact { compare_exact(expected, got) } else { compare(expected, got) };
+        let passed =
+            if HARD.contains(&self.family) { verdict.wrong == 0 } else { verdict.passed() };
+        (verdict, passed)
     }
 
     /// For the evidence: how to draw it again.
@@ -86,8 +103,10 @@ impl Case {
 /// The cases whose references are known.
 #[derive(Debug)]
 pub(super) struct Pool {
-    /// The first is normal; at least one of another family follows.
+    /// The first is normal; at least one of another family follows, then the hard ones.
     cases: Vec<Case>,
+    /// How many are not hard.
+    plain: usize,
     /// Whether a new case costs no more than a known one.
     cheap: bool,
 }
@@ -99,29 +118,49 @@ impl Pool {
         let large = work.flops > LARGE.0 || work.bytes > LARGE.1;
         let mut others = OTHERS.to_vec();
         others.shuffle(rng);
-        others.truncate(if large { 1 } else { OTHERS.len() });
-        let families = std::iter::once(Family::Normal).chain(others);
-        let seeded: Vec<(Family, ChaCha8Rng)> =
+        let mut hard: Vec<(Family, u64)> =
+            HARD.iter().map(|&family| (family, rng.next_u64() % special_places(graph))).collect();
+        hard.shuffle(rng);
+        if large {
+            others.truncate(1);
+            hard.truncate(1);
+        } else if cheap {
+            hard.retain(|&(family, _)| family != Family::Specials);
+            hard.extend(
+                (0..special_places(graph).min(SPECIALS_MAX)).map(|n| (Family::Specials, n)),
+            );
+        }
+        let plain = 1 + others.len();
+        let others = others.into_iter().map(|family| (family, 0));
+        let families = std::iter::once((Family::Normal, 0)).chain(others).chain(hard);
+        let seeded: Vec<((Family, u64), ChaCha8Rng)> =
             families.map(|family| (family, fork(rng))).collect();
         let cases = seeded
             .into_par_iter()
-            .map(|(family, mut rng)| Case::draw(graph, family, &mut rng))
+            .map(|((family, place), mut rng)| Case::draw(graph, family, place, &mut rng))
             .collect();
-        Self { cases, cheap }
+        Self { cases, plain, cheap }
     }
 
     /// Chooses a case never seen before: normal at even positions, of another family at odd ones.
     pub(super) fn pick(&self, position: usize, rng: &mut ChaCha8Rng) -> Pick {
-        let other = rng.random_range(1..self.cases.len());
+        let other = rng.random_range(1..self.plain);
         let known = if position.is_multiple_of(2) { 0 } else { other };
         Pick { known, seed: rng.next_u64() >> 11 }
+    }
+
+    /// Chooses a case never seen before of each hard family.
+    pub(super) fn pick_hard(&self, rng: &mut ChaCha8Rng) -> Vec<Pick> {
+        let hard = self.plain..self.cases.len();
+        hard.map(|known| Pick { known, seed: rng.next_u64() >> 11 }).collect()
     }
 
     /// The case of a choice.
     pub(super) fn draw(&self, graph: &Graph, pick: Pick) -> Case {
         let known = &self.cases[pick.known];
         if self.cheap {
-            Case::draw(graph, known.family, &mut ChaCha8Rng::seed_from_u64(pick.seed))
+            let mut rng = ChaCha8Rng::seed_from_u64(pick.seed);
+            Case::draw(graph, known.family, known.place, &mut rng)
         } else {
             known.shuffled(graph, pick.seed)
         }

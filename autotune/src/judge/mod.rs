@@ -1,7 +1,8 @@
 //! The judge: whether a candidate computes the kernel, decided before its time counts.
 //!
-//! The data of a check is drawn after the candidate is fixed, from at least two families, and never seen before: a
-//! new draw where the reference is cheap, else a permutation of a known case that keeps its reference. Outputs are
+//! The data of a check is drawn after the candidate is fixed, from at least three families, and never seen before: a
+//! new draw where the reference is cheap, else a permutation of a known case that keeps its reference. First come the
+//! hard families, in rounds of their own: wide magnitudes, NaN and infinities, ties. Outputs are
 //! poisoned before each of two runs; every element of every slot is compared; the two runs must agree to the bit;
 //! and after the clock has run, the outputs must still be those that were judged. Inputs are read-only in the child.
 //! Invariant: expected values never leave this process.
@@ -18,6 +19,9 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::reference::{HostTensor, memory};
+
+/// How many times as long as another a call on a hard case may take.
+const HARD_DEADLINE: u32 = 4;
 
 /// Judges the candidates of one kernel.
 #[derive(Debug)]
@@ -65,6 +69,7 @@ impl<'a> Judge<'a> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let slots = session.slots().max(1);
         let mut passed = Passed { worst_ratio: 0.0, seed, calls_ns: vec![], outputs: vec![] };
+        self.check_hard(session, &mut rng, &mut passed)?;
         for first in (0..slots.max(2)).step_by(slots) {
             // Only the cases of one round are in memory at once.
             let positions = first..(first + slots).min(slots.max(2));
@@ -75,6 +80,26 @@ impl<'a> Judge<'a> {
             self.check_round(session, &cases, &mut rng, &mut passed)?;
         }
         Ok(passed)
+    }
+
+    /// The hard cases. Subnormal numbers make some machines slow, so these calls may take long, and their times do not
+    /// count.
+    fn check_hard(
+        &self,
+        session: &mut Session,
+        rng: &mut ChaCha8Rng,
+        passed: &mut Passed,
+    ) -> Result<(), Rejection> {
+        let deadline = session.deadline();
+        session.set_deadline(deadline.saturating_mul(HARD_DEADLINE));
+        for picks in self.pool.pick_hard(rng).chunks(session.slots().max(1)) {
+            let cases: Vec<Case> =
+                picks.par_iter().map(|&pick| self.pool.draw(self.graph, pick)).collect();
+            self.check_round(session, &cases, rng, passed)?;
+        }
+        session.set_deadline(deadline);
+        passed.calls_ns.clear();
+        Ok(())
     }
 
     /// Fills all slots with a known case, so that a candidate can be run before it is worth a check.
@@ -124,9 +149,9 @@ impl<'a> Judge<'a> {
             let tensor = &output.tensor;
             let shape = tensor.axes.iter().map(|&axis| self.graph.axes.extent(axis)).collect();
             let mut got = HostTensor { dtype: tensor.dtype, shape, bytes: std::mem::take(bytes) };
-            let verdict = case.compare(position, &got);
+            let (verdict, accepted) = case.compare(position, &got);
             *bytes = std::mem::take(&mut got.bytes);
-            if !verdict.passed() {
+            if !accepted {
                 return Err(Rejection::wrong(&tensor.name, &case.describe(), &verdict));
             }
             worst = worst.max(verdict.worst_ratio);

@@ -63,6 +63,13 @@ impl Family {
     }
 }
 
+/// Remainders of seeds by which `Family::Specials` of a graph chooses the input that is not finite: each gets NaN once
+/// and infinities once, and once all are finite. Were it all of them at once, most results would be NaN and hide each
+/// other's faults.
+pub fn special_places(graph: &Graph) -> u64 {
+    2 * graph.inputs.len() as u64 + 1
+}
+
 /// Draws the inputs of a bound graph, in signature order.
 pub fn draw(graph: &Graph, family: Family, seed: u64) -> Vec<HostTensor> {
     let magnitudes = integer_magnitudes(graph, seed);
@@ -72,10 +79,15 @@ pub fn draw(graph: &Graph, family: Family, seed: u64) -> Vec<HostTensor> {
         .map(|(position, tensor)| {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             random.set_stream(position as u64 * 16 + family as u64 + 1);
-            match lengths[position] {
+            let mut result = match lengths[position] {
                 Some(length) => draw_indices(graph, tensor, family, length, &mut random),
                 None => draw_tensor(graph, tensor, family, magnitudes[position], &mut random),
+            };
+            let place = seed % special_places(graph);
+            if family == Family::Specials && place / 2 == position as u64 {
+                sprinkle_not_finite(&mut result, place.is_multiple_of(2), &mut random);
             }
+            result
         })
         .collect()
 }
@@ -142,7 +154,7 @@ fn draw_tensor(
 /// Values a few units in the last place from centres that all tensors share: whole numbers, halves and others, of both
 /// signs; for integers, powers of two up to the ends of the range.
 fn draw_close(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
-    const CENTRES: [f64; 8] = [1.0, 2.0, 3.5, 0.3, -1.0, -2.5, -0.7, 6.0];
+    const CENTRES: [f64; 8] = [1.0, 2.0, 2.5, 0.3, -1.0, -3.5, -0.7, 6.0];
     let dtype = tensor.dtype;
     let (low, high) = integer_range(dtype);
     for index in 0..tensor.len() {
@@ -185,10 +197,13 @@ fn element(dtype: DType, family: Family, integer: f64, random: &mut ChaCha8Rng) 
     }
 }
 
-/// As many integers of each length as of any other, over the whole range of the type.
+/// Half of them anywhere in the range of the type, half of any length as often as of any other.
 fn wide_integer(dtype: DType, random: &mut ChaCha8Rng) -> f64 {
     let (low, high) = integer_range(dtype);
-    let size = power_of_two(random.random_range(0..=dtype.bits() as i32)) * random.random::<f64>();
+    if random.random() {
+        return random.random_range(low as i64..=high as i64) as f64;
+    }
+    let size = power_of_two(random.random_range(0..dtype.bits() as i32)) * random.random::<f64>();
     let sign = if random.random() { 1.0 } else { -1.0 };
     (sign * size).floor().clamp(low, high)
 }
@@ -197,7 +212,7 @@ fn integer_low(dtype: DType) -> i64 {
     if dtype.is_float() { i64::MIN } else { integer_range(dtype).0 as i64 }
 }
 
-/// A few NaN and infinities (none at all for three seeds in eight), and some zeros and subnormals.
+/// Some zeros and subnormals; of integers the ends of the range.
 fn sprinkle(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
     let dtype = tensor.dtype;
     let count = tensor.len();
@@ -217,10 +232,17 @@ fn sprinkle(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
         let values = [0.0, -0.0, small, -small, dtype.min_normal()];
         tensor.set(random.random_range(0..count), values[random.random_range(0..values.len())]);
     }
-    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        if random.random_range(0..4u8) == 0 {
-            tensor.set(random.random_range(0..count), value);
-        }
+}
+
+/// A NaN, or an infinity of each sign.
+fn sprinkle_not_finite(tensor: &mut HostTensor, nan: bool, random: &mut ChaCha8Rng) {
+    let count = tensor.len();
+    if count == 0 || !tensor.dtype.is_float() {
+        return;
+    }
+    let values: &[f64] = if nan { &[f64::NAN] } else { &[f64::INFINITY, f64::NEG_INFINITY] };
+    for &value in values {
+        tensor.set(random.random_range(0..count), value);
     }
 }
 

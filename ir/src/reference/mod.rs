@@ -25,7 +25,7 @@ mod shuffle;
 mod tensor;
 mod twofold;
 
-pub use inputs::{Family, draw, integers_are_exact};
+pub use inputs::{Family, draw, integers_are_exact, special_places};
 pub use judge::{UNDECIDED_MAX, Verdict, Wrong, compare, compare_exact};
 pub use memory::{can_lie, collect, memory, memory_of, spread};
 pub use shuffle::{permutable_axes, permute, shuffle};

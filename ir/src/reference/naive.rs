@@ -37,7 +37,7 @@ pub fn evaluate(graph: &Graph, inputs: &[HostTensor], arithmetic: Arithmetic) ->
     outputs
         .map(|output| {
             let axes = &output.tensor.axes;
-            coordinates(graph, axes).iter().map(|at| run.at(output.node, at)).collect()
+            over(graph, axes, &vec![0; graph.axes.len()], |at| run.at(output.node, at))
         })
         .collect()
 }
@@ -49,21 +49,22 @@ struct Run<'a> {
     values: Vec<Vec<f64>>,
 }
 
-/// Every coordinate of some axes, row-major; a coordinate has a place for each axis of the graph.
-fn coordinates(graph: &Graph, axes: &[AxisId]) -> Vec<Vec<usize>> {
-    let mut all = vec![vec![0; graph.axes.len()]];
-    for &axis in axes {
-        let mut next = vec![];
-        for at in &all {
-            for index in 0..graph.axes.extent(axis) as usize {
-                let mut longer = at.clone();
-                longer[axis.index()] = index;
-                next.push(longer);
-            }
+/// The values of `f` at every coordinate of some axes, row-major. A coordinate has a place for each axis of the graph;
+/// those of other axes are as in `from`.
+fn over(graph: &Graph, axes: &[AxisId], from: &[usize], f: impl Fn(&[usize]) -> f64) -> Vec<f64> {
+    let extent = |axis: AxisId| graph.axes.extent(axis) as usize;
+    let count = axes.iter().map(|&axis| extent(axis)).product();
+    let mut at = from.to_vec();
+    let mut values = Vec::with_capacity(count);
+    for number in 0..count {
+        let mut rest = number;
+        for &axis in axes.iter().rev() {
+            at[axis.index()] = rest % extent(axis);
+            rest /= extent(axis);
         }
-        all = next;
+        values.push(f(&at));
     }
-    all
+    values
 }
 
 fn position(graph: &Graph, axes: impl IntoIterator<Item = AxisId>, at: &[usize]) -> usize {
@@ -79,8 +80,8 @@ impl Run<'_> {
 
     fn node(&self, node: &Node) -> Vec<f64> {
         let axes: Vec<AxisId> = node.axes.iter().collect();
-        let elements = coordinates(self.graph, &axes);
-        elements.iter().map(|at| self.element(node, at)).collect()
+        let origin = vec![0; self.graph.axes.len()];
+        over(self.graph, &axes, &origin, |at| self.element(node, at))
     }
 
     fn element(&self, node: &Node, at: &[usize]) -> f64 {
@@ -125,14 +126,7 @@ impl Run<'_> {
             }
             Op::Reduce(op, axes, x) => {
                 let axes: Vec<AxisId> = axes.iter().collect();
-                let terms: Vec<f64> = coordinates(graph, &axes)
-                    .iter()
-                    .map(|inner| {
-                        let mut at = at.to_vec();
-                        axes.iter().for_each(|axis| at[axis.index()] = inner[axis.index()]);
-                        self.at(x, &at)
-                    })
-                    .collect();
+                let terms = over(graph, &axes, at, |at| self.at(x, at));
                 self.reduce(op, node.dtype, &terms)
             }
         }
