@@ -212,32 +212,16 @@ fn spoil(graph: &Graph, target: NodeId, doubled: bool, rng: &mut ChaCha8Rng) -> 
     let mut new: Vec<NodeId> = vec![];
     for id in graph.ids() {
         let node = graph.node(id);
-        let of = |x: NodeId| new[x.index()];
-        let copy = match node.op {
-            Op::Input(input) => builder.read(input),
-            Op::Literal(value) => builder.literal(value, node.dtype),
-            Op::Index(axis) => builder.index(axis),
-            Op::Len(axis) => builder.len(axis),
-            Op::Unary(op, x) => builder.unary(op, of(x)),
-            Op::Binary(op, x, y) => builder.binary(op, of(x), of(y)),
-            Op::Compare(op, x, y) => builder.compare(op, of(x), of(y)),
-            Op::Select(c, x, y) => builder.select(of(c), of(x), of(y)),
-            Op::Cast(x) => builder.cast(node.dtype, of(x)),
-            Op::Scan(op, axis, x) => builder.scan(op, axis, of(x)),
-            Op::Gather(x, picks) => {
-                let picks: Vec<_> = picks.iter().map(|(axis, index)| (axis, of(index))).collect();
-                builder.gather(of(x), &picks)
-            }
-            Op::Reduce(op, axes, x) => {
-                let mut term = of(x);
-                if id == target {
-                    let here = position(&mut builder, graph, axes, rng);
-                    let other = replacement(&mut builder, op, term, doubled);
-                    term = builder.select(here, other, term);
-                }
-                builder.reduce(op, axes, term)
-            }
-        };
+        let mut replaced = None;
+        if let Op::Reduce(op, axes, x) = node.op
+            && id == target
+        {
+            let here = position(&mut builder, graph, axes, rng);
+            let term = new[x.index()];
+            let other = replacement(&mut builder, op, term, doubled);
+            replaced = Some(builder.select(here, other, term));
+        }
+        let copy = builder.copy(node, |x| replaced.unwrap_or(new[x.index()]));
         new.push(copy);
     }
     let outputs = graph.outputs.iter().cloned().map(|mut output| {

@@ -235,7 +235,7 @@ impl GraphBuilder {
     }
 
     /// A node of another graph with the same axes and inputs, whose operands have other numbers here.
-    pub(super) fn copy(&mut self, node: &Node, renumber: impl Fn(NodeId) -> NodeId) -> NodeId {
+    pub fn copy(&mut self, node: &Node, renumber: impl Fn(NodeId) -> NodeId) -> NodeId {
         self.push(node.op.map_operands(renumber), node.dtype, node.axes)
     }
 
