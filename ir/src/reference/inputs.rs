@@ -86,6 +86,7 @@ pub fn draw(graph: &Graph, family: Family, seed: u64) -> Vec<HostTensor> {
             let place = seed % special_places(graph);
             if family == Family::Specials && place / 2 == position as u64 {
                 sprinkle_not_finite(&mut result, place.is_multiple_of(2), &mut random);
+                super::memory::settle(&graph.axes, tensor, &mut result);
             }
             result
         })
