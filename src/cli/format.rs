@@ -66,7 +66,7 @@ fn format(args: &Args, path: &Path, output: &mut Output) -> Result<(), Failure> 
     }
     if output.is_json() {
         output.json(&json!({"file": source.name, "canonical": canonical, "text": text}))?;
-    } else if !args.check && !(args.write && is_file) {
+    } else if !(args.check || args.write && is_file) {
         output.writer().write_all(text.as_bytes())?;
     }
     match args.check && !canonical {

@@ -3,7 +3,7 @@
 //! A file longer than the soft limit stands in `long-files.txt` with its length and a reason. The list may only
 //! shrink: a file that has become shorter has its number lowered.
 
-use super::tree::{SourceFile, files, none, root};
+use super::tree::{files, none, root};
 use std::collections::{BTreeMap, BTreeSet};
 
 const LINES_SOFT: usize = 500;
