@@ -1,7 +1,8 @@
 //! Typed views of the caller's arrays.
 //!
 //! A `Tensor` is read, a `TensorMut` is written; both are ndarray views of any rank with the element type as the
-//! variant. Invariant: bytes leave this module in row-major order, whatever the strides of the array.
+//! variant. The 16-bit floats are those of the `half` crate; truth values and packed i4 have no array type and are
+//! passed as bytes (`CompiledKernel::call_bytes`). Invariant: bytes leave this module in row-major order, whatever the strides of the array.
 
 use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMutD, Data, DataMut, Dimension};
 use tilewright_cpu::View;
@@ -161,6 +162,8 @@ macro_rules! tensors {
 tensors! {
     F64, f64;
     F32, f32;
+    F16, half::f16;
+    Bf16, half::bf16;
     I32, i32;
     I16, i16;
     I8, i8;

@@ -9,6 +9,7 @@ mod explain;
 mod failure;
 mod format;
 mod memory;
+mod npy;
 mod output;
 mod records;
 mod run;

@@ -3,17 +3,13 @@
 //! Invariant: a file enters only with the signature's type and shape; a mismatch names both sides.
 
 use super::failure::Failure;
-use ndarray::{ArrayD, IxDyn};
-use ndarray_npy::{ReadNpyExt, ReadableElement, WritableElement, WriteNpyExt};
+use super::npy;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use tilewright::Tensor as View;
-use tilewright::ir::DType;
 use tilewright::ir::graph::{Graph, Tensor};
 use tilewright::ir::reference::{HostTensor, can_lie, round_to};
-use tilewright::tensor::Element;
 
 /// `A=a.npy`, and `eps=1e-5` for a scalar parameter.
 #[derive(Clone, Debug)]
@@ -87,48 +83,12 @@ fn number(tensor: &Tensor, text: &Path) -> Result<Option<HostTensor>, Failure> {
     Ok(Some(HostTensor::from_f64(tensor.dtype, &[], [number])))
 }
 
-/// Calls `$body` with `$element` standing for the element type.
-macro_rules! with_element {
-    ($dtype:expr, $tensor:expr, $element:ident => $body:expr) => {
-        match $dtype {
-            DType::F64 => {
-                type $element = f64;
-                $body
-            }
-            DType::F32 => {
-                type $element = f32;
-                $body
-            }
-            DType::I32 => {
-                type $element = i32;
-                $body
-            }
-            DType::I16 => {
-                type $element = i16;
-                $body
-            }
-            DType::I8 => {
-                type $element = i8;
-                $body
-            }
-            DType::U8 => {
-                type $element = u8;
-                $body
-            }
-            DType::F16 | DType::Bf16 | DType::I4 | DType::Bool => Err(no_file($tensor, $dtype)),
-        }
-    };
-}
-
-fn no_file(name: &str, dtype: DType) -> Failure {
-    Failure::Usage(format!("`{name}` is {dtype}, which .npy files cannot carry yet"))
-}
-
 fn read(graph: &Graph, tensor: &Tensor, path: &Path) -> Result<HostTensor, Failure> {
     let expected = tensor.shape(&graph.axes);
     let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
     // A little more than the array needs, so that a file without an end ends.
-    let most = tensor.dtype.bytes_of(expected.iter().product()).saturating_add(1 << 20);
+    let elements: u64 = expected.iter().product();
+    let most = elements.saturating_mul(tensor.dtype.bytes()).saturating_add(1 << 20);
     let mut bytes = vec![];
     file.take(most).read_to_end(&mut bytes).map_err(|error| Failure::file(path, &error))?;
     // The shape is compared before an array of that shape is made: a header may claim any.
@@ -140,8 +100,16 @@ fn read(graph: &Graph, tensor: &Tensor, path: &Path) -> Result<HostTensor, Failu
             graph.show_shape(tensor)
         )));
     }
+    let refuse = |error: &str| {
+        let (path, name, dtype) = (path.display(), &tensor.name, tensor.dtype);
+        Failure::Usage(format!("{path}: {error}; input `{name}` is {dtype} in the signature"))
+    };
+    if header_shape(&bytes).is_none() {
+        return Err(refuse("this is no .npy file, or its header is broken"));
+    }
+    let bytes = npy::elements(tensor.dtype, bytes).map_err(|error| refuse(&error))?;
     let shape = tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
-    with_element!(tensor.dtype, &tensor.name, T => read_as::<T>(tensor, shape, path, &bytes))
+    Ok(HostTensor { dtype: tensor.dtype, shape, bytes })
 }
 
 /// The shape that the header of a .npy file claims; `None` for a file whose header is broken.
@@ -158,65 +126,12 @@ fn header_shape(bytes: &[u8]) -> Option<Vec<u64>> {
     extents.map(|extent| extent.trim_end_matches('L').parse().ok()).collect()
 }
 
-fn read_as<T: ReadableElement + Element>(
-    tensor: &Tensor,
-    shape: Vec<u64>,
-    path: &Path,
-    bytes: &[u8],
-) -> Result<HostTensor, Failure> {
-    let refuse = |error: &dyn std::fmt::Display| {
-        let (path, name, dtype) = (path.display(), &tensor.name, tensor.dtype);
-        Failure::Usage(format!("{path}: {error}; input `{name}` is {dtype} in the signature"))
-    };
-    if header_shape(bytes).is_none() {
-        return Err(refuse(&"this is no .npy file, or its header is broken"));
-    }
-    let array = ArrayD::<T>::read_npy(bytes).map_err(|error| refuse(&error))?;
-    Ok(HostTensor { dtype: tensor.dtype, shape, bytes: View::from(&array).to_bytes() })
-}
-
 /// Writes `NAME.npy` into a folder for one output, and returns the path.
 pub(super) fn save(folder: &Path, name: &str, value: &HostTensor) -> Result<PathBuf, Failure> {
     let path = folder.join(format!("{name}.npy"));
-    with_element!(value.dtype, name, T => save_as::<T>(&path, value))?;
+    std::fs::write(&path, npy::file(value)).map_err(|error| Failure::file(&path, &error))?;
     Ok(path)
 }
-
-fn save_as<T: WritableElement + FromNumber>(
-    path: &Path,
-    value: &HostTensor,
-) -> Result<(), Failure> {
-    let fail = |error: &dyn std::fmt::Display| Failure::file(path, error);
-    let shape: Vec<usize> = value
-        .shape
-        .iter()
-        .map(|&extent| usize::try_from(extent).expect("a tensor in memory has such extents"))
-        .collect();
-    let elements = value.bytes.chunks_exact(size_of::<T>()).map(T::from_bytes).collect();
-    let array = ArrayD::<T>::from_shape_vec(IxDyn(&shape), elements)
-        .expect("a tensor has as many elements as its shape says");
-    let file = File::create(path).map_err(|error| fail(&error))?;
-    let mut file = BufWriter::new(file);
-    array.write_npy(&mut file).map_err(|error| fail(&error))?;
-    file.flush().map_err(|error| fail(&error))
-}
-
-/// Numbers as they lie in memory.
-trait FromNumber: Sized {
-    fn from_bytes(bytes: &[u8]) -> Self;
-}
-
-macro_rules! from_number {
-    ($($element:ty),*) => {
-        $(impl FromNumber for $element {
-            fn from_bytes(bytes: &[u8]) -> Self {
-                Self::from_le_bytes(bytes.try_into().expect("chunks have the element's size"))
-            }
-        })*
-    };
-}
-
-from_number!(f64, f32, i32, i16, i8, u8);
 
 /// What a list of numbers looks like from afar.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -121,7 +121,8 @@ fn cost(graph: &Graph, id: NodeId) -> (f64, f64) {
         | Op::Compare(_, _, _)
         | Op::Select(_, _, _)
         | Op::Gather(_, _)
-        | Op::Cast(_) => (0.0, 0.0),
+        | Op::Cast(_)
+        | Op::Wrap(_) => (0.0, 0.0),
     }
 }
 
@@ -210,7 +211,7 @@ fn demand(graph: &Graph, live: &[Live]) -> Vec<f64> {
                 need(x, needed.min(fraction_true(graph, c).unwrap_or(1.0)));
                 need(z, needed);
             }
-            op @ (Op::Binary(_, _, _) | Op::Unary(_, _) | Op::Cast(_)) => {
+            op @ (Op::Binary(_, _, _) | Op::Unary(_, _) | Op::Cast(_) | Op::Wrap(_)) => {
                 op.operands().for_each(|x| need(x, needed.min(live[id.index()].fraction)));
             }
             op @ Op::Reduce(_, _, x) => {
@@ -276,7 +277,12 @@ fn value(graph: &Graph, id: NodeId, at: &dyn Fn(AxisId) -> f64) -> Option<f64> {
                 of(y)?
             }
         }
-        Op::Input(_) | Op::Unary(_, _) | Op::Gather(_, _) | Op::Reduce(..) | Op::Scan(..) => {
+        Op::Input(_)
+        | Op::Unary(_, _)
+        | Op::Wrap(_)
+        | Op::Gather(_, _)
+        | Op::Reduce(..)
+        | Op::Scan(..) => {
             return None;
         }
     })

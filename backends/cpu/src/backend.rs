@@ -52,7 +52,8 @@ impl CpuBackend {
         with_text: bool,
     ) -> Result<Vec<(MachinePhase, CompiledPhase)>, Unsupported> {
         let arguments =
-            program.buffers.iter().filter(|buffer| buffer.scope != Scope::Group).count();
+            program.buffers.iter().filter(|buffer| buffer.scope != Scope::Group).count()
+                + machine::unpacked_outputs(program).len();
         let compile = || {
             machine::build(program)?
                 .into_iter()
@@ -129,7 +130,7 @@ impl Backend for CpuBackend {
             inputs: inputs.len(),
             input_layouts: program.inputs().map(|buffer| layout(buffer, &program.axes)).collect(),
             argument_bytes: inputs.into_iter().chain(bytes(Scope::Output)).collect(),
-            device_bytes: bytes(Scope::Device),
+            device_bytes: device_bytes(program),
         })
     }
 
@@ -161,4 +162,12 @@ fn layout(buffer: &Buffer, axes: &AxisTable) -> InputLayout {
     }
     let steps = extents.into_iter().zip(strides).collect();
     InputLayout { element_bits: u64::from(buffer.dtype.bits()), steps }
+}
+
+/// The sizes of the device buffers: the program's own, then those of outputs that are packed at the end. In device
+/// memory every element has an address.
+fn device_bytes(program: &TileProgram) -> Vec<u64> {
+    let own = program.buffers.iter().filter(|buffer| buffer.scope == Scope::Device);
+    let own = own.map(|buffer| buffer.volume(&program.axes).saturating_mul(buffer.dtype.bytes()));
+    own.chain(machine::unpacked_outputs(program)).collect()
 }

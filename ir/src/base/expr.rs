@@ -46,8 +46,10 @@ pub enum Expr {
     Compare(CompareOp, Box<Expr>, Box<Expr>),
     /// `select(c, x, y)`: x where c holds, else y.
     Select(Box<Expr>, Box<Expr>, Box<Expr>),
-    /// A conversion, rounding to nearest.
+    /// A conversion, rounding to nearest even; integers saturate.
     Cast(DType, Box<Expr>),
+    /// A conversion to an integer type that keeps the low bits of the number rounded to an integer.
+    Wrap(DType, Box<Expr>),
     /// A reduction over the current block of the given axes, accumulated in the operand's type.
     Reduce(ReduceOp, AxisSet, Box<Expr>),
     /// `mma[axes](a, b, c)`: c + sum over the current block of the axes of a * b.
@@ -105,6 +107,11 @@ impl Expr {
         Self::Cast(dtype, Box::new(x))
     }
 
+    /// A conversion to an integer type that keeps the low bits.
+    pub fn wrap(dtype: DType, x: Self) -> Self {
+        Self::Wrap(dtype, Box::new(x))
+    }
+
     /// A reduction.
     pub fn reduce(op: ReduceOp, axes: AxisSet, x: Self) -> Self {
         Self::Reduce(op, axes, Box::new(x))
@@ -130,7 +137,9 @@ impl Expr {
                 vec![]
             }
             Self::At(_, picks) => picks.iter().map(|(_, index)| index).collect(),
-            Self::Unary(_, x) | Self::Cast(_, x) | Self::Reduce(_, _, x) => vec![x],
+            Self::Unary(_, x) | Self::Cast(_, x) | Self::Wrap(_, x) | Self::Reduce(_, _, x) => {
+                vec![x]
+            }
             Self::Binary(_, x, y) | Self::Compare(_, x, y) => vec![x, y],
             Self::Select(x, y, z) | Self::Mma(_, x, y, z) => vec![x, y, z],
         }
@@ -148,6 +157,7 @@ impl Expr {
             }
             Self::Unary(op, x) => Self::unary(*op, f(x)),
             Self::Cast(dtype, x) => Self::cast(*dtype, f(x)),
+            Self::Wrap(dtype, x) => Self::wrap(*dtype, f(x)),
             Self::Reduce(op, axes, x) => Self::reduce(*op, *axes, f(x)),
             Self::Binary(op, x, y) => Self::binary(*op, f(x), f(y)),
             Self::Compare(op, x, y) => Self::compare(*op, f(x), f(y)),
@@ -172,7 +182,7 @@ impl Expr {
             Self::Load(buffer) | Self::At(buffer, _) => names.buffer(*buffer).0,
             Self::Index(_) | Self::Len(_) => DType::I32,
             Self::Compare(..) => DType::Bool,
-            Self::Cast(dtype, _) => *dtype,
+            Self::Cast(dtype, _) | Self::Wrap(dtype, _) => *dtype,
             Self::Reduce(ReduceOp::Argmax | ReduceOp::Argmin, _, _) => DType::I32,
             Self::Unary(_, x) | Self::Binary(_, x, _) | Self::Reduce(_, _, x) => x.dtype(names),
             Self::Select(_, x, _) => x.dtype(names),
@@ -197,7 +207,8 @@ impl Expr {
             | Self::Binary(..)
             | Self::Compare(..)
             | Self::Select(..)
-            | Self::Cast(..) => {
+            | Self::Cast(..)
+            | Self::Wrap(..) => {
                 self.children().iter().fold(AxisSet::EMPTY, |set, x| set | x.axes(names))
             }
         }

@@ -83,6 +83,27 @@ impl<'a> Context<'a> {
         habits::function(name).or_else(|| nearest(name, self.functions.names()))
     }
 
+    /// `wrap(x) : type`, the conversion that keeps the low bits.
+    pub(super) fn wrap(&mut self, call: &'a Call, dtype: DType) -> Value {
+        let values = self.arguments(call);
+        if call.axes.is_some() {
+            let fault = Diagnostic::new("TW0203", "`wrap` takes no axes");
+            return self.fault(fault.at(call.name.span).help("write `wrap(x) : i8`"));
+        }
+        if !self.arity(call, 1) {
+            return Value::Faulty;
+        }
+        if !dtype.is_integer() {
+            let fault = Diagnostic::new("TW0205", "only integers wrap").at(call.name.span);
+            let fault = fault.found(format!("`{dtype}`")).expected("an integer type");
+            return self.fault(fault.help(format!("a cast is written `x : {dtype}`")));
+        }
+        match self.node(values[0], call.arguments[0].span) {
+            Some(node) => Value::Node(self.builder.wrap(dtype, node)),
+            None => Value::Faulty,
+        }
+    }
+
     fn arguments(&mut self, call: &'a Call) -> Vec<Value> {
         call.arguments.iter().map(|argument| self.expr(argument)).collect()
     }
@@ -114,6 +135,11 @@ impl<'a> Context<'a> {
         let name = call.name.text.as_str();
         if name == "len" {
             return self.len(call);
+        }
+        if name == "wrap" {
+            self.arguments(call);
+            let fault = Diagnostic::new("TW0203", "`wrap` does not say to which type it wraps");
+            return self.fault(fault.at(call.name.span).expected("`wrap(x) : i8`"));
         }
         if call.axes.is_some() {
             let fault = Diagnostic::new("TW0203", format!("`{name}` takes no axes"));

@@ -45,6 +45,9 @@ impl<'a> Context<'a> {
                     ExprKind::Call(call) if Self::is_accumulated(call) => {
                         self.counted(x.span, |ctx| ctx.reduction(call, Some(dtype), x.span))
                     }
+                    ExprKind::Call(call) if call.name.text == "wrap" => {
+                        self.counted(x.span, |ctx| ctx.wrap(call, dtype))
+                    }
                     _ => {
                         let value = self.expr(x);
                         self.cast(value, dtype, x.span)

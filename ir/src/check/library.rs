@@ -58,7 +58,8 @@ fn operations() -> impl Iterator<Item = &'static str> {
     let binary = BinaryOp::ALL.iter().filter(|op| !op.is_infix()).map(|op| op.name());
     let reduce = ReduceOp::ALL.iter().map(|op| op.name());
     let scan = ReduceOp::ALL.iter().filter_map(|op| op.scan_name());
-    unary.chain(binary).chain(reduce).chain(scan).chain(["mean", "len", "where", "mask"])
+    let others = ["mean", "len", "where", "mask", "wrap"];
+    unary.chain(binary).chain(reduce).chain(scan).chain(others)
 }
 
 /// Whether a call of this name is an operation of the language.

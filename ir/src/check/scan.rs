@@ -66,7 +66,10 @@ impl Context<'_> {
         stated: Option<DType>,
     ) -> Option<NodeId> {
         let node = match (value, stated) {
-            (Value::Weak(weak), Some(dtype)) => self.settle(weak, dtype, argument.span),
+            (Value::Weak(weak), Some(dtype)) => {
+                let whole = dtype.is_integer() && !self.weak.get(weak).fractional;
+                self.settle(weak, if whole { DType::I32 } else { dtype }, argument.span)
+            }
             _ => self.node(value, argument.span),
         };
         let node = node?;
@@ -86,7 +89,13 @@ impl Context<'_> {
             self.fault(fault.help("cast the operand first"));
             return None;
         }
-        Some(self.builder.cast(accumulator, node))
+        // Arithmetic in an integer type wraps, so a sum in a narrow one is the low bits of the sum.
+        let sums = matches!(op, ReduceOp::Sum | ReduceOp::Product);
+        let wraps = sums && types::loses_integers(dtype, accumulator);
+        Some(match wraps {
+            true => self.builder.wrap(accumulator, node),
+            false => self.builder.cast(accumulator, node),
+        })
     }
 
     /// Refuses a search whose axes stand in another order than the kernel's.

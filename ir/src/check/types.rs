@@ -4,6 +4,7 @@
 //! Invariant: no rule gives arithmetic in a float type narrower than `f32`; such values occur only as casts.
 
 use crate::base::{DType, ReduceOp};
+use crate::reference::integer_range;
 
 /// The type in which an operation on a value is computed: `f32` for narrower floats, else the value's own.
 pub(super) fn intermediate(dtype: DType) -> DType {
@@ -47,6 +48,12 @@ pub(crate) fn accumulator(op: ReduceOp, dtype: DType) -> DType {
         ReduceOp::Max | ReduceOp::Min | ReduceOp::All | ReduceOp::Any => intermediate(dtype),
         ReduceOp::Argmax | ReduceOp::Argmin => intermediate(dtype),
     }
+}
+
+/// Whether the first is an integer type with numbers that the second, an integer type too, lacks.
+pub(super) fn loses_integers(from: DType, to: DType) -> bool {
+    let ((low, high), (least, most)) = (integer_range(to), integer_range(from));
+    from.is_integer() && to.is_integer() && (least < low || most > high)
 }
 
 /// The number nearest to `value` that the type holds. `None` if it is out of range, vanishes, or is a fraction in an

@@ -41,6 +41,7 @@ enum Kind {
     Select,
     Cast,
     Gather(Picks),
+    Wrap,
     Reduce(ReduceOp, AxisSet),
     Scan(ReduceOp, AxisId),
 }
@@ -58,6 +59,7 @@ impl Key {
             Op::Select(..) => Kind::Select,
             Op::Cast(_) => Kind::Cast,
             Op::Gather(_, picks) => Kind::Gather(picks),
+            Op::Wrap(_) => Kind::Wrap,
             Op::Reduce(op, axes, _) => Kind::Reduce(op, axes),
             Op::Scan(op, axis, _) => Kind::Scan(op, axis),
         };
@@ -211,6 +213,16 @@ impl GraphBuilder {
         let below = self.binary(BinaryOp::Min, index, last);
         let zero = self.literal(0.0, DType::I32);
         self.binary(BinaryOp::Max, below, zero)
+    }
+
+    /// A conversion to an integer type that keeps the low bits; the value itself where it has the type already.
+    pub fn wrap(&mut self, dtype: DType, x: NodeId) -> NodeId {
+        assert!(dtype.is_integer(), "only integers wrap");
+        if self.node(x).dtype == dtype {
+            return x;
+        }
+        let axes = self.node(x).axes;
+        self.push(Op::Wrap(x), dtype, axes)
     }
 
     /// A reduction, accumulated in the operand's type (`argmax` and `argmin` give an `i32`). To accumulate in another

@@ -56,11 +56,13 @@ pub enum Op {
     Compare(CompareOp, NodeId, NodeId),
     /// The second where the first holds, else the third.
     Select(NodeId, NodeId, NodeId),
-    /// A conversion to the node's type.
+    /// A conversion to the node's type: rounds to nearest even, saturates in integers.
     Cast(NodeId),
     /// The first with some of its axes replaced by indices, all at once. An index outside of the axis reads the nearest
     /// element; from an empty axis comes 0.
     Gather(NodeId, Picks),
+    /// A conversion to the node's type, an integer: keeps the low bits of the number rounded to an integer.
+    Wrap(NodeId),
     /// A reduction; the node's type is the accumulator.
     Reduce(ReduceOp, AxisSet, NodeId),
     /// The running value of a reduction along an axis, which the result keeps: element j folds the operand's
@@ -114,6 +116,7 @@ impl Op {
             Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) => [None, None, None],
             Op::Unary(_, x)
             | Op::Cast(x)
+            | Op::Wrap(x)
             | Op::Reduce(_, _, x)
             | Op::Scan(_, _, x)
             | Op::Gather(x, _) => [Some(x), None, None],
@@ -136,6 +139,7 @@ impl Op {
             Op::Compare(op, x, y) => Op::Compare(op, f(x), f(y)),
             Op::Select(c, x, y) => Op::Select(f(c), f(x), f(y)),
             Op::Cast(x) => Op::Cast(f(x)),
+            Op::Wrap(x) => Op::Wrap(f(x)),
             Op::Gather(x, picks) => {
                 let x = f(x);
                 Op::Gather(x, picks.map(f))

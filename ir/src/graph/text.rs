@@ -252,6 +252,7 @@ impl<'g> Printer<'g> {
             }
             Op::Cast(x) => self.cast(x, node.dtype),
             Op::Gather(x, picks) => self.gather(x, picks),
+            Op::Wrap(x) => primary(format!("wrap({})", self.strong(x).text)).typed(node.dtype),
             Op::Reduce(op, axes, x) => self.fold(op, op.name(), axes, x),
             Op::Scan(op, axis, x) => {
                 let name = op.scan_name().expect("a verified graph scans what has a scan");

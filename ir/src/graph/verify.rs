@@ -78,6 +78,10 @@ fn verify_node(graph: &Graph, node: &Node) -> Result<(), String> {
         }
         Op::Cast(x) => (node.dtype, graph.node(x).axes),
         Op::Gather(x, picks) => verify_gather(graph, graph.node(x), picks)?,
+        Op::Wrap(x) => {
+            expect(node.dtype.is_integer(), "only integers wrap")?;
+            (node.dtype, graph.node(x).axes)
+        }
         Op::Reduce(op, axes, x) => verify_reduce(op, axes, graph.node(x))?,
         Op::Scan(op, axis, x) => {
             let x = graph.node(x);

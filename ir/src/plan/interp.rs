@@ -152,7 +152,8 @@ impl Machine<'_> {
             Expr::Binary(op, x, y) => scalar::binary(*op, dtype(x), self.eval(x), self.eval(y)),
             Expr::Compare(op, x, y) => f64::from(u8::from(op.apply(self.eval(x), self.eval(y)))),
             Expr::Select(c, x, y) => self.eval(if self.eval(c) != 0.0 { x } else { y }),
-            Expr::Cast(to, x) => scalar::cast(dtype(x), *to, self.eval(x)),
+            Expr::Cast(to, x) => scalar::cast(*to, self.eval(x)),
+            Expr::Wrap(to, x) => scalar::wrap(*to, self.eval(x)),
             Expr::Reduce(..) | Expr::Mma(..) => {
                 unreachable!("verify refuses reductions inside of expressions of a pass")
             }

@@ -248,6 +248,9 @@ impl Checker<'_> {
                 self.expect(fits, || "select of other types".to_string());
             }
             Expr::Cast(..) => {}
+            Expr::Wrap(to, _) => {
+                self.expect(to.is_integer(), || format!("a value wrapped to {to}"));
+            }
             Expr::Reduce(..) | Expr::Mma(..) => {
                 self.expect(false, || "a reduction inside of an expression".to_string());
             }

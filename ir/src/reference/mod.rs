@@ -29,7 +29,7 @@ pub use inputs::{Family, draw, integers_are_exact, special_places};
 pub use judge::{UNDECIDED_MAX, Verdict, Wrong, compare, compare_exact};
 pub use memory::{can_lie, collect, memory, memory_of, spread};
 pub use shuffle::{permutable_axes, permute, shuffle};
-pub use tensor::{half_ulp, integer_range, round_to, wrap_integer};
+pub use tensor::{half_ulp, integer_range, round_to, wrap_integer, wrap_number};
 
 use crate::base::DType;
 use crate::graph::Graph;

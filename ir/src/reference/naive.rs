@@ -104,15 +104,8 @@ impl Run<'_> {
             Op::Binary(op, x, y) => round(apply(op, node.dtype, self.at(x, at), self.at(y, at))),
             Op::Compare(op, x, y) => f64::from(u8::from(op.apply(self.at(x, at), self.at(y, at)))),
             Op::Select(c, x, y) => self.at(if self.at(c, at) != 0.0 { x } else { y }, at),
-            Op::Cast(x) => {
-                let value = self.at(x, at);
-                let from = graph.node(x).dtype;
-                round(if from.is_float() {
-                    saturate(node.dtype, value)
-                } else {
-                    integer(node.dtype, value)
-                })
-            }
+            Op::Cast(x) => round(saturate(node.dtype, self.at(x, at))),
+            Op::Wrap(x) => wrap(node.dtype, self.at(x, at)),
             Op::Gather(x, picks) => self.gathered(x, picks, at),
             Op::Scan(op, axis, x) => {
                 let mut inner = at.to_vec();
@@ -192,7 +185,14 @@ fn integer(dtype: DType, value: f64) -> f64 {
     }
 }
 
-/// A float as another type: integers are rounded to nearest even and saturate.
+/// The low bits of a number rounded to an integer: what is left after whole turns of the type's range.
+fn wrap(dtype: DType, value: f64) -> f64 {
+    let turn = 2f64.powi(dtype.bits() as i32);
+    let rest = value.round_ties_even().rem_euclid(turn);
+    if rest.is_nan() { 0.0 } else { integer(dtype, rest) }
+}
+
+/// A number as another type: integers are rounded to nearest even and saturate.
 fn saturate(dtype: DType, value: f64) -> f64 {
     let value = if dtype.is_integer() { value.round_ties_even() } else { value };
     match dtype {

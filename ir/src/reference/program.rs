@@ -183,22 +183,27 @@ impl<'g> Program<'g> {
         best.map(|(_, axis)| axis).filter(|&axis| extent(axis) >= 16).or(longest)
     }
 
-    fn visit_reads(&self, node: NodeId, expand: bool, visit: &mut impl FnMut(NodeId)) {
-        let op = self.graph.node(node).op;
-        if matches!(op, Op::Input(_)) || (self.held[node.index()] && !expand) {
-            visit(node);
-            return;
-        }
-        if matches!(op, Op::Gather(..)) {
-            visit(node);
-        }
-        for operand in op.operands() {
-            // What a gather reads lies along other axes.
-            let elsewhere = matches!(op, Op::Gather(x, picks) if x == operand && picks.iter().all(|pick| pick.1 != x));
-            if elsewhere {
+    /// Visits what a kernel reads, each once, in depth-first order. No recursion: chains may be long.
+    fn visit_reads(&self, root: NodeId, expand_root: bool, visit: &mut impl FnMut(NodeId)) {
+        let mut seen = vec![false; self.graph.nodes.len()];
+        let mut open = vec![root];
+        while let Some(node) = open.pop() {
+            if std::mem::replace(&mut seen[node.index()], true) {
                 continue;
             }
-            self.visit_reads(operand, false, visit);
+            let op = self.graph.node(node).op;
+            let expand = expand_root && node == root;
+            if matches!(op, Op::Input(_)) || (self.held[node.index()] && !expand) {
+                visit(node);
+                continue;
+            }
+            if matches!(op, Op::Gather(..)) {
+                visit(node);
+            }
+            // What a gather reads lies along other axes.
+            let elsewhere = |operand: NodeId| matches!(op, Op::Gather(x, picks) if x == operand && picks.iter().all(|pick| pick.1 != x));
+            let operands: Vec<_> = op.operands().filter(|&operand| !elsewhere(operand)).collect();
+            open.extend(operands.into_iter().rev());
         }
     }
 

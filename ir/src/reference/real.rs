@@ -6,7 +6,7 @@ use crate::base::{BinaryOp, DType, UnaryOp};
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::tensor::{round_to, wrap_integer};
+use super::tensor::{round_to, wrap_integer, wrap_number};
 
 /// A number of the reference.
 pub(super) trait Real:
@@ -185,13 +185,16 @@ fn integer_binary(op: BinaryOp, dtype: DType, x: f64, y: f64) -> f64 {
     }
 }
 
-/// The value of a conversion: floats are kept (their rounding is in the allowance), others are rounded.
-pub(super) fn cast<R: Real>(from: DType, to: DType, x: R) -> R {
-    if to.is_float() {
-        x
-    } else if from.is_integer() && to.is_integer() {
-        R::of(wrap_integer(to, x.high() as i128))
-    } else {
-        R::of(round_to(to, x.high()))
+/// The value of a conversion: floats are kept (their rounding is in the allowance), others are rounded and saturate.
+pub(super) fn cast<R: Real>(to: DType, x: R) -> R {
+    match to {
+        DType::Bool => R::of(round_to(to, x.high())),
+        _ if to.is_float() => x,
+        _ => R::of(round_to(to, x.round_ties_even().high())),
     }
+}
+
+/// The value of a conversion that keeps the low bits.
+pub(super) fn wrap<R: Real>(to: DType, x: R) -> R {
+    R::of(wrap_number(to, x.round_ties_even().high()))
 }

@@ -253,6 +253,7 @@ impl<'a, R: Real> Kernel<'a, R> {
                     Op::Compare(op, ..) => compare_row(op, step.from, [x, y], row, count),
                     Op::Select(..) => select_row(step.dtype, [x, y, z], row, count),
                     Op::Cast(_) => cast_row(step, x, row, count),
+                    Op::Wrap(_) => wrap_row(step.dtype, x, row, count),
                     Op::Input(_)
                     | Op::Literal(_)
                     | Op::Index(_)
@@ -432,11 +433,19 @@ fn select_row<R: Real>(dtype: DType, [c, x, y]: [&Row<R>; 3], row: &mut Row<R>, 
     row.settle(dtype, count);
 }
 
+fn wrap_row<R: Real>(dtype: DType, x: &Row<R>, row: &mut Row<R>, count: usize) {
+    for index in 0..count {
+        row.values[index] = real::wrap(dtype, x.values[index]);
+        row.allowances[index] = rules::wrap(x.values[index].high(), x.allowance(index));
+    }
+    row.settle(dtype, count);
+}
+
 fn cast_row<R: Real>(step: &Step<'_, R>, x: &Row<R>, row: &mut Row<R>, count: usize) {
     let rounding = Rounding::new(0.0, step.dtype);
     for index in 0..count {
         let (operand, e) = (x.values[index], x.allowance(index));
-        let value = real::cast(step.from, step.dtype, operand);
+        let value = real::cast(step.dtype, operand);
         row.values[index] = value;
         let mut handed = if step.last_rounding {
             e

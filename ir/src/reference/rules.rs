@@ -228,6 +228,11 @@ pub(super) fn cast(from: DType, to: DType, x: f64, e: f64) -> f64 {
     e + to.unit_roundoff() * x.abs() + to.min_subnormal()
 }
 
+/// Handed-on allowance of a conversion that keeps the low bits: a step of one may become a step of the whole range.
+pub(super) fn wrap(x: f64, e: f64) -> f64 {
+    logic(e == 0.0 || step(f64::round_ties_even, x, e) == 0.0)
+}
+
 /// Whether every number of one type is a number of the other.
 pub(super) fn is_exact_cast(from: DType, to: DType) -> bool {
     let digits = |dtype: DType| -(dtype.unit_roundoff().log2()) as u32;

@@ -4,6 +4,7 @@
 //! Invariant: the values are the reference's own, so that an interpreter never differs from it by an operator.
 
 use super::real::{self, Real as _};
+use super::tensor::wrap_number;
 use super::twofold::Twofold;
 use crate::base::{BinaryOp, DType, UnaryOp};
 
@@ -21,7 +22,12 @@ pub(crate) fn binary(op: BinaryOp, dtype: DType, x: f64, y: f64) -> f64 {
     real::binary(op, dtype, x, y)
 }
 
-/// A conversion between types; one to a float type does nothing.
-pub(crate) fn cast(from: DType, to: DType, x: f64) -> f64 {
-    real::cast(from, to, x)
+/// A conversion between types; one to a float type does nothing, integers saturate.
+pub(crate) fn cast(to: DType, x: f64) -> f64 {
+    real::cast(to, x)
+}
+
+/// A conversion to an integer type that keeps the low bits.
+pub(crate) fn wrap(to: DType, x: f64) -> f64 {
+    wrap_number(to, x)
 }

@@ -38,6 +38,14 @@ pub fn wrap_integer(dtype: DType, value: i128) -> f64 {
     ((value - low as i128).rem_euclid(modulus) + low as i128) as f64
 }
 
+/// A number rounded to an integer, ties to even, modulo two to the bits of an integer type; 0 for what is no number.
+pub fn wrap_number(dtype: DType, value: f64) -> f64 {
+    let rounded = value.round_ties_even();
+    // The remainder of a division by a power of two is exact.
+    let rest = rounded % f64::from(dtype.bits()).exp2();
+    if rest.is_finite() { wrap_integer(dtype, rest as i128) } else { 0.0 }
+}
+
 fn round_float(value: f64, mantissa: i32, exponent_min: i32, max: f64) -> f64 {
     if !value.is_finite() || value == 0.0 {
         return value;

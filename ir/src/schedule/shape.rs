@@ -259,7 +259,7 @@ fn own_dtype(plan: &PassProgram, expr: &Expr) -> Option<DType> {
         Expr::Local(local) => Some(plan.local(*local).0),
         Expr::Load(buffer) | Expr::At(buffer, _) => Some(plan.buffer(*buffer).0),
         Expr::Index(_) => Some(DType::I32),
-        Expr::Cast(dtype, _) => Some(*dtype),
+        Expr::Cast(dtype, _) | Expr::Wrap(dtype, _) => Some(*dtype),
         _ => None,
     }
 }

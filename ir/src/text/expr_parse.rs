@@ -211,7 +211,10 @@ impl Parser {
         let unary = UnaryOp::parse(head);
         let binary = BinaryOp::parse(head);
         let dtype = DType::parse(head);
-        if unary.is_none() && binary.is_none() && dtype.is_none() && head != "select" {
+        let wrapped =
+            head.strip_prefix("wrap_").and_then(DType::parse).filter(|to| to.is_integer());
+        let conversion = dtype.or(wrapped).is_some();
+        if unary.is_none() && binary.is_none() && !conversion && head != "select" {
             return None;
         }
         self.advance();
@@ -221,6 +224,8 @@ impl Parser {
             self.arguments(names).map(|([x, y], height)| (Expr::binary(op, x, y), height))
         } else if let Some(dtype) = dtype {
             self.arguments(names).map(|([x], height)| (Expr::cast(dtype, x), height))
+        } else if let Some(dtype) = wrapped {
+            self.arguments(names).map(|([x], height)| (Expr::wrap(dtype, x), height))
         } else {
             self.arguments(names).map(|([c, x, y], height)| (Expr::select(c, x, y), height))
         };

@@ -77,6 +77,7 @@ impl<N: ExprNames> Printer<'_, N> {
             }
             Expr::Select(c, x, y) => self.call("select", &[c, x, y]),
             Expr::Cast(dtype, x) => self.call(dtype.name(), &[x]),
+            Expr::Wrap(dtype, x) => self.call(&format!("wrap_{dtype}"), &[x]),
             Expr::Reduce(op, axes, x) => {
                 let head = format!("reduce {}[{}]", op.name(), self.axes(*axes));
                 self.call(&head, &[x]);

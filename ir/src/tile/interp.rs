@@ -192,9 +192,13 @@ impl<'a> Machine<'a> {
                 map(axes, ranges, blocks.each_ref(), |[c, x, y]| if c != 0.0 { x } else { y })
             }
             Expr::Cast(dtype, x) => {
-                let from = x.dtype(self.program);
                 let mut x = self.eval(x, known);
-                x.values.iter_mut().for_each(|x| *x = scalar::cast(from, *dtype, *x));
+                x.values.iter_mut().for_each(|x| *x = scalar::cast(*dtype, *x));
+                x
+            }
+            Expr::Wrap(dtype, x) => {
+                let mut x = self.eval(x, known);
+                x.values.iter_mut().for_each(|x| *x = scalar::wrap(*dtype, *x));
                 x
             }
             Expr::Reduce(op, axes, x) => {

@@ -2,9 +2,9 @@
 //!
 //! A loop over an axis adds index times stride to the pointers of the places that vary along it; offsets inside a
 //! register tile are displacements known at compile time.
+//! Pointers to packed places count half bytes.
 //! Invariant: a pointer in `Pointers` points at the element with every unrolled offset zero.
 
-use super::lanes::displaced;
 use super::phase::PhaseEmitter;
 use crate::machine::{Base, Place};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
@@ -32,6 +32,8 @@ impl PhaseEmitter<'_, '_> {
                 self.b.ins().iadd_imm_s(scratch, offset)
             }
         };
+        // Pointers to a packed place count half bytes; the highest bit of an address is never set.
+        let base = if place.packed { self.b.ins().ishl_imm_u(base, 1) } else { base };
         let mut pointer = match place.origin_bytes {
             0 => base,
             origin => self.b.ins().iadd_imm_s(base, origin),
@@ -82,10 +84,5 @@ impl PhaseEmitter<'_, '_> {
         let rest = self.b.ins().imul_imm_s(inside, term.stride_bytes);
         let pointer = self.b.ins().iadd(pointer, panels);
         self.b.ins().iadd(pointer, rest)
-    }
-
-    /// `pointer` moved by a constant.
-    pub(super) fn displace(&mut self, pointer: Value, offset: i64) -> (Value, i32) {
-        displaced(&mut self.b, pointer, offset)
     }
 }

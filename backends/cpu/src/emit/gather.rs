@@ -4,7 +4,7 @@
 //! subscript varies along the vector does each lane load for itself.
 //! Invariant: subscripts are clamped already, so every lane of a whole vector reads inside of its buffer.
 
-use super::lanes::{self, Mode};
+use super::lanes::Mode;
 use super::nest::{NestEmitter, Offsets};
 use crate::machine::{NodeId, Subscripts};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
@@ -42,9 +42,12 @@ impl NestEmitter<'_, '_, '_, '_> {
             let own = varying.iter().fold(pointer, |pointer, &(index, stride)| {
                 self.moved_by_lane(pointer, index, lane, stride)
             });
-            places.push(self.phase.displace(own, offset + lane * step));
+            places.push((own, offset + lane * step));
         }
-        Ok(lanes::load_each(&mut self.phase.b, place.dtype, flags, &places))
+        Ok(match place.packed {
+            true => self.converter().load_each_packed(flags, &places),
+            false => self.converter().load_each(place.dtype, flags, &places),
+        })
     }
 
     fn varies_along_vector(&self, node: NodeId) -> bool {

@@ -1,13 +1,16 @@
 //! Machine phases to Cranelift IR.
 //!
 //! `phase` makes the function, decodes grid iterations and loops over blocks; `nest` makes the loops of one nest and
-//! its register tiles, `reduce` and `scan` what runs inside of them; `value` computes expressions lane by lane; `address` forms pointers; `lanes` knows which
-//! Cranelift type holds which element type.
+//! its register tiles, `reduce` and `scan` what runs inside of them; `value` computes expressions lane by lane;
+//! `address` forms pointers; `lanes` knows which Cranelift type holds which element type, `memory` how elements lie in
+//! memory, `convert` how types become others.
 //! Invariant: no call and no symbol is emitted, so the code has no relocations.
 
 mod address;
+mod convert;
 mod gather;
 mod lanes;
+mod memory;
 mod nest;
 mod phase;
 mod reduce;

@@ -53,7 +53,7 @@ pub(super) fn emit(phase: &mut PhaseEmitter<'_, '_>, nest: &Nest) -> Result<(), 
     if nest.outer.iter().any(|&axis| phase.axes.extent(axis) == 0) {
         return Ok(());
     }
-    let lanes = lanes_of(phase, nest)?;
+    let lanes = lanes_of(nest);
     check_panels(phase, nest, lanes)?;
     let places: Vec<&Place> = nest.dag.places.iter().chain([&nest.target]).collect();
     let pointers = phase.base_pointers(&places);
@@ -73,18 +73,15 @@ pub(super) fn emit(phase: &mut PhaseEmitter<'_, '_>, nest: &Nest) -> Result<(), 
     emitter.outer_loops(0)
 }
 
-fn lanes_of(phase: &PhaseEmitter<'_, '_>, nest: &Nest) -> Result<u64, Unsupported> {
+fn lanes_of(nest: &Nest) -> u64 {
     let dtypes: Vec<DType> = nest.dag.dtypes().chain([nest.target.dtype]).collect();
-    if let Some(&dtype) = dtypes.iter().find(|&&dtype| vector_type(dtype).is_none()) {
-        return Err(phase.unsupported(format!("the type {dtype}"), nest));
-    }
     // Two lanes where something else of the pass has only two: a panel as wide as those is not cut by a vector.
     let mut places = nest.dag.places.iter().chain([&nest.target]);
     let narrow = places.any(|place| {
         let width = place.panel.filter(|panel| nest.micro.vector == Some(panel.axis));
         width.is_some_and(|panel| panel.width % 4 == 2)
     });
-    Ok(if narrow || dtypes.contains(&DType::F64) { 2 } else { 4 })
+    if narrow || dtypes.contains(&DType::F64) { 2 } else { 4 }
 }
 
 /// Panels must line up with register tiles, so that offsets inside a tile are known now.
@@ -360,7 +357,7 @@ impl NestEmitter<'_, '_, '_, '_> {
     ) -> Result<Vec<Value>, Unsupported> {
         let (begin, go_on, after) =
             (self.phase.b.create_block(), self.phase.b.create_block(), self.phase.b.create_block());
-        let ty = vector_type(dtype).expect("the nest was checked for types");
+        let ty = vector_type(dtype);
         for _ in positions {
             self.phase.b.append_block_param(after, ty);
         }
@@ -373,7 +370,7 @@ impl NestEmitter<'_, '_, '_, '_> {
         let target = self.places.len() - 1;
         let mut values = Vec::with_capacity(positions.len());
         for position in positions {
-            values.push(self.load(target, position)?);
+            values.push(self.load(target, position));
         }
         let arguments = block_arguments(values[0], &values[1..]);
         self.phase.b.ins().jump(after, &arguments);

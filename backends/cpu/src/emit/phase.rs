@@ -4,7 +4,7 @@
 //! everything in the loop's body.
 
 use super::lanes::less;
-use crate::machine::{Loop, MachinePhase, Nest, Step};
+use crate::machine::{Loop, MachinePhase, Nest, Pack, Step};
 use crate::math::clif::Abilities;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -227,6 +227,7 @@ impl PhaseEmitter<'_, '_> {
         for step in steps {
             match step {
                 Step::Nest(nest) => self.nest(nest)?,
+                Step::Pack(pack) => self.pack(*pack),
                 Step::Loop(inner) => self.block_loop(inner, 0, None, None)?,
             }
         }
@@ -281,6 +282,35 @@ impl PhaseEmitter<'_, '_> {
         let outcome = self.steps(&inner.body);
         (self.first, self.last) = saved;
         outcome
+    }
+
+    /// Puts elements of a byte each together, two to a byte; a last one alone leaves its high half 0.
+    fn pack(&mut self, pack: Pack) {
+        let (from, to) = (self.arguments[pack.from], self.arguments[pack.to]);
+        let flags = MemFlagsData::new().with_notrap();
+        let pairs = pack.elements / 2;
+        if pairs > 0 {
+            let (start, end) = (self.constant(0), self.constant(pairs));
+            let open = self.begin_loop(start, end, 1, &[]);
+            let pair = self.b.ins().ishl_imm_u(open.index, 1);
+            let at = self.b.ins().iadd(from, pair);
+            let low = self.b.ins().uload8(types::I32, flags, at, 0);
+            let high = self.b.ins().uload8(types::I32, flags, at, 1);
+            let low = self.b.ins().band_imm_u(low, 15);
+            let high = self.b.ins().ishl_imm_u(high, 4);
+            let both = self.b.ins().bor(low, high);
+            let at = self.b.ins().iadd(to, open.index);
+            self.b.ins().istore8(flags, both, at, 0);
+            self.end_loop(&open, &[]);
+        }
+        if pack.elements % 2 == 1 {
+            let pairs = i64::try_from(pairs).expect("an array fits in memory");
+            let at = self.b.ins().iadd_imm_s(from, 2 * pairs);
+            let low = self.b.ins().uload8(types::I32, flags, at, 0);
+            let low = self.b.ins().band_imm_u(low, 15);
+            let at = self.b.ins().iadd_imm_s(to, pairs);
+            self.b.ins().istore8(flags, low, at, 0);
+        }
     }
 
     fn nest(&mut self, nest: &Nest) -> Result<(), Unsupported> {

@@ -5,14 +5,15 @@
 //! the loops.
 //! Invariant: an accumulator starts at the identity of its operation, so partial results of any blocks may be folded.
 
-use super::lanes::{Mode, first_lane_mask, vector_type};
+use super::lanes::{Mode, first_lane_mask};
 use super::nest::{NestEmitter, Offsets, Part, needed_parts, possible_lengths, tile_of};
 use super::phase::Extent;
 use crate::machine::{Node, NodeId};
 use cranelift_codegen::ir::Value;
 use std::collections::BTreeSet;
 use tilewright_ir::backend::Unsupported;
-use tilewright_ir::{AxisId, AxisSet, BinaryOp, ReduceOp};
+use tilewright_ir::plan::start_value;
+use tilewright_ir::{AxisId, AxisSet, BinaryOp, DType, ReduceOp};
 
 /// Accumulators of a tile in a flat list: reduction-major, then position, then copy.
 struct Layout {
@@ -53,7 +54,8 @@ impl NestEmitter<'_, '_, '_, '_> {
         let mut values = Vec::new();
         for accumulator in &self.nest.accumulators {
             let dtype = self.nest.dag.dtype(accumulator.term);
-            let identity = self.splat_literal(accumulator.op.identity(), dtype);
+            let identity = start_value(accumulator.op, dtype).value;
+            let identity = self.splat_literal(identity, dtype);
             values.extend(std::iter::repeat_n(identity, positions.len() * copies));
         }
         let values = self.reduce_loops(0, values, positions, &layout)?;
@@ -263,7 +265,7 @@ impl NestEmitter<'_, '_, '_, '_> {
             (self.nest.accumulators[accumulator].op, self.nest.accumulators[accumulator].term);
         let dtype = self.nest.dag.dtype(term);
         if let (ReduceOp::Sum, Node::Binary(BinaryOp::Mul, x, y), true, false) =
-            (op, self.nest.dag.node(term), dtype.is_float(), masked)
+            (op, self.nest.dag.node(term), matches!(dtype, DType::F32 | DType::F64), masked)
         {
             let (x, y) = if self.has_more_positions(x, y) { (x, y) } else { (y, x) };
             let (x, y) = (self.value(x, at)?, self.value(y, at)?);
@@ -271,7 +273,7 @@ impl NestEmitter<'_, '_, '_, '_> {
         }
         let mut value = self.value(term, at)?;
         if masked {
-            let identity = self.splat_literal(op.identity(), dtype);
+            let identity = self.splat_literal(start_value(op, dtype).value, dtype);
             let mask = first_lane_mask(&mut self.phase.b, dtype);
             value = self.choose_by_bits(mask, value, identity);
         }
@@ -295,7 +297,6 @@ impl NestEmitter<'_, '_, '_, '_> {
             let (op, term) =
                 (self.nest.accumulators[accumulator].op, self.nest.accumulators[accumulator].term);
             let dtype = self.nest.dag.dtype(term);
-            debug_assert!(vector_type(dtype).is_some());
             let mut list = Vec::with_capacity(layout.positions);
             for position in 0..layout.positions {
                 let slot = layout.index(accumulator, position, 0);

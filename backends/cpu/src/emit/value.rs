@@ -4,9 +4,11 @@
 //! Invariant: a memo scope is entered with every loop body and branch, and left at its end, so a remembered value
 //! always dominates its next use.
 
-use super::lanes::{self, Mode, bitcast, vector_type};
+use super::convert::Converter;
+use super::lanes::{self, Mode, bitcast, shuffle_words, vector_type};
+use super::memory::{Elements, Lanes};
 use super::nest::{NestEmitter, Offsets};
-use crate::machine::{Base, Node, NodeId};
+use crate::machine::{Base, Node, NodeId, Place};
 use crate::math::{self, clif::ClifLanes};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
@@ -63,7 +65,7 @@ impl Memo {
     }
 }
 
-impl NestEmitter<'_, '_, '_, '_> {
+impl<'f> NestEmitter<'_, 'f, '_, '_> {
     /// The value of a node at a position.
     pub(super) fn value(&mut self, id: NodeId, at: &Offsets) -> Result<Value, Unsupported> {
         let node = self.nest.dag.node(id);
@@ -79,7 +81,8 @@ impl NestEmitter<'_, '_, '_, '_> {
             | Node::Binary(..)
             | Node::Compare(..)
             | Node::Select(..)
-            | Node::Cast(_) => What::Node(id, self.mode == Mode::Vector),
+            | Node::Cast(_)
+            | Node::Wrap(_) => What::Node(id, self.mode == Mode::Vector),
         };
         let axes = self.nest.dag.axes(id);
         let own: Offsets = match what {
@@ -100,7 +103,7 @@ impl NestEmitter<'_, '_, '_, '_> {
         match node {
             Node::Literal(bits) => Ok(self.splat_literal(f64::from_bits(bits), dtype)),
             Node::Index(axis) => Ok(self.index(axis, at)),
-            Node::Load(place) => self.load(place as usize, at),
+            Node::Load(place) => Ok(self.load(place as usize, at)),
             Node::Gather(place, subscripts) => self.gather(place as usize, subscripts, at),
             Node::Unary(op, x) => {
                 let x = self.value(x, at)?;
@@ -122,7 +125,12 @@ impl NestEmitter<'_, '_, '_, '_> {
             Node::Cast(x) => {
                 let from = self.nest.dag.dtype(x);
                 let x = self.value(x, at)?;
-                self.cast(from, dtype, x)
+                Ok(self.converter().cast(from, dtype, x))
+            }
+            Node::Wrap(x) => {
+                let from = self.nest.dag.dtype(x);
+                let x = self.value(x, at)?;
+                Ok(self.converter().wrap(from, dtype, x))
             }
             Node::Accumulator(_) | Node::Carried | Node::Result => {
                 Err(self.phase.unsupported("a value before it is computed", self.nest))
@@ -166,8 +174,8 @@ impl NestEmitter<'_, '_, '_, '_> {
     }
 
     /// Loads from a place at a position.
-    pub(super) fn load(&mut self, position: usize, at: &Offsets) -> Result<Value, Unsupported> {
-        Ok(self.load_from(position, self.pointers[position], at))
+    pub(super) fn load(&mut self, position: usize, at: &Offsets) -> Value {
+        self.load_from(position, self.pointers[position], at)
     }
 
     /// How loads of a place may be moved.
@@ -193,25 +201,43 @@ impl NestEmitter<'_, '_, '_, '_> {
         let offset = self.displacement(position, at);
         let along = self.nest.micro.vector.filter(|&axis| self.is_along_vector(axis));
         let stride = along.and_then(|axis| place.term(axis)).map(|term| term.stride_bytes);
-        let bytes = i64::try_from(place.dtype.bytes()).expect("an element has few bytes");
-        let b = &mut self.phase.b;
-        match stride {
-            Some(stride) if stride == bytes => {
-                let at = lanes::displaced(b, pointer, offset);
-                lanes::load_adjacent(b, place.dtype, self.lanes, flags, at)
-            }
-            Some(stride) if stride != 0 => {
-                lanes::load_strided(b, place.dtype, self.lanes, flags, (pointer, offset, stride))
-            }
-            Some(_) | None => {
-                let (pointer, displacement) = self.phase.displace(pointer, offset);
-                let b = &mut self.phase.b;
-                match self.mode {
-                    Mode::Vector => lanes::load_splat(b, place.dtype, flags, pointer, displacement),
-                    Mode::One => lanes::load_one(b, place.dtype, flags, pointer, displacement),
-                }
-            }
+        let stride = stride.filter(|&stride| stride != 0);
+        let mode = self.mode;
+        let (lanes, dtype) = (self.lanes, place.dtype);
+        if place.packed {
+            let is_even = self.begins_a_byte(place);
+            let from = Elements { at: pointer, displacement: offset, stride: stride.unwrap_or(0) };
+            let lanes = match (stride, mode) {
+                (Some(_), _) => Lanes::Along(lanes),
+                (None, Mode::Vector) => Lanes::Same,
+                (None, Mode::One) => Lanes::First,
+            };
+            return self.converter().load_packed(lanes, flags, from, is_even);
         }
+        let mut convert = self.converter();
+        match (stride, mode) {
+            (Some(stride), _) => {
+                let from = Elements { at: pointer, displacement: offset, stride };
+                convert.load_lanes(dtype, lanes, flags, from)
+            }
+            (None, Mode::Vector) => convert.load_splat(dtype, flags, (pointer, offset)),
+            (None, Mode::One) => convert.load_one(dtype, flags, (pointer, offset)),
+        }
+    }
+
+    /// Whether every vector along the vector axis of a packed place begins a byte: the blocks and register tiles of that
+    /// axis are even, and so are the strides of the others.
+    fn begins_a_byte(&self, place: &Place) -> bool {
+        let even = |stride: &i64| stride % 2 == 0;
+        even(&place.origin_bytes)
+            && place.picks.iter().all(even)
+            && place.terms.iter().all(|term| {
+                let block = self.phase.block(term.axis);
+                let even_blocks = block.start.is_none() || block.step.is_multiple_of(2);
+                let along = self.is_along_vector(term.axis) && even_blocks;
+                let single = self.phase.axes.extent(term.axis) <= 1;
+                term.stride_bytes % 2 == 0 || single || along
+            })
     }
 
     /// Stores a value into the target at a position.
@@ -225,23 +251,31 @@ impl NestEmitter<'_, '_, '_, '_> {
         let along = self.nest.micro.vector.filter(|&axis| self.is_along_vector(axis));
         let stride = along.and_then(|axis| place.term(axis)).map_or(0, |term| term.stride_bytes);
         let lane_count = if self.mode == Mode::Vector { self.lanes } else { 1 };
-        lanes::store(&mut self.phase.b, place.dtype, lane_count, value, (pointer, offset, stride));
+        let (dtype, to) = (place.dtype, Elements { at: pointer, displacement: offset, stride });
+        self.converter().store(dtype, lane_count, value, to);
+    }
+
+    /// Conversions, loads and stores at the current position.
+    pub(super) fn converter(&mut self) -> Converter<'_, 'f> {
+        Converter { abilities: self.phase.abilities, b: &mut self.phase.b }
     }
 
     fn unary(&mut self, op: UnaryOp, dtype: DType, x: Value) -> Result<Value, Unsupported> {
-        let result = match (op, dtype) {
-            (UnaryOp::Not, DType::Bool) => Some(self.phase.b.ins().bnot(x)),
-            (UnaryOp::Neg, DType::I32) => Some(self.phase.b.ins().ineg(x)),
-            (UnaryOp::Abs, DType::I32) => Some(self.phase.b.ins().iabs(x)),
-            (UnaryOp::Floor | UnaryOp::Round, DType::I32) => Some(x),
-            (_, DType::F32 | DType::F64) => {
+        let result = match op {
+            UnaryOp::Not if dtype == DType::Bool => Some(self.phase.b.ins().bnot(x)),
+            UnaryOp::Neg if dtype.is_integer() => Some(self.phase.b.ins().ineg(x)),
+            UnaryOp::Abs if dtype.is_integer() => Some(self.phase.b.ins().iabs(x)),
+            UnaryOp::Floor | UnaryOp::Round if dtype.is_integer() => Some(x),
+            _ if dtype.is_float() => {
                 let abilities = self.phase.abilities;
                 let mut lanes = ClifLanes::new(&mut self.phase.b, dtype == DType::F64, abilities);
                 math::unary(&mut lanes, op, x)
             }
             _ => None,
         };
-        result.ok_or_else(|| self.phase.unsupported(format!("`{op}` of {dtype}"), self.nest))
+        let result = result
+            .ok_or_else(|| self.phase.unsupported(format!("`{op}` of {dtype}"), self.nest))?;
+        Ok(self.converter().settle(dtype, result))
     }
 
     fn binary(
@@ -252,8 +286,9 @@ impl NestEmitter<'_, '_, '_, '_> {
         y: Value,
     ) -> Result<Value, Unsupported> {
         let float = dtype.is_float();
+        let lanes = self.lanes;
         let b = &mut self.phase.b;
-        Ok(match op {
+        let result = match op {
             BinaryOp::Add if float => b.ins().fadd(x, y),
             BinaryOp::Sub if float => b.ins().fsub(x, y),
             BinaryOp::Mul if float => b.ins().fmul(x, y),
@@ -272,10 +307,15 @@ impl NestEmitter<'_, '_, '_, '_> {
                 let mut lanes = ClifLanes::new(&mut self.phase.b, dtype == DType::F64, abilities);
                 math::power(&mut lanes, x, y)
             }
-            BinaryOp::Div | BinaryOp::Pow => {
+            BinaryOp::Div => {
+                let lanes = if self.mode == Mode::Vector { lanes } else { 1 };
+                self.converter().divide(lanes, x, y)
+            }
+            BinaryOp::Pow => {
                 return Err(self.phase.unsupported(format!("`{op}` of {dtype}"), self.nest));
             }
-        })
+        };
+        Ok(self.converter().settle(dtype, result))
     }
 
     /// The larger (or smaller) of two vectors; NaN where either is NaN. The comparison alone gives `y` when unordered,
@@ -344,10 +384,7 @@ impl NestEmitter<'_, '_, '_, '_> {
         if operand != DType::F64 {
             return mask;
         }
-        // The low words of the two f64 masks become the low two i32 lanes.
-        let words = bitcast(b, types::I8X16, mask);
-        let narrowed = shuffle_words(b, words, [0, 2, 0, 2]);
-        bitcast(b, types::I32X4, narrowed)
+        self.converter().narrow_mask(mask)
     }
 
     fn select(&mut self, dtype: DType, c: Value, x: Value, y: Value) -> Value {
@@ -364,43 +401,9 @@ impl NestEmitter<'_, '_, '_, '_> {
         b.ins().bitselect(mask, x, y)
     }
 
-    fn cast(&mut self, from: DType, to: DType, x: Value) -> Result<Value, Unsupported> {
-        let b = &mut self.phase.b;
-        Ok(match (from, to) {
-            (DType::F32, DType::F64) => b.ins().fvpromote_low(x),
-            (DType::F64, DType::F32) => b.ins().fvdemote(x),
-            (DType::I32, DType::F32) => b.ins().fcvt_from_sint(types::F32X4, x),
-            (DType::I32, DType::F64) => {
-                let wide = b.ins().swiden_low(x);
-                b.ins().fcvt_from_sint(types::F64X2, wide)
-            }
-            (DType::F32, DType::I32) => {
-                let abilities = self.phase.abilities;
-                let mut lanes = ClifLanes::new(&mut self.phase.b, false, abilities);
-                let rounded = math::unary(&mut lanes, UnaryOp::Round, x)
-                    .ok_or_else(|| self.phase.unsupported("rounding", self.nest))?;
-                self.phase.b.ins().fcvt_to_sint_sat(types::I32X4, rounded)
-            }
-            (DType::Bool, DType::I32) => b.ins().ineg(x),
-            (DType::Bool, DType::F32 | DType::F64) => {
-                let (one, zero) = (self.splat_literal(1.0, to), self.splat_literal(0.0, to));
-                self.select(to, x, one, zero)
-            }
-            (DType::I32 | DType::F32 | DType::F64, DType::Bool) => {
-                let zero = self.splat_literal(0.0, from);
-                self.compare(CompareOp::Ne, from, x, zero)
-            }
-            _ => {
-                return Err(self
-                    .phase
-                    .unsupported(format!("a cast from {from} to {to}"), self.nest));
-            }
-        })
-    }
-
     /// Lanes `width..` moved down to lane 0.
     pub(super) fn lanes_down(&mut self, dtype: DType, value: Value, width: u64) -> Value {
-        let ty = vector_type(dtype).expect("the nest was checked for types");
+        let ty = vector_type(dtype);
         let b = &mut self.phase.b;
         let bytes = bitcast(b, types::I8X16, value);
         let words = match (dtype == DType::F64, width) {
@@ -410,16 +413,4 @@ impl NestEmitter<'_, '_, '_, '_> {
         let moved = shuffle_words(b, bytes, words);
         bitcast(b, ty, moved)
     }
-}
-
-/// Picks four 32-bit words of a vector.
-fn shuffle_words(
-    b: &mut cranelift_frontend::FunctionBuilder<'_>,
-    bytes: Value,
-    words: [u8; 4],
-) -> Value {
-    let mask: Vec<u8> =
-        words.iter().flat_map(|word| (0..4).map(move |byte| word * 4 + byte)).collect();
-    let mask = b.func.dfg.immediates.push(mask.into());
-    b.ins().shuffle(bytes, bytes, mask)
 }

@@ -9,12 +9,12 @@ use super::convert::{Conversion, loop_order};
 use super::dag::Dag;
 use super::place::{Base, Place, Term};
 use super::reads::{buffer_id, contains_reduction, is_own_only, written_buffers};
-use super::{Loop, MachinePhase, Nest, SCRATCH_HEADER_BYTES, ScanLoop, Step};
+use super::{Loop, MachinePhase, Nest, Pack, SCRATCH_HEADER_BYTES, ScanLoop, Step};
 use std::collections::BTreeMap;
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::base::Expr;
 use tilewright_ir::tile::{
-    Carry, For, Micro, Phase, Place as CarryPlace, Scan, Scope, Stmt, TileProgram,
+    Buffer, Carry, For, Micro, Phase, Place as CarryPlace, Scan, Scope, Stmt, TileProgram,
 };
 use tilewright_ir::{AxisId, AxisSet, BufferId, DType, LocalId};
 
@@ -23,7 +23,42 @@ use tilewright_ir::{AxisId, AxisSet, BufferId, DType, LocalId};
 /// # Errors
 /// `Unsupported` names the construct.
 pub fn build(program: &TileProgram) -> Result<Vec<MachinePhase>, Unsupported> {
-    program.phases.iter().map(|phase| Builder::new(program, phase).run(phase)).collect()
+    let phases = program.phases.iter().map(|phase| Builder::new(program, phase).run(phase));
+    phases.chain(pack_outputs(program).map(Ok)).collect()
+}
+
+/// Whether an output is computed with a byte for each element and packed at the end: two elements of one byte may be
+/// the work of two threads.
+fn is_packed_output(buffer: &Buffer) -> bool {
+    buffer.scope == Scope::Output && buffer.dtype == DType::I4
+}
+
+/// The elements of each device buffer that the back end adds for a packed output, in order.
+pub fn unpacked_outputs(program: &TileProgram) -> Vec<u64> {
+    let packed = program.buffers.iter().filter(|buffer| is_packed_output(buffer));
+    packed.map(|buffer| buffer.volume(&program.axes)).collect()
+}
+
+/// The phase that packs the outputs, if there is one to pack.
+fn pack_outputs(program: &TileProgram) -> Option<MachinePhase> {
+    let arguments = program.buffers.iter().filter(|buffer| buffer.scope != Scope::Group);
+    let first = arguments.count();
+    let inputs = program.inputs().count();
+    let outputs = program.outputs().enumerate().filter(|(_, buffer)| is_packed_output(buffer));
+    let body: Vec<Step> = outputs
+        .zip(first..)
+        .map(|((output, buffer), from)| {
+            let elements = buffer.volume(&program.axes);
+            Step::Pack(Pack { from, to: inputs + output, elements })
+        })
+        .collect();
+    (!body.is_empty()).then(|| MachinePhase {
+        name: "pack".to_string(),
+        grid: Vec::new(),
+        threads: 1,
+        scratch_bytes: SCRATCH_HEADER_BYTES,
+        body,
+    })
 }
 
 /// What a local's name means at this point.
@@ -80,10 +115,16 @@ impl<'p> Builder<'p> {
         for scope in [Scope::Input, Scope::Output, Scope::Device] {
             ids.extend((0..buffers.len()).filter(|&index| buffers[index].scope == scope));
         }
+        let mut unpacked = ids.len();
         for (position, index) in ids.into_iter().enumerate() {
             let id = buffer_id(index);
             let buffer = &buffers[index];
             let constant = !written.contains(&id);
+            let position = match is_packed_output(buffer) {
+                true => unpacked,
+                false => position,
+            };
+            unpacked += usize::from(is_packed_output(buffer));
             let place =
                 Place::of_buffer(buffer, &self.program.axes, Base::Argument(position), constant);
             self.places.insert(id, place);
@@ -112,7 +153,7 @@ impl<'p> Builder<'p> {
 
     fn allocate_buffer(&mut self, id: BufferId) -> Place {
         let buffer = &self.program.buffers[id.index()];
-        let bytes = buffer.dtype.bytes_of(buffer.volume(&self.program.axes));
+        let bytes = buffer.volume(&self.program.axes).saturating_mul(buffer.dtype.bytes());
         let base = self.allocate(bytes);
         let place = Place::of_buffer(buffer, &self.program.axes, base, false);
         self.places.insert(id, place.clone());
@@ -142,6 +183,7 @@ impl<'p> Builder<'p> {
             picks: vec![],
             panel: None,
             constant: false,
+            packed: false,
         }
     }
 

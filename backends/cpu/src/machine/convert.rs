@@ -68,7 +68,8 @@ impl<'c, 'p> Conversion<'c, 'p> {
             | Expr::Binary(..)
             | Expr::Compare(..)
             | Expr::Select(..)
-            | Expr::Cast(..) => self.elementwise(expr, top),
+            | Expr::Cast(..)
+            | Expr::Wrap(..) => self.elementwise(expr, top),
         }
     }
 
@@ -85,8 +86,11 @@ impl<'c, 'p> Conversion<'c, 'p> {
             Expr::Select(..) => {
                 (Node::Select(operands[0], operands[1], operands[2]), self.dag.dtype(operands[1]))
             }
-            Expr::Cast(dtype, _) if *dtype == first => return Ok(operands[0]),
+            Expr::Cast(dtype, _) | Expr::Wrap(dtype, _) if *dtype == first => {
+                return Ok(operands[0]);
+            }
             Expr::Cast(dtype, _) => (Node::Cast(operands[0]), *dtype),
+            Expr::Wrap(dtype, _) => (Node::Wrap(operands[0]), *dtype),
             Expr::Literal(_)
             | Expr::Local(_)
             | Expr::Load(_)

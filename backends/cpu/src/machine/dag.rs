@@ -36,8 +36,10 @@ pub enum Node {
     Compare(CompareOp, NodeId, NodeId),
     /// A choice.
     Select(NodeId, NodeId, NodeId),
-    /// A conversion.
+    /// A conversion; integers saturate.
     Cast(NodeId),
+    /// A conversion to an integer type that keeps the low bits.
+    Wrap(NodeId),
 }
 
 /// The nodes of computed subscripts; `None` behind the last.
@@ -126,7 +128,7 @@ pub(crate) fn operands(node: Node) -> impl Iterator<Item = NodeId> {
         | Node::Accumulator(_)
         | Node::Carried
         | Node::Result => [None, None, None],
-        Node::Unary(_, x) | Node::Cast(x) => [Some(x), None, None],
+        Node::Unary(_, x) | Node::Cast(x) | Node::Wrap(x) => [Some(x), None, None],
         Node::Binary(_, x, y) | Node::Compare(_, x, y) => [Some(x), Some(y), None],
         Node::Select(x, y, z) => [Some(x), Some(y), Some(z)],
     };

@@ -13,7 +13,7 @@ mod place;
 mod print;
 mod reads;
 
-pub use build::build;
+pub use build::{build, unpacked_outputs};
 pub(crate) use dag::operands;
 pub use dag::{Dag, Node, NodeId, Subscripts};
 pub use place::{Base, Panel, Place, Term};
@@ -47,6 +47,19 @@ pub enum Step {
     Loop(Loop),
     /// A computation.
     Nest(Box<Nest>),
+    /// The packing of an output.
+    Pack(Pack),
+}
+
+/// Elements with a byte each, put together two to a byte, low half first.
+#[derive(Clone, Copy, Debug)]
+pub struct Pack {
+    /// The argument that holds them.
+    pub from: usize,
+    /// The argument that they are packed into.
+    pub to: usize,
+    /// How many there are.
+    pub elements: u64,
 }
 
 /// A loop over blocks, the last axis fastest.

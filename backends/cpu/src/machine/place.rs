@@ -2,11 +2,13 @@
 //!
 //! An address is base + offset + the sum over axes of index times stride; one axis may be cut into panels. A gather adds
 //! computed subscripts, each with a stride, and an affine subscript becomes strides of the axes in it.
+//! An i4 input is packed, two elements to a byte; everywhere else an i4 element has a byte of its own, so that elements
+//! can be written one by one.
 //! Invariant: every axis of the value has a term or occurs in a subscript, so the address of an element is a function of
 //! its axes and of the subscripts alone.
 
 use tilewright_ir::base::AxisTable;
-use tilewright_ir::tile::{Buffer, Layout, Span};
+use tilewright_ir::tile::{Buffer, Layout, Scope, Span};
 use tilewright_ir::{AxisId, AxisSet, DType};
 
 /// Where a place begins.
@@ -23,7 +25,7 @@ pub enum Base {
 pub struct Term {
     /// The axis.
     pub axis: AxisId,
-    /// Bytes from one index to the next (for a panel axis: inside a panel).
+    /// Bytes from one index to the next (for a panel axis: inside a panel); half bytes in a packed place.
     pub stride_bytes: i64,
     /// Whether the index counts from the start of the current block.
     pub relative: bool,
@@ -60,6 +62,8 @@ pub struct Place {
     pub panel: Option<Panel>,
     /// Whether nothing in this phase writes it.
     pub constant: bool,
+    /// Whether two elements share a byte, low half first: then addresses and strides count half bytes.
+    pub packed: bool,
 }
 
 impl Place {
@@ -86,8 +90,8 @@ impl Place {
         terms.reverse();
         let panel = panel_axis.map(|axis| Panel { axis, width, stride_bytes: stride });
         let (name, dtype) = (buffer.name.clone(), buffer.dtype);
-        let picks = vec![];
-        Self { name, base, origin_bytes: 0, dtype, terms, picks, panel, constant }
+        let (picks, packed) = (vec![], is_packed(buffer));
+        Self { name, base, origin_bytes: 0, dtype, terms, picks, panel, constant, packed }
     }
 
     /// The place of an input whose strides its declaration states.
@@ -108,6 +112,7 @@ impl Place {
             picks: vec![],
             panel: None,
             constant,
+            packed: is_packed(buffer),
         }
     }
 
@@ -150,6 +155,11 @@ impl Place {
             Some(_) => None,
         }
     }
+}
+
+/// Whether elements of a buffer share bytes in memory.
+fn is_packed(buffer: &Buffer) -> bool {
+    buffer.dtype == DType::I4 && buffer.scope == Scope::Input
 }
 
 fn signed(count: u64) -> i64 {

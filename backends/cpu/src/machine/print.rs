@@ -2,7 +2,7 @@
 //!
 //! It is read by people only, so there is no parser; names are those of the tile program.
 
-use super::{Dag, Loop, MachinePhase, Nest, Node, NodeId, Step};
+use super::{Dag, Loop, MachinePhase, Nest, Node, NodeId, Pack, Step};
 use std::fmt::Write as _;
 use tilewright_ir::AxisId;
 use tilewright_ir::base::AxisTable;
@@ -36,6 +36,14 @@ fn print_step(step: &Step, axes: &AxisTable, depth: usize, out: &mut String) {
             }
         }
         Step::Nest(nest) => print_nest(nest, axes, depth, out),
+        Step::Pack(Pack { from, to, elements }) => {
+            let indent = depth * 2;
+            let _ = writeln!(
+                out,
+                "{:indent$}pack {elements} elements of argument {from} into argument {to}",
+                ""
+            );
+        }
     }
 }
 
@@ -98,5 +106,6 @@ fn text_to_depth(dag: &Dag, id: NodeId, axes: &AxisTable, depth: usize) -> Strin
         Node::Compare(op, x, y) => format!("({} {op} {})", of(x), of(y)),
         Node::Select(c, x, y) => format!("select({}, {}, {})", of(c), of(x), of(y)),
         Node::Cast(x) => format!("{}({})", dag.dtype(id), of(x)),
+        Node::Wrap(x) => format!("wrap_{}({})", dag.dtype(id), of(x)),
     }
 }

@@ -308,7 +308,8 @@ fn expensive(op: Op) -> bool {
         Op::Unary(op, _) => is_expensive(op),
         Op::Binary(op, ..) => matches!(op, BinaryOp::Div | BinaryOp::Pow),
         Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) | Op::Compare(..) => false,
-        Op::Select(..) | Op::Cast(_) | Op::Gather(..) | Op::Reduce(..) | Op::Scan(..) => false,
+        Op::Select(..) | Op::Cast(_) | Op::Wrap(_) | Op::Gather(..) => false,
+        Op::Reduce(..) | Op::Scan(..) => false,
     }
 }
 

@@ -125,6 +125,7 @@ impl<'a> Trees<'a> {
                 let pick = |(axis, index)| (axis, part(self, index));
                 Expr::At(buffer, picks.iter().map(pick).collect())
             }
+            Op::Wrap(x) => Expr::wrap(graph_node.dtype, part(self, x)),
             Op::Input(_) | Op::Reduce(..) | Op::Scan(..) => {
                 unreachable!("inputs, reductions and scans are leaves of every expression")
             }

@@ -33,6 +33,7 @@ fn fault(expr: &Expr, types: &[DType]) -> Option<(String, &'static str)> {
             let whole = types.iter().all(|dtype| *dtype == DType::I32);
             ("at", whole, "its indices are i32; convert with i32(..)")
         }
+        Expr::Wrap(to, _) => ("wrap", to.is_integer(), "it gives an integer"),
         Expr::Unary(op @ UnaryOp::Not, _) => (op.name(), truth, "it takes a bool"),
         Expr::Unary(op @ (UnaryOp::Neg | UnaryOp::Abs), _) => {
             (op.name(), number, "it takes a number")
