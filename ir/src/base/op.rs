@@ -141,6 +141,14 @@ operators! {
     }
 }
 
+impl UnaryOp {
+    /// Whether results are rounded: a function whose values are fractions in general, and whose code costs much more
+    /// than an addition. The others are exact.
+    pub fn is_rounded(self) -> bool {
+        self.ulps() > 0.0
+    }
+}
+
 impl BinaryOp {
     /// Whether the operator is written between its operands.
     pub fn is_infix(self) -> bool {

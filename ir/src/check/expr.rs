@@ -175,20 +175,8 @@ impl<'a> Context<'a> {
         let computed = match op {
             UnaryOp::Floor | UnaryOp::Round if dtype.is_integer() => return value,
             UnaryOp::Not => dtype,
-            UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Round => {
-                types::intermediate(dtype)
-            }
-            UnaryOp::Recip
-            | UnaryOp::Exp
-            | UnaryOp::Exp2
-            | UnaryOp::Log
-            | UnaryOp::Log2
-            | UnaryOp::Sqrt
-            | UnaryOp::Rsqrt
-            | UnaryOp::Tanh
-            | UnaryOp::Erf
-            | UnaryOp::Sin
-            | UnaryOp::Cos => types::fractional(dtype),
+            _ if op.is_rounded() => types::fractional(dtype),
+            _ => types::intermediate(dtype),
         };
         let operand = self.builder.cast(computed, node);
         Value::Node(self.builder.unary(op, operand))

@@ -5,7 +5,7 @@
 //! factors is not grouped in another way, since a part of it may overflow or vanish where the text's groups do not.
 
 use crate::base::{AxisId, AxisSet, BinaryOp, Expr, ReduceOp};
-use crate::plan::{Let, Pass, PassProgram, State, is_expensive};
+use crate::plan::{Let, Pass, PassProgram, State};
 use std::collections::BTreeSet;
 
 /// The two operands of a contraction.
@@ -51,7 +51,7 @@ pub(crate) fn is_costly(expr: &Expr, lets: &[Let]) -> bool {
     loop {
         while let Some(expr) = todo.pop() {
             match expr {
-                Expr::Unary(op, _) => costly |= is_expensive(*op),
+                Expr::Unary(op, _) => costly |= op.is_rounded(),
                 Expr::Binary(op, ..) => costly |= matches!(op, BinaryOp::Div | BinaryOp::Pow),
                 Expr::Local(local) => {
                     wanted.insert(*local);

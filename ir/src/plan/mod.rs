@@ -14,7 +14,6 @@ mod print;
 mod verify;
 
 pub use build::build;
-pub(crate) use build::is_expensive;
 pub use interp::interpret;
 pub use parse::parse;
 pub use print::print;

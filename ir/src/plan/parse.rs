@@ -12,8 +12,7 @@
 use super::{Let, Local, Pass, PassProgram, PassResult, State, Value, ValueKind};
 use crate::base::{AxisId, AxisSet, AxisTable, BufferId, DType, LocalId, ReduceOp};
 use crate::diag::{Diagnostic, Span};
-use crate::text::{Failed, Parsed, Parser, Resolve, TokenKind, code, quote_name};
-use std::collections::BTreeMap;
+use crate::text::{Failed, HasAxes, Names, Parsed, Parser, TokenKind, code, duplicate, extents};
 
 /// Parses a pass program. The result still has to be verified.
 ///
@@ -27,37 +26,25 @@ pub fn parse(source: &str) -> Result<PassProgram, Vec<Diagnostic>> {
         locals: vec![],
         passes: vec![],
     };
-    let names = Names { program, buffers: BTreeMap::new(), locals: BTreeMap::new() };
-    let mut reader = Reader { parser: Parser::new(source), names };
+    let mut reader = Reader { parser: Parser::new(source), names: Names::new(program) };
     let done = reader.program().is_ok();
     let program = reader.names.program;
     reader.parser.finish(done.then_some(program))
 }
 
-/// The program so far, and where its names are.
-struct Names {
-    program: PassProgram,
-    buffers: BTreeMap<String, BufferId>,
-    locals: BTreeMap<String, LocalId>,
-}
-
-impl Resolve for Names {
-    fn find_axis(&self, name: &str) -> Option<AxisId> {
-        self.program.axes.find(name)
+impl HasAxes for PassProgram {
+    fn axes(&self) -> &AxisTable {
+        &self.axes
     }
 
-    fn find_buffer(&self, name: &str) -> Option<BufferId> {
-        self.buffers.get(name).copied()
-    }
-
-    fn find_local(&self, name: &str) -> Option<LocalId> {
-        self.locals.get(name).copied()
+    fn axes_mut(&mut self) -> &mut AxisTable {
+        &mut self.axes
     }
 }
 
 struct Reader {
     parser: Parser,
-    names: Names,
+    names: Names<PassProgram>,
 }
 
 const HEAD: [&str; 5] = ["extents", "input", "output", "value", "pass"];
@@ -95,7 +82,7 @@ impl Reader {
 
     fn head_item(&mut self) -> Parsed<()> {
         if self.parser.accept_word("extents") {
-            return self.extents();
+            return extents(&mut self.parser, &mut self.names.program.axes);
         }
         if self.parser.accept_word("pass") {
             return self.pass();
@@ -111,32 +98,6 @@ impl Reader {
             }
         }
         Err(self.parser.unexpected("`extents`, `input`, `output`, `value` or `pass`"))
-    }
-
-    fn extents(&mut self) -> Parsed<()> {
-        loop {
-            let (name, span) = self.parser.name()?;
-            self.parser.expect("=")?;
-            let extent = self.parser.count()?;
-            let axes = &mut self.names.program.axes;
-            if axes.find(&name).is_some() {
-                self.duplicate(&name, span);
-            } else if let Some(axis) = axes.intern(&name) {
-                axes.bind(axis, extent);
-            } else {
-                let message = format!("a program has at most {} axes", AxisSet::CAPACITY);
-                self.parser.report(Diagnostic::new(code::TOO_LARGE, message).at(span));
-            }
-            if !self.parser.accept(",") {
-                return Ok(());
-            }
-        }
-    }
-
-    fn duplicate(&mut self, name: &str, span: Span) {
-        let shown = quote_name(name);
-        let fault = Diagnostic::new(code::DUPLICATE, format!("{shown} is declared twice"));
-        self.parser.report(fault.at(span).found(shown).help("give one of them another name"));
     }
 
     fn axes(&mut self) -> Parsed<Vec<AxisId>> {
@@ -157,7 +118,7 @@ impl Reader {
         let id = u32::try_from(values.len()).map_err(|_| Failed)?;
         values.push(Value { name: name.clone(), kind, dtype, axes, strides });
         if self.names.buffers.insert(name.clone(), BufferId(id)).is_some() {
-            self.duplicate(&name, span);
+            duplicate(&mut self.parser, "value", &name, span);
         }
         Ok(())
     }
@@ -241,7 +202,7 @@ impl Reader {
         let id = LocalId(u32::try_from(locals.len()).map_err(|_| Failed)?);
         locals.push(Local { name: name.to_string(), dtype, axes });
         if self.names.locals.insert(name.to_string(), id).is_some() {
-            self.duplicate(name, span);
+            duplicate(&mut self.parser, "local", name, span);
         }
         Ok(id)
     }

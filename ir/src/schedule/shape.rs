@@ -4,7 +4,7 @@
 
 use crate::base::{Affine, AxisId, AxisSet, BufferId, DType, Expr, ExprRef, LocalId};
 use crate::lower::{Contraction, contraction};
-use crate::plan::{Pass, PassProgram, Value, is_expensive};
+use crate::plan::{Pass, PassProgram, Value};
 use crate::target::Target;
 use std::collections::BTreeMap;
 
@@ -234,7 +234,7 @@ fn operations(plan: &PassProgram, pass: &Pass) -> Vec<(AxisSet, u64)> {
     let mut found: Vec<_> = pass.states.iter().map(|state| (state.body.axes(plan), 1)).collect();
     let mut note = |expr: &Expr| {
         let count = match expr {
-            Expr::Unary(op, _) if is_expensive(*op) => MATH_OPERATIONS,
+            Expr::Unary(op, _) if op.is_rounded() => MATH_OPERATIONS,
             Expr::Unary(..) | Expr::Binary(..) | Expr::Compare(..) | Expr::Select(..) => 1,
             _ => return,
         };

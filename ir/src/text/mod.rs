@@ -10,12 +10,14 @@
 mod expr_parse;
 mod expr_print;
 mod lexer;
+mod names;
 mod number;
 mod parser;
 
 pub use expr_parse::Resolve;
 pub use expr_print::{ExprNames, print_expr};
 pub use lexer::{Token, TokenKind, lex};
+pub(crate) use names::{HasAxes, Names, duplicate, extents};
 pub use number::{parse_literal, print_literal, print_strides};
 pub use parser::{Failed, Parsed, Parser};
 

@@ -15,11 +15,12 @@
 //! locals do not meet: a bare name in an expression is a local, `load A` a buffer, `index(m)` an axis.
 //! Invariant: buffers and locals are numbered in the order of their declaration.
 
-use super::parse_body::Names;
 use super::{Buffer, Grid, Layout, Phase, Scope, Span as Held, TileProgram};
 use crate::base::{AxisId, AxisSet, AxisTable, BufferId};
 use crate::diag::{Diagnostic, Span};
-use crate::text::{Parsed, Parser, TokenKind, code, quote_name};
+use crate::text::{
+    HasAxes, Names, Parsed, Parser, TokenKind, code, duplicate, extents, quote_name,
+};
 use std::collections::BTreeSet;
 
 /// Parses a tile program. The result still has to be verified.
@@ -27,7 +28,16 @@ use std::collections::BTreeSet;
 /// # Errors
 /// Every fault that can be seen, with its place.
 pub fn parse(source: &str) -> Result<TileProgram, Vec<Diagnostic>> {
-    let mut reader = Reader { parser: Parser::new(source), names: Names::default(), loops: 0 };
+    let program = TileProgram {
+        name: String::new(),
+        axes: AxisTable::new(),
+        buffers: vec![],
+        locals: vec![],
+        choices: vec![],
+        phases: vec![],
+    };
+    let names = Names::new(program);
+    let mut reader = Reader { parser: Parser::new(source), names, loops: 0 };
     let done = reader.program();
     let program = done.ok().map(|()| reader.names.program);
     reader.parser.finish(program)
@@ -35,22 +45,18 @@ pub fn parse(source: &str) -> Result<TileProgram, Vec<Diagnostic>> {
 
 pub(super) struct Reader {
     pub(super) parser: Parser,
-    pub(super) names: Names,
+    pub(super) names: Names<TileProgram>,
     /// Loops around the cursor.
     pub(super) loops: u32,
 }
 
-impl Default for Names {
-    fn default() -> Self {
-        let program = TileProgram {
-            name: String::new(),
-            axes: AxisTable::new(),
-            buffers: vec![],
-            locals: vec![],
-            choices: vec![],
-            phases: vec![],
-        };
-        Self { program, buffers: Default::default(), locals: Default::default() }
+impl HasAxes for TileProgram {
+    fn axes(&self) -> &AxisTable {
+        &self.axes
+    }
+
+    fn axes_mut(&mut self) -> &mut AxisTable {
+        &mut self.axes
     }
 }
 
@@ -92,7 +98,7 @@ impl Reader {
             return Err(self.parser.unexpected("`phase` or `}`"));
         }
         if self.parser.accept_word("extents") {
-            return self.extents();
+            return extents(&mut self.parser, &mut self.names.program.axes);
         }
         if self.parser.accept_word("choose") {
             return self.choice();
@@ -107,30 +113,8 @@ impl Reader {
         Err(self.parser.unexpected("`extents`, `input`, `output`, `device`, `choose` or `phase`"))
     }
 
-    fn extents(&mut self) -> Parsed<()> {
-        loop {
-            let (name, span) = self.parser.name()?;
-            self.parser.expect("=")?;
-            let extent = self.parser.count()?;
-            let axes = &mut self.names.program.axes;
-            if axes.find(&name).is_some() {
-                self.duplicate("axis", &name, span);
-            } else if let Some(axis) = axes.intern(&name) {
-                axes.bind(axis, extent);
-            } else {
-                let message = format!("a program has at most {} axes", AxisSet::CAPACITY);
-                let fault = Diagnostic::new(code::TOO_LARGE, message).at(span);
-                self.parser.report(fault.help("merge axes that always occur together"));
-            }
-            if !self.parser.accept(",") {
-                return Ok(());
-            }
-        }
-    }
-
     pub(super) fn duplicate(&mut self, what: &str, name: &str, span: Span) {
-        let message = format!("the {what} {} is declared twice", quote_name(name));
-        self.parser.report(Diagnostic::new(code::DUPLICATE, message).at(span).help("rename one"));
+        duplicate(&mut self.parser, what, name, span);
     }
 
     fn choice(&mut self) -> Parsed<()> {

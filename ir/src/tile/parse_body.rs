@@ -7,34 +7,12 @@ use super::parse::Reader;
 use super::{Buffer, Carry, For, Local, Micro, Place, Scan, Scope, Stmt, TileProgram};
 use crate::base::{AxisId, AxisSet, BufferId, DType, Expr, Literal, LocalId, ReduceOp};
 use crate::diag::{Diagnostic, Span};
-use crate::text::{Failed, Parsed, Resolve, TokenKind, code, quote_name};
-use std::collections::BTreeMap;
+use crate::text::{Failed, Names, Parsed, TokenKind, code, quote_name};
 
 /// Loops that stand in each other; every loop binds an axis, so more has no meaning.
 const LOOPS_MAX: u32 = 64;
 
-/// The program so far, and its names.
-pub(super) struct Names {
-    pub(super) program: TileProgram,
-    pub(super) buffers: BTreeMap<String, BufferId>,
-    pub(super) locals: BTreeMap<String, LocalId>,
-}
-
-impl Resolve for Names {
-    fn find_axis(&self, name: &str) -> Option<AxisId> {
-        self.program.axes.find(name)
-    }
-
-    fn find_buffer(&self, name: &str) -> Option<BufferId> {
-        self.buffers.get(name).copied()
-    }
-
-    fn find_local(&self, name: &str) -> Option<LocalId> {
-        self.locals.get(name).copied()
-    }
-}
-
-impl Names {
+impl Names<TileProgram> {
     /// Adds a buffer; `None` if the name is taken.
     pub(super) fn declare_buffer(&mut self, buffer: Buffer) -> Option<BufferId> {
         if self.buffers.contains_key(&buffer.name) {

@@ -305,28 +305,10 @@ fn heavy(graph: &Graph) -> Vec<bool> {
 
 fn expensive(op: Op) -> bool {
     match op {
-        Op::Unary(op, _) => is_expensive(op),
+        Op::Unary(op, _) => op.is_rounded(),
         Op::Binary(op, ..) => matches!(op, BinaryOp::Div | BinaryOp::Pow),
         Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) | Op::Compare(..) => false,
         Op::Select(..) | Op::Cast(_) | Op::Wrap(_) | Op::Gather(..) => false,
         Op::Reduce(..) | Op::Scan(..) => false,
-    }
-}
-
-/// Whether an operator costs much more than an addition.
-pub(crate) fn is_expensive(op: UnaryOp) -> bool {
-    match op {
-        UnaryOp::Recip
-        | UnaryOp::Exp
-        | UnaryOp::Exp2
-        | UnaryOp::Log
-        | UnaryOp::Log2
-        | UnaryOp::Sqrt
-        | UnaryOp::Rsqrt
-        | UnaryOp::Tanh
-        | UnaryOp::Erf
-        | UnaryOp::Sin
-        | UnaryOp::Cos => true,
-        UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Round | UnaryOp::Not => false,
     }
 }

@@ -9,8 +9,6 @@ mod draft;
 mod facts;
 mod tree;
 
-pub(crate) use draft::is_expensive;
-
 use super::{Let, Pass, PassProgram, PassResult, State, Value, ValueKind};
 use crate::base::{AxisId, BufferId, Expr, LocalId, Namer, ReduceOp};
 use crate::graph::{Graph, NodeId, Op, legalise};
