@@ -12,7 +12,7 @@
 use super::{Let, Local, Pass, PassProgram, PassResult, State, Value, ValueKind};
 use crate::base::{AxisId, AxisSet, AxisTable, BufferId, DType, LocalId, ReduceOp};
 use crate::diag::{Diagnostic, Span};
-use crate::text::{Failed, HasAxes, Names, Parsed, Parser, TokenKind, code, duplicate, extents};
+use crate::text::{Failed, HasAxes, Names, Parsed, Parser, Resolve, TokenKind, duplicate, extents};
 
 /// Parses a pass program. The result still has to be verified.
 ///
@@ -35,10 +35,6 @@ pub fn parse(source: &str) -> Result<PassProgram, Vec<Diagnostic>> {
 impl HasAxes for PassProgram {
     fn axes(&self) -> &AxisTable {
         &self.axes
-    }
-
-    fn axes_mut(&mut self) -> &mut AxisTable {
-        &mut self.axes
     }
 }
 

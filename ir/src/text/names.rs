@@ -11,8 +11,6 @@ use std::collections::BTreeMap;
 pub(crate) trait HasAxes {
     /// The axes so far.
     fn axes(&self) -> &AxisTable;
-    /// The same, to add some.
-    fn axes_mut(&mut self) -> &mut AxisTable;
 }
 
 /// The program so far, and where its names are.

@@ -16,11 +16,9 @@
 //! Invariant: buffers and locals are numbered in the order of their declaration.
 
 use super::{Buffer, Grid, Layout, Phase, Scope, Span as Held, TileProgram};
-use crate::base::{AxisId, AxisSet, AxisTable, BufferId};
+use crate::base::{AxisId, AxisTable, BufferId};
 use crate::diag::{Diagnostic, Span};
-use crate::text::{
-    HasAxes, Names, Parsed, Parser, TokenKind, code, duplicate, extents, quote_name,
-};
+use crate::text::{HasAxes, Names, Parsed, Parser, TokenKind, duplicate, extents};
 use std::collections::BTreeSet;
 
 /// Parses a tile program. The result still has to be verified.
@@ -53,10 +51,6 @@ pub(super) struct Reader {
 impl HasAxes for TileProgram {
     fn axes(&self) -> &AxisTable {
         &self.axes
-    }
-
-    fn axes_mut(&mut self) -> &mut AxisTable {
-        &mut self.axes
     }
 }
 

@@ -7,7 +7,7 @@ use super::parse::Reader;
 use super::{Buffer, Carry, For, Local, Micro, Place, Scan, Scope, Stmt, TileProgram};
 use crate::base::{AxisId, AxisSet, BufferId, DType, Expr, Literal, LocalId, ReduceOp};
 use crate::diag::{Diagnostic, Span};
-use crate::text::{Failed, Names, Parsed, TokenKind, code, quote_name};
+use crate::text::{Failed, Names, Parsed, Resolve, TokenKind, code, quote_name};
 
 /// Loops that stand in each other; every loop binds an axis, so more has no meaning.
 const LOOPS_MAX: u32 = 64;

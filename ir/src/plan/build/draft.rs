@@ -6,7 +6,7 @@
 //! Invariant: a draft only needs nodes stored by drafts of a smaller key, so sorting by key is a legal order.
 
 use super::facts::{Facts, is_input};
-use crate::base::{AxisId, AxisSet, BinaryOp, UnaryOp};
+use crate::base::{AxisId, AxisSet, BinaryOp};
 use crate::graph::{Graph, NodeId, Op};
 use std::collections::{BTreeMap, BTreeSet};
 
