@@ -19,11 +19,9 @@ impl<'a> Context<'a> {
                 self.fault(fault.help("outputs are row-major in the order of their axes"));
             }
         }
-        for (position, input) in kernel.inputs.iter().enumerate() {
-            if let Some(strides) = self.strides_of(input)
-                && self.faults.is_empty()
-            {
-                self.builder.set_strides(position, strides);
+        for input in &kernel.inputs {
+            if let (Some(strides), Some(name)) = (self.strides_of(input), &input.name) {
+                self.builder.set_strides(&name.text, strides);
             }
         }
     }

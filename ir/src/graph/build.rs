@@ -109,9 +109,11 @@ impl GraphBuilder {
         self.read(self.inputs.len() - 1)
     }
 
-    /// Gives the input at a position strides, one for each of its dimensions.
-    pub fn set_strides(&mut self, input: usize, strides: Vec<Extent>) {
-        self.inputs[input].strides = Some(strides);
+    /// Gives the input of that name, if it is declared, strides: one for each of its dimensions.
+    pub fn set_strides(&mut self, input: &str, strides: Vec<Extent>) {
+        if let Some(tensor) = self.inputs.iter_mut().find(|tensor| tensor.name == input) {
+            tensor.strides = Some(strides);
+        }
     }
 
     /// Adds a name for several axes, which are in the table in this order.

@@ -55,7 +55,7 @@ impl Maker<'_, '_> {
         if depth == 0 {
             return self.float_leaf();
         }
-        let value = match self.below(28) {
+        let value = match self.below(30) {
             0 => self.float_leaf(),
             1..5 => self.function_of(depth),
             5..11 => self.arithmetic(depth),
@@ -67,6 +67,7 @@ impl Maker<'_, '_> {
             22 => self.power(depth),
             23..25 => self.user_function(depth),
             25..27 => self.scan(depth),
+            27..29 => self.gather(depth),
             _ => self.float_of_integer(depth),
         };
         if value.size() > LARGE && !self.one_in(12) { self.tame(value) } else { value }

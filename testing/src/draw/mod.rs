@@ -4,6 +4,7 @@
 //! its elements are, so that most results are finite numbers that a comparison with the reference can decide.
 //! Invariant: the same choices give the same text on every machine.
 
+mod access;
 mod float;
 mod function;
 mod integer;
@@ -75,6 +76,8 @@ struct Scope {
     known: Vec<Value>,
     /// By value: whether an expression names it.
     used: Vec<bool>,
+    /// The tensors whose axes have a known order, and that order.
+    orders: Vec<(Value, Vec<usize>)>,
     /// The axes that have a name, and the names.
     axes: u16,
     names: [&'static str; 16],

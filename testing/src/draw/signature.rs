@@ -83,7 +83,11 @@ impl Maker<'_, '_> {
             let strides = self.strides(&names);
             tensors.push(format!("{text}: {dtype}{}{strides}", brackets(&names)));
             self.scope.axes |= axes;
-            self.learn(Value::atom(text, axes, Type::Of(dtype), typical(dtype)));
+            let value = Value::atom(text, axes, Type::Of(dtype), typical(dtype));
+            if axes != 0 {
+                self.scope.orders.push((value.clone(), self.dimensions(&names)));
+            }
+            self.learn(value);
         }
         tensors.join(", ")
     }
@@ -102,6 +106,15 @@ impl Maker<'_, '_> {
         let mut names = self.bracketed(axes);
         self.choices.shuffle(&mut names);
         names
+    }
+
+    /// The axes of a tensor in order; a split stands for its parts.
+    fn dimensions(&self, names: &[&str]) -> Vec<usize> {
+        let axes = |name: &&str| match self.split {
+            Some(split) if *name == Split::NAME => vec![split.outer, split.inner],
+            _ => self.axes.iter().position(|axis| axis.name == *name).into_iter().collect(),
+        };
+        names.iter().flat_map(axes).collect()
     }
 
     /// Strides of a tensor with these dimensions: dense in any order, with gaps, backwards, or none at all.

@@ -252,9 +252,9 @@ impl Checker<'_> {
             let what = format!("`at {}` does not replace axes of the buffer", buffer.name);
             self.fault(&what, "name axes of the buffer, each once");
         }
-        if buffer.layout != Layout::Rows {
+        if matches!(buffer.layout, Layout::Panel { .. }) {
             let what = format!("`at {}` reads a buffer with panels", buffer.name);
-            self.fault(&what, "what is gathered from is row-major");
+            self.fault(&what, "what is gathered from is row-major or has strides");
         }
     }
 
