@@ -1,6 +1,6 @@
 //! .npy files of every element type, to and from the bytes of a kernel's argument.
 //!
-//! numpy has no bf16 and no i4 of its own. With ml_dtypes a bf16 array is written as the void type of two bytes, an int4
+//! numpy has no bf16 and no i4 of its own. With `ml_dtypes` a bf16 array is written as the void type of two bytes, an int4
 //! array as the void type of one byte; i4 is also read from, and written as, int8. ndarray-npy reads the 16-bit floats
 //! as u16, for which their name in the header is exchanged by one of the same length.
 //! Invariant: a file of another type is refused, never reinterpreted.

@@ -61,8 +61,9 @@ impl Block {
         let _guard = BLESSING.lock().unwrap();
         let path = root().join(self.place.rsplit_once(':').unwrap().0);
         let document = std::fs::read_to_string(&path).unwrap();
+        // Blocks are blessed in their order, so of equal ones the first that is left is this one.
         let fenced = |text: &str| format!("```{}\n{text}```\n", self.info);
-        std::fs::write(path, document.replace(&fenced(&self.text), &fenced(text))).unwrap();
+        std::fs::write(path, document.replacen(&fenced(&self.text), &fenced(text), 1)).unwrap();
     }
 
     /// The name of the file that a session finds this block in.

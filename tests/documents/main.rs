@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod blocks;
+mod constructs;
 mod kernels;
 mod paths;
 mod sessions;

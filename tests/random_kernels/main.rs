@@ -17,6 +17,9 @@ const REPLAYS: u64 = 8;
 /// Below this share of sharply decided outputs the generator tests too little.
 const SHARP_MIN: f64 = 0.75;
 
+/// What a fuzzer does with its bytes; says what is wrong.
+type Target = fn(&[u8]) -> Result<(), String>;
+
 fn number(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number, found {text}")),
@@ -53,8 +56,7 @@ fn files_in(folder: &str) -> Vec<PathBuf> {
 #[test]
 fn seeds_and_findings_of_the_fuzzers_pass() {
     crash::install();
-    let targets: [(&str, fn(&[u8]) -> Result<(), String>); 2] =
-        [("text", fuzz::text), ("kernels", fuzz::kernels)];
+    let targets: [(&str, Target); 2] = [("text", fuzz::text), ("kernels", fuzz::kernels)];
     for (target, run) in targets {
         let seeds = files_in(&format!("fuzz/seeds/{target}"));
         assert!(!seeds.is_empty(), "{target} has no seeds");

@@ -88,7 +88,9 @@ impl<'a> Context<'a> {
         let values = self.arguments(call);
         if call.axes.is_some() {
             let fault = Diagnostic::new("TW0203", "`wrap` takes no axes");
-            return self.fault(fault.at(call.name.span).help("write `wrap(x) : i8`"));
+            let axes = call.axes.as_ref().map_or(0, Vec::len);
+            let fault = fault.at(call.name.span).found(format!("{axes} in brackets"));
+            return self.fault(fault.expected("none").help(format!("write `wrap(x) : {dtype}`")));
         }
         if !self.arity(call, 1) {
             return Value::Faulty;
@@ -139,7 +141,9 @@ impl<'a> Context<'a> {
         if name == "wrap" {
             self.arguments(call);
             let fault = Diagnostic::new("TW0203", "`wrap` does not say to which type it wraps");
-            return self.fault(fault.at(call.name.span).expected("`wrap(x) : i8`"));
+            let fault = fault.at(call.name.span).found("`wrap(..)` without a type after it");
+            let fault = fault.expected("an integer type, which tells how many bits are kept");
+            return self.fault(fault.help("write `wrap(x) : i8`"));
         }
         if call.axes.is_some() {
             let fault = Diagnostic::new("TW0203", format!("`{name}` takes no axes"));

@@ -116,19 +116,7 @@ impl Printer<'_> {
             }
             self.push("\n");
         }
-        let inputs: Vec<_> = kernel.inputs.iter().map(tensor).collect();
-        let outputs: Vec<_> = kernel.outputs.iter().map(tensor).collect();
-        let outputs = match outputs.as_slice() {
-            [only] => only.clone(),
-            several => format!("({})", several.join(", ")),
-        };
-        let head = format!("kernel {}({}) -> {outputs}", kernel.name.text, inputs.join(", "));
-        if head.len() + 2 <= WIDTH {
-            self.push(&head);
-        } else {
-            let inputs = inputs.join(",\n    ");
-            self.push(&format!("kernel {}(\n    {inputs},\n) -> {outputs}", kernel.name.text));
-        }
+        self.push(&signature(kernel));
         if kernel.constraints.is_empty() {
             self.push(" ");
         } else {
@@ -167,6 +155,31 @@ impl Printer<'_> {
         let extents =
             sizes.extents.iter().map(|(axis, extent)| format!("{}={}", axis.text, expr(extent)));
         self.push(&format!("{{ {} }}", extents.collect::<Vec<_>>().join(", ")));
+    }
+}
+
+/// The head of a kernel on one line, or with the inputs on lines of their own, and then the outputs too if they are long.
+fn signature(kernel: &Kernel) -> String {
+    let inputs: Vec<_> = kernel.inputs.iter().map(tensor).collect();
+    let outputs: Vec<_> = kernel.outputs.iter().map(tensor).collect();
+    let result = match outputs.as_slice() {
+        [only] => only.clone(),
+        several => format!("({})", several.join(", ")),
+    };
+    let name = &kernel.name.text;
+    let head = format!("kernel {name}({}) -> {result}", inputs.join(", "));
+    if head.len() + 2 <= WIDTH {
+        return head;
+    }
+    let last = format!(") -> {result}");
+    let width = if inputs.is_empty() { head.len() } else { last.len() };
+    let last = match outputs.len() > 1 && width + 2 > WIDTH {
+        true => format!(") -> (\n    {},\n)", outputs.join(",\n    ")),
+        false => last,
+    };
+    match inputs.is_empty() {
+        true => format!("kernel {name}({last}"),
+        false => format!("kernel {name}(\n    {},\n{last}", inputs.join(",\n    ")),
     }
 }
 

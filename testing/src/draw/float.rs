@@ -279,6 +279,8 @@ impl Maker<'_, '_> {
     fn converted(&mut self, depth: u32) -> Value {
         let value = self.float(depth - 1);
         let dtype = self.pick(FLOATS);
+        let overflows = value.size() > dtype.max_finite() / 2.0;
+        let value = if overflows && !self.one_in(10) { self.tame(value) } else { value };
         self.cast(value, dtype)
     }
 

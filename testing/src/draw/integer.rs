@@ -45,8 +45,12 @@ impl Maker<'_, '_> {
                 // A fraction without a type rounds in `f32`.
                 let x = if x.ty == Type::Fraction { self.cast(x, self.float) } else { x };
                 let dtype = self.pick(INTEGERS);
-                let value = self.cast(x, dtype);
                 let full = full_range(dtype);
+                if self.one_in(3) {
+                    let text = format!("wrap({}) : {dtype}", x.text);
+                    return Value { ty: Type::Of(dtype), ..x }.rewritten(text, level::TYPED, full);
+                }
+                let value = self.cast(x, dtype);
                 let range = (value.range.0.max(full.0), value.range.1.min(full.1));
                 Value { range, ..value }
             }

@@ -19,9 +19,9 @@ use tilewright_ir::DType;
 use value::{Type, Value};
 
 /// The float types of inputs, outputs, casts and accumulators.
-const FLOATS: &[DType] = &[DType::F32, DType::F64];
+const FLOATS: &[DType] = &[DType::F32, DType::F64, DType::F32, DType::F64, DType::Bf16, DType::F16];
 /// The integer types.
-const INTEGERS: &[DType] = &[DType::I32];
+const INTEGERS: &[DType] = &[DType::I32, DType::I32, DType::I16, DType::I8, DType::U8, DType::I4];
 /// The most elements of a kernel's iteration space: small, usual, rare.
 const VOLUMES: [u64; 4] = [1 << 9, 1 << 11, 1 << 11, 1 << 15];
 const EXTENTS: [u64; 21] =

@@ -80,7 +80,7 @@ impl Maker<'_, '_> {
             let dtype = self.input_type(position);
             let text = format!("x{position}");
             let names = self.order(axes);
-            let strides = self.strides(&names);
+            let strides = if dtype.bits() < 8 { String::new() } else { self.strides(&names) };
             tensors.push(format!("{text}: {dtype}{}{strides}", brackets(&names)));
             self.scope.axes |= axes;
             let value = Value::atom(text, axes, Type::Of(dtype), typical(dtype));
@@ -157,6 +157,7 @@ impl Maker<'_, '_> {
         *used |= axes;
         let dtype = match value.ty {
             ty if ty.is_truth() => DType::Bool,
+            Type::Of(dtype) if dtype.is_float() && value.size() > HALF_MAX => DType::F32,
             Type::Of(dtype) if self.below(4) > 0 => dtype,
             Type::Of(dtype) if dtype.is_float() && self.one_in(12) => self.pick(INTEGERS),
             ty if ty.is_float() => self.pick(FLOATS),
@@ -212,6 +213,9 @@ impl Maker<'_, '_> {
         format!("sizes drawn {{ {} }}\n", extents.join(", "))
     }
 }
+
+/// Beyond this a result is not drawn in half precision.
+const HALF_MAX: f64 = 6e4;
 
 fn brackets(names: &[&str]) -> String {
     if names.is_empty() { String::new() } else { format!("[{}]", names.join(", ")) }

@@ -34,12 +34,12 @@ impl Converter<'_, '_> {
     pub(super) fn cast(&mut self, from: DType, to: DType, x: Value) -> Value {
         match (from, to) {
             _ if from == to => x,
-            (DType::Bool, _) => self.from_truth(to, x),
-            (_, DType::Bool) => self.to_truth(from, x),
+            (DType::Bool, _) => self.truth_as(to, x),
+            (_, DType::Bool) => self.as_truth(from, x),
             _ if from.is_integer() && to.is_integer() => self.saturate(from, to, x),
-            _ if from.is_integer() => self.from_integer(from, to, x),
+            _ if from.is_integer() => self.integer_as(from, to, x),
             _ if to.is_integer() => {
-                let whole = self.to_whole(from, x);
+                let whole = self.as_whole(from, x);
                 self.saturate(DType::I32, to, whole)
             }
             (DType::F64, DType::F32) => self.b.ins().fvdemote(x),
@@ -100,7 +100,7 @@ impl Converter<'_, '_> {
         x
     }
 
-    fn from_truth(&mut self, to: DType, x: Value) -> Value {
+    fn truth_as(&mut self, to: DType, x: Value) -> Value {
         if to.is_integer() {
             return self.b.ins().ineg(x);
         }
@@ -109,7 +109,7 @@ impl Converter<'_, '_> {
         self.choose(mask, one, zero)
     }
 
-    fn to_truth(&mut self, from: DType, x: Value) -> Value {
+    fn as_truth(&mut self, from: DType, x: Value) -> Value {
         let zero = splat(self.b, from, 0.0);
         if from.is_integer() {
             return self.b.ins().icmp(IntCC::NotEqual, x, zero);
@@ -118,7 +118,7 @@ impl Converter<'_, '_> {
         if from == DType::F64 { self.narrow_mask(mask) } else { mask }
     }
 
-    fn from_integer(&mut self, from: DType, to: DType, x: Value) -> Value {
+    fn integer_as(&mut self, from: DType, to: DType, x: Value) -> Value {
         if to == DType::F64 {
             let wide = self.b.ins().swiden_low(x);
             return self.b.ins().fcvt_from_sint(types::F64X2, wide);
@@ -223,7 +223,7 @@ impl Converter<'_, '_> {
     }
 
     /// Floats rounded to integers as i32 lanes, saturating; 0 for what is no number.
-    fn to_whole(&mut self, from: DType, x: Value) -> Value {
+    fn as_whole(&mut self, from: DType, x: Value) -> Value {
         let rounded = self.float_unary(from == DType::F64, UnaryOp::Round, x);
         if from != DType::F64 {
             return self.b.ins().fcvt_to_sint_sat(types::I32X4, rounded);
@@ -275,7 +275,7 @@ impl Converter<'_, '_> {
     }
 
     /// Integer lanes from memory as lanes of the type.
-    pub(super) fn from_memory(&mut self, dtype: DType, raw: Value) -> Value {
+    pub(super) fn read_as(&mut self, dtype: DType, raw: Value) -> Value {
         match dtype {
             DType::Bool => {
                 let zero = self.integers(0);
@@ -292,7 +292,7 @@ impl Converter<'_, '_> {
     }
 
     /// Lanes of a type as i32 lanes whose low bits go to memory; no other bit is set in lanes of 16-bit floats.
-    pub(super) fn to_memory(&mut self, dtype: DType, x: Value) -> Value {
+    pub(super) fn written_as(&mut self, dtype: DType, x: Value) -> Value {
         match dtype {
             DType::Bool => self.b.ins().ineg(x),
             DType::F16 => self.pack_f16(x),

@@ -54,7 +54,7 @@ impl Converter<'_, '_> {
         let scalar = self.load_scalar(dtype, flags, at, displacement);
         let ty = if is_plain(dtype) { vector_type(dtype) } else { types::I32X4 };
         let raw = self.b.ins().scalar_to_vector(ty, scalar);
-        self.from_memory(dtype, raw)
+        self.read_as(dtype, raw)
     }
 
     /// Loads one element into every lane.
@@ -67,7 +67,7 @@ impl Converter<'_, '_> {
         let scalar = self.load_scalar(dtype, flags, at, displacement);
         let ty = if is_plain(dtype) { vector_type(dtype) } else { types::I32X4 };
         let raw = self.b.ins().splat(ty, scalar);
-        self.from_memory(dtype, raw)
+        self.read_as(dtype, raw)
     }
 
     /// Loads the bits of one element, extended to a lane.
@@ -176,7 +176,7 @@ impl Converter<'_, '_> {
         } else {
             self.load_strided(dtype, lanes, flags, from)
         };
-        self.from_memory(dtype, raw)
+        self.read_as(dtype, raw)
     }
 
     fn load_adjacent(
@@ -256,7 +256,7 @@ impl Converter<'_, '_> {
             convert.load_scalar(dtype, flags, at, displacement)
         };
         let raw = self.each_lane(ty, places, load);
-        self.from_memory(dtype, raw)
+        self.read_as(dtype, raw)
     }
 
     /// Loads one packed element for each address into the lanes.
@@ -292,7 +292,7 @@ impl Converter<'_, '_> {
 
     /// Stores the first `lanes` lanes (adjacent ones at once).
     pub(super) fn store(&mut self, dtype: DType, lanes: u64, value: Value, to: Elements) {
-        let raw = self.to_memory(dtype, value);
+        let raw = self.written_as(dtype, value);
         let adjacent = i64::try_from(dtype.bytes()).is_ok_and(|bytes| bytes == to.stride);
         if adjacent && lanes == u64::from(self.b.func.dfg.value_type(value).lane_count()) {
             self.store_adjacent(dtype, raw, to);
