@@ -11,7 +11,7 @@ use super::real::{self, Real};
 use super::rules::{self, Rounding, UNDECIDED};
 use super::{HostTensor, tensor};
 use crate::base::{AxisId, BinaryOp, CompareOp, DType, UnaryOp};
-use crate::graph::{NodeId, Op};
+use crate::graph::{Graph, NodeId, Op};
 
 /// Elements of a row.
 pub(super) const ROW: usize = 256;
@@ -154,6 +154,65 @@ pub(super) trait Values<R> {
     fn block(&self, node: NodeId) -> Option<&Block<R>>;
 }
 
+/// The values whose rows the operation of a node reads: of a gather only the indices.
+fn read_by(op: Op) -> Vec<NodeId> {
+    match op {
+        Op::Gather(_, picks) => picks.iter().map(|(_, index)| index).collect(),
+        op => op.operands().collect(),
+    }
+}
+
+/// The nodes that a kernel computes or reads, operands first. Chains may be tens of thousands of nodes long, so nothing
+/// here recurses.
+fn needed<R>(graph: &Graph, values: &impl Values<R>, root: NodeId) -> Vec<NodeId> {
+    let mut marked = vec![false; root.index() + 1];
+    marked[root.index()] = true;
+    let upto: Vec<NodeId> = graph.ids().take(root.index() + 1).collect();
+    for &id in upto.iter().rev() {
+        if marked[id.index()] && values.block(id).is_none() {
+            for operand in read_by(graph.node(id).op) {
+                marked[operand.index()] = true;
+            }
+        }
+    }
+    upto.into_iter().filter(|id| marked[id.index()]).collect()
+}
+
+/// Where a node's rows come from, and the type of its first operand.
+fn source<'a, R: Real>(
+    graph: &Graph,
+    values: &'a impl Values<R>,
+    id: NodeId,
+    slots: &[Option<usize>],
+) -> (Source<'a, R>, DType) {
+    let node = graph.node(id);
+    let slot = |id: NodeId| slots[id.index()].expect("operands come first");
+    let source = match (values.block(id), node.op) {
+        (Some(block), _) => Source::Block(block),
+        (None, Op::Input(input)) => {
+            let data = values.input(input);
+            let axes = graph.inputs[input].axes.iter().copied();
+            Source::Input(data, axes.zip(data.strides()).collect())
+        }
+        (None, Op::Literal(value)) => Source::Splat(tensor::round_to(node.dtype, value)),
+        (None, Op::Len(axis)) => Source::Splat(graph.axes.extent(axis) as f64),
+        (None, Op::Index(axis)) => Source::Index(axis),
+        (None, Op::Gather(x, picks)) => {
+            let picks: Vec<_> = picks.iter().map(|(axis, index)| (axis, slot(index))).collect();
+            Source::Gather(Gather::new(graph, values, x, &picks))
+        }
+        (None, op) => {
+            let mut operands = [0; 3];
+            for (place, operand) in operands.iter_mut().zip(op.operands()) {
+                *place = slot(operand);
+            }
+            let from = op.operands().next().map_or(node.dtype, |x| graph.node(x).dtype);
+            return (Source::Compute(op, operands), from);
+        }
+    };
+    (source, node.dtype)
+}
+
 impl<'a, R: Real> Kernel<'a, R> {
     /// The kernel that computes `root` from what is held below it.
     pub(super) fn new(
@@ -164,52 +223,15 @@ impl<'a, R: Real> Kernel<'a, R> {
     ) -> Self {
         let mut kernel = Self { steps: vec![], rows: vec![], row_axis };
         let mut slots = vec![None; program.graph.nodes.len()];
-        kernel.emit(program, values, root, &mut slots);
-        kernel
-    }
-
-    fn emit(
-        &mut self,
-        program: &Program<'_>,
-        values: &'a impl Values<R>,
-        id: NodeId,
-        slots: &mut [Option<usize>],
-    ) -> usize {
-        if let Some(slot) = slots[id.index()] {
-            return slot;
+        for id in needed(program.graph, values, root) {
+            let (source, from) = source(program.graph, values, id, &slots);
+            let last_rounding = program.last_roundings[id.index()];
+            slots[id.index()] = Some(kernel.steps.len());
+            let dtype = program.graph.node(id).dtype;
+            kernel.steps.push(Step { source, dtype, from, last_rounding });
+            kernel.rows.push(Row::new());
         }
-        let graph = program.graph;
-        let node = graph.node(id);
-        let mut from = node.dtype;
-        let source = match (values.block(id), node.op) {
-            (Some(block), _) => Source::Block(block),
-            (None, Op::Input(input)) => {
-                let data = values.input(input);
-                let axes = graph.inputs[input].axes.iter().copied();
-                Source::Input(data, axes.zip(data.strides()).collect())
-            }
-            (None, Op::Literal(value)) => Source::Splat(tensor::round_to(node.dtype, value)),
-            (None, Op::Len(axis)) => Source::Splat(graph.axes.extent(axis) as f64),
-            (None, Op::Index(axis)) => Source::Index(axis),
-            (None, Op::Gather(x, picks)) => {
-                let mut slot = |index| self.emit(program, values, index, slots);
-                let picks: Vec<_> = picks.iter().map(|(axis, index)| (axis, slot(index))).collect();
-                Source::Gather(Gather::new(graph, values, x, &picks))
-            }
-            (None, op) => {
-                let mut operands = [0; 3];
-                for (place, operand) in operands.iter_mut().zip(op.operands()) {
-                    *place = self.emit(program, values, operand, slots);
-                }
-                from = op.operands().next().map_or(from, |operand| graph.node(operand).dtype);
-                Source::Compute(op, operands)
-            }
-        };
-        let last_rounding = program.last_roundings[id.index()];
-        self.steps.push(Step { source, dtype: node.dtype, from, last_rounding });
-        self.rows.push(Row::new());
-        slots[id.index()] = Some(self.steps.len() - 1);
-        self.steps.len() - 1
+        kernel
     }
 
     /// Computes `count` elements along the row axis from the coordinates on.
