@@ -1,4 +1,4 @@
-//! Schedules that are refused, with the whole message in text and in JSON: `tests/files/schedule_refused.`
+//! Schedules that are refused, with the whole message in text and in JSON: `tests/files/schedule_refused`.
 //!
 //! `BLESS=1` rewrites what stands after the mark; read the difference.
 

@@ -20,7 +20,7 @@ pub(super) struct Glimpse<'a> {
 }
 
 /// Characters that look like others.
-const LOOK_ALIKES: &[(&str, &str)] = &[
+const LOOKALIKES: &[(&str, &str)] = &[
     ("\u{2212}\u{2013}\u{2014}\u{2010}\u{2011}\u{ff0d}", "-"),
     ("\u{d7}\u{22c5}\u{b7}\u{2217}\u{ff0a}\u{2022}", "*"),
     ("\u{f7}\u{2215}\u{2044}\u{ff0f}", "/"),
@@ -205,7 +205,7 @@ fn character(found: &str) -> Option<String> {
     if ('\u{2018}'..='\u{201f}').contains(&foreign) {
         return row(SYMBOLS, "\"").map(str::to_string);
     }
-    if let Some((_, ascii)) = LOOK_ALIKES.iter().find(|(alike, _)| alike.contains(foreign)) {
+    if let Some((_, ascii)) = LOOKALIKES.iter().find(|(alike, _)| alike.contains(foreign)) {
         return Some(format!("write `{ascii}`"));
     }
     let alike = LETTERS.0.chars().zip(LETTERS.1.chars()).find(|(letter, _)| *letter == foreign);
