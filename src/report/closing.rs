@@ -25,7 +25,7 @@ pub(crate) fn closing_table(report: &TuneReport) -> String {
     row("naive", naive(report));
     row("tried", tried(report));
     if let Some(record) = &report.record {
-        row("stored", format!("record {record}"));
+        row("stored", stored(report, record));
     }
     let schedule =
         report.best.as_ref().map(|best| differences(report, best.schedule.settings.len()));
@@ -65,6 +65,18 @@ fn tried(report: &TuneReport) -> String {
     let (tried, seconds) = (report.evaluated, report.elapsed_seconds);
     let stopped = if report.stopped { ", then interrupted" } else { "" };
     format!("{tried} candidates in {seconds:.0} s{stopped}, {rejected} rejected{reasons}")
+}
+
+/// Whether the best of this run is what `run` uses from now on.
+fn stored(report: &TuneReport, record: &str) -> String {
+    match &report.standing {
+        None => format!("record {record}"),
+        Some(standing) => format!(
+            "not as the winner: that of an earlier run, record {}, is faster with {} and stays",
+            standing.record,
+            time_interval(standing.time_ns)
+        ),
+    }
 }
 
 /// The best schedule by what it changes; `tilewright best` prints all of it.

@@ -209,6 +209,20 @@ pub struct TuneResult {
     pub evaluated: u64,
     /// Rejected candidates by reason.
     pub rejected: BTreeMap<String, u64>,
-    /// The winner's record in the store: 32 hexadecimal digits.
+    /// The record of `best` in the store: 32 hexadecimal digits. It is the stored winner unless `stays` is one.
     pub record: Option<String>,
+    /// The winner of an earlier run that is faster than `best` and stays the stored winner; `null` if there is none.
+    #[serde(default)]
+    pub stays: Option<Stays>,
+}
+
+/// A stored winner that this run did not beat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stays {
+    /// Its record in the store: 32 hexadecimal digits.
+    pub record: String,
+    /// The canonical text of its schedule.
+    pub schedule: String,
+    /// Its time, taken in turns with that of `best`.
+    pub time_ns: TimeNs,
 }

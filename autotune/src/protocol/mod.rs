@@ -11,7 +11,7 @@ mod record;
 
 pub use device::{CeilingReport, DeviceReport, TargetName};
 pub use event::{
-    Best, Budget, Candidate, Event, Phase, Progress, Role, ScheduleChange, Start, Status,
+    Best, Budget, Candidate, Event, Phase, Progress, Role, ScheduleChange, Start, Status, Stays,
     TuneResult,
 };
 pub use record::{RecordRow, TaskRow};

@@ -94,7 +94,7 @@ impl Store {
         Ok(hash)
     }
 
-    /// The fastest schedule known for a task. Rows of a confirmed winner go before all others; a schedule that was
+    /// The fastest schedule known for a task: the last confirmed winner, else the smallest median. A schedule that was
     /// ever rejected for its numbers or its behaviour (not for its speed) is out.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl Store {
         Ok(self.fastest(task, 1)?.pop())
     }
 
-    /// The fastest schedules known for a task, by the rule of `best`: at most `count`, each schedule once.
+    /// The fastest schedules known for a task: that of `best`, then by median. At most `count`, each schedule once.
     ///
     /// # Errors
     /// As `best`.

@@ -77,14 +77,17 @@ impl NewRecord {
     }
 }
 
-/// Rejections that say nothing about the numbers or the behaviour of a schedule.
-const HARMLESS: &str = "'slow', 'timeout', 'skipped'";
-
 const COLUMNS: &str = "
 SELECT t.kernel, t.kernel_hash, t.form_hash, t.sizes, t.arguments, t.target, t.target_hash, t.compiler, t.key,
        r.record, r.role, r.schedule, r.schedule_hash, r.tile_hash, r.accepted, r.reason, r.evidence,
        r.median_ns, r.lo_ns, r.hi_ns, r.samples_ns, r.worst_ratio, r.seed, r.created
 FROM results r JOIN tasks t ON t.id = r.task ";
+
+/// The rows of a task that may be used: timed, and their schedule never rejected for its numbers or its behaviour.
+const ELIGIBLE: &str = "
+WHERE t.key = ?1 AND r.accepted AND r.median_ns IS NOT NULL AND r.role != 'naive'
+AND NOT EXISTS (SELECT 1 FROM results q WHERE q.task = r.task AND q.schedule_hash = r.schedule_hash
+                AND NOT q.accepted AND q.reason NOT IN ('slow', 'timeout', 'skipped'))";
 
 /// The task's row, added if it is new.
 pub(super) fn task_id(transaction: &Transaction<'_>, task: &Task) -> rusqlite::Result<i64> {
@@ -149,25 +152,25 @@ pub(super) fn insert(
     Ok(row.record)
 }
 
+/// The last winner first, since every run measures the winner before it in turns with its own; then the others by
+/// their medians, which other runs on another day may have measured.
 pub(super) fn fastest(
     connection: &Connection,
     key: &str,
     count: usize,
 ) -> rusqlite::Result<Vec<RecordRow>> {
-    let sql = format!(
-        "{COLUMNS} WHERE t.key = ?1 AND r.accepted AND r.median_ns IS NOT NULL AND r.role != 'naive'
-         AND NOT EXISTS (SELECT 1 FROM results q WHERE q.task = r.task AND q.schedule_hash = r.schedule_hash
-                         AND NOT q.accepted AND q.reason NOT IN ({HARMLESS}))
-         ORDER BY r.role = 'winner' DESC, r.median_ns, r.id"
-    );
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query([key])?;
     let mut found: Vec<RecordRow> = vec![];
-    while found.len() < count {
-        let Some(row) = rows.next()? else { break };
-        let row = read(row)?;
-        if !found.iter().any(|known| known.schedule_hash == row.schedule_hash) {
-            found.push(row);
+    for order in ["AND r.role = 'winner' ORDER BY r.id DESC LIMIT 1", "ORDER BY r.median_ns, r.id"]
+    {
+        let sql = format!("{COLUMNS} {ELIGIBLE} {order}");
+        let mut statement = connection.prepare(&sql)?;
+        let mut rows = statement.query([key])?;
+        while found.len() < count {
+            let Some(row) = rows.next()? else { break };
+            let row = read(row)?;
+            if !found.iter().any(|known| known.schedule_hash == row.schedule_hash) {
+                found.push(row);
+            }
         }
     }
     Ok(found)

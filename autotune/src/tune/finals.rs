@@ -1,10 +1,11 @@
-//! The end of a run: the best few in turns, then the winner once more in a fresh process.
+//! The end of a run: the best few and the stored winner in turns, then the winner once more in a fresh process.
 //!
 //! A search that takes the smallest of many noisy times picks the luckiest; measuring the best few in turns and
 //! the winner alone again undoes that.
 
 use super::report::Timed;
 use super::run::{FINALISTS, Kept, Run, timed};
+use super::standing::{Incumbent, Standing};
 use super::trial::{Pace, Trial, nanoseconds, session_options, slots, try_artifact};
 use crate::clock::{MeasureOptions, Measurement, interleave};
 use crate::judge::{Passed, Rejection};
@@ -33,7 +34,7 @@ const LUCKY: f64 = 1.05;
 /// The time to keep back for the finals.
 pub(super) fn reserve(run: &Run<'_>) -> Duration {
     let Some(best_ns) = run.best_ns() else { return Duration::ZERO };
-    let samples = (FINALISTS * ROUNDS_MAX + 2 * ROUNDS_MAX) as f64;
+    let samples = ((FINALISTS + 1) * ROUNDS_MAX + 2 * ROUNDS_MAX) as f64;
     let needed = nanoseconds(samples * sample_ns(best_ns) * 1.3 + 200e6);
     // What trials really take tells how busy the machine is.
     let (took, count) = run.trials;
@@ -45,37 +46,88 @@ fn sample_ns(call_ns: f64) -> f64 {
     (call_ns * CALLS_PER_SAMPLE).max(2.0 * SAMPLE_NS_MIN)
 }
 
-/// Measures the finalists and confirms the winner: its time and its record. `None` without accepted candidates.
-pub(super) fn decide(run: &mut Run<'_>) -> Result<Option<(Timed, String)>, Diagnostic> {
+/// What the finals came to.
+pub(super) struct Decision {
+    /// The best of this run: its confirmed time, and its record.
+    pub(super) best: Timed,
+    pub(super) record: String,
+    /// The stored winner, where it is faster than that and stays.
+    pub(super) standing: Option<Standing>,
+}
+
+/// The best of this run, and who may not be replaced by it.
+struct Bar {
+    /// The record of the stored winner when the finals began.
+    known: Option<String>,
+    /// The stored winner, if this run could not have found it, with its time in turns with the others.
+    outside: Option<Standing>,
+}
+
+/// Measures the finalists in turns with the stored winner and confirms the fastest. `None` without accepted candidates.
+pub(super) fn decide(run: &mut Run<'_>) -> Result<Option<Decision>, Diagnostic> {
     let mut finalists = std::mem::take(&mut run.kept);
-    if finalists.len() > 1 && !run.is_stopped() {
+    if finalists.is_empty() {
+        return Ok(None);
+    }
+    if run.is_stopped() {
+        // The stored winner is asked all the same: nothing replaces it unseen.
+        finalists.truncate(1);
+    }
+    let incumbent = run.incumbent(&finalists)?;
+    if let Some(incumbent) = &incumbent
+        && !finalists.iter().any(|kept| kept.schedule == incumbent.kept.schedule)
+    {
+        finalists.push(incumbent.kept.clone());
+    }
+    if finalists.len() > 1 {
         run.progress(Phase::Finalists);
         finalists = measure_in_turns(run, finalists)?;
     }
+    let bar = set_bar(&mut finalists, incumbent);
     run.progress(Phase::Confirm);
-    confirm(run, &finalists)
+    confirm(run, &finalists, &bar)
+}
+
+/// Takes a stored winner that this run could not have found from among the finalists.
+fn set_bar(finalists: &mut Vec<Kept>, incumbent: Option<Incumbent>) -> Bar {
+    let Some(Incumbent { record, kept, is_outside }) = incumbent else {
+        return Bar { known: None, outside: None };
+    };
+    let place = finalists.iter().position(|known| is_outside && known.schedule == kept.schedule);
+    let outside = place.map(|place| finalists.remove(place)).map(|kept| Standing {
+        record: record.clone(),
+        schedule: kept.schedule,
+        time_ns: kept.timed.time_ns,
+    });
+    Bar { known: Some(record), outside }
 }
 
 /// The finalists that pass again, fastest first by their times in turns.
 fn measure_in_turns(run: &mut Run<'_>, finalists: Vec<Kept>) -> Result<Vec<Kept>, Diagnostic> {
-    let best_ns = finalists[0].timed.time_ns.median;
-    let pace = Pace { best_ns: Some(best_ns), ..run.pace() };
     let mut sessions = vec![];
+    let mut round_ns = 0.0;
     let mut ready = vec![];
     let mut result = vec![];
     let together = finalists.len();
     for kept in finalists {
+        // Each may take its own time: what the caller fixed may be far slower than the stored winner.
+        let median = kept.timed.time_ns.median;
+        let pace = Pace { best_ns: Some(median.max(run.best_ns().unwrap_or(0.0))), ..run.pace() };
         match prepare(run, &kept, together, &pace)? {
             Ok((session, passed)) => {
+                round_ns += sample_ns(median);
                 sessions.push(session);
                 ready.push((kept, passed));
             }
-            Err(rejection) => tell(run, &kept, Role::Finalist, &Trial::rejected(rejection))?,
+            Err(rejection) => {
+                tell(run, &kept, Role::Finalist, &Trial::rejected(rejection))?;
+            }
         }
     }
     let spare_ns = run.left().as_secs_f64() * 1e9 * 0.6;
-    let affordable = spare_ns / (sessions.len().max(1) as f64 * sample_ns(best_ns));
-    let rounds = (affordable as usize).clamp(ROUNDS_MIN, ROUNDS_MAX);
+    let affordable = (spare_ns / round_ns.max(1.0)) as usize;
+    let most = if run.is_stopped() { ROUNDS_MIN } else { ROUNDS_MAX };
+    let rounds = affordable.clamp(ROUNDS_MIN, most);
     let options = MeasureOptions {
         seed: run.options.seed,
         budget: nanoseconds(spare_ns),
@@ -141,34 +193,79 @@ fn settle(
 }
 
 /// Measures the finalists alone in fresh processes, best first, until one holds what it promised.
-fn confirm(run: &mut Run<'_>, finalists: &[Kept]) -> Result<Option<(Timed, String)>, Diagnostic> {
-    let mut best: Option<(Timed, String)> = None;
+fn confirm(
+    run: &mut Run<'_>,
+    finalists: &[Kept],
+    bar: &Bar,
+) -> Result<Option<Decision>, Diagnostic> {
+    let mut best: Option<(&Kept, Trial, Timed)> = None;
     for (place, kept) in finalists.iter().enumerate() {
         // A candidate that fails or disappoints here is not slow: what it promised was wrong.
         let spare = run.left().mul_f64(0.5).min(CONFIRM_MAX);
         let pace = Pace { best_ns: None, careful: Some(spare), ..run.pace() };
         let trial = try_artifact(&mut run.judge, &kept.built.artifact, &pace)?;
-        let tile_hash = Some(kept.built.tile_hash.to_string());
-        let record = run.tell(None, Role::Winner, &kept.schedule, tile_hash, &trial)?;
-        if let Some(timed) = timed(&kept.schedule, &trial) {
-            let median = timed.time_ns.median;
-            if best.as_ref().is_none_or(|(known, _)| median < known.time_ns.median) {
-                best = Some((timed, record));
+        match timed(&kept.schedule, &trial) {
+            None => {
+                tell(run, kept, Role::Winner, &trial)?;
+            }
+            Some(timed) => {
+                let median = |timed: &Timed| timed.time_ns.median;
+                let loser = match best.take() {
+                    Some(known) if median(&known.2) <= median(&timed) => {
+                        best = Some(known);
+                        Some((kept, trial))
+                    }
+                    earlier => {
+                        best = Some((kept, trial, timed));
+                        earlier.map(|(kept, trial, _)| (kept, trial))
+                    }
+                };
+                if let Some((kept, trial)) = loser {
+                    tell(run, kept, Role::Finalist, &trial)?;
+                }
             }
         }
-        let holds = |known: &(Timed, String)| {
-            let next = finalists.get(place + 1).map(|next| next.timed.time_ns.median);
-            next.is_none_or(|next_ns| known.0.time_ns.median <= next_ns * LUCKY)
-        };
+        let next_ns = finalists.get(place + 1).map(|next| next.timed.time_ns.median);
         let is_over = run.is_stopped() || run.left().is_zero();
-        if best.as_ref().is_some_and(|known| is_over || holds(known)) {
+        let holds = |ns: f64| next_ns.is_none_or(|next_ns| ns <= next_ns * LUCKY);
+        if best.as_ref().is_some_and(|known| is_over || holds(known.2.time_ns.median)) {
             break;
         }
     }
-    Ok(best)
+    let Some((kept, trial, best)) = best else { return Ok(None) };
+    let in_turns_ns = kept.timed.time_ns.median;
+    settle_winner(run, kept, &trial, best, in_turns_ns, bar).map(Some)
 }
 
-fn tell(run: &mut Run<'_>, kept: &Kept, role: Role, trial: &Trial) -> Result<(), Diagnostic> {
+/// Records the best of this run, as the winner unless a stored one is faster.
+fn settle_winner(
+    run: &mut Run<'_>,
+    kept: &Kept,
+    trial: &Trial,
+    best: Timed,
+    in_turns_ns: f64,
+    bar: &Bar,
+) -> Result<Decision, Diagnostic> {
+    let median = best.time_ns.median;
+    let is_faster = |standing: &&Standing| {
+        let standing_ns = standing.time_ns.median;
+        standing_ns <= in_turns_ns || standing_ns * LUCKY < median
+    };
+    let standing = match bar.outside.as_ref().filter(is_faster) {
+        Some(standing) => Some(standing.clone()),
+        None => run.overtaken_by(bar.known.as_deref(), &best.schedule, median)?,
+    };
+    let role = if standing.is_some() { Role::Finalist } else { Role::Winner };
+    let record = tell(run, kept, role, trial)?;
+    Ok(Decision { best, record, standing })
+}
+
+fn tell(
+    run: &mut Run<'_>,
+    kept: &Kept,
+    role: Role,
+    trial: &Trial,
+) -> Result<String, Diagnostic> {
     let tile_hash = Some(kept.built.tile_hash.to_string());
-    run.tell(None, role, &kept.schedule, tile_hash, trial).map(|_| ())
+    run.tell(None, role, &kept.schedule, tile_hash, trial)
 }

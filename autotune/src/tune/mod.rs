@@ -9,11 +9,13 @@ mod finals;
 mod options;
 mod report;
 mod run;
+mod standing;
 mod trial;
 
 pub use ceilings::{KnownCeilings, ceilings};
 pub use options::TuneOptions;
 pub use report::{Timed, TuneReport};
+pub use standing::Standing;
 
 use crate::protocol::Event;
 use crate::store::Store;

@@ -1,6 +1,7 @@
 //! What a tuning run gives back.
 
-use crate::protocol::{Best, ScheduleChange, TargetName, TimeNs, TuneResult};
+use super::Standing;
+use crate::protocol::{Best, ScheduleChange, Stays, TargetName, TimeNs, TuneResult};
 use std::collections::BTreeMap;
 use tilewright_ir::base::Sizes;
 use tilewright_ir::schedule::Schedule;
@@ -25,7 +26,7 @@ pub struct TuneReport {
     pub sizes: Sizes,
     /// The machine.
     pub target: TargetName,
-    /// The winner, measured again in a fresh process; `None` if no candidate was accepted.
+    /// The best of this run, measured again in a fresh process; `None` if no candidate was accepted.
     pub best: Option<Timed>,
     /// The naive loop nest; `None` if it was rejected or takes too long.
     pub naive: Option<Timed>,
@@ -43,8 +44,10 @@ pub struct TuneReport {
     pub evaluated: u64,
     /// Rejected candidates by reason.
     pub rejected: BTreeMap<String, u64>,
-    /// The winner's record in the store.
+    /// The record of `best` in the store.
     pub record: Option<String>,
+    /// The winner of an earlier run that is faster than `best`. It stays the stored winner.
+    pub standing: Option<Standing>,
     /// Wall-clock seconds of the run.
     pub elapsed_seconds: f64,
     /// Whether the caller stopped it.
@@ -88,6 +91,11 @@ impl TuneReport {
             evaluated: self.evaluated,
             rejected: self.rejected.clone(),
             record: self.record.clone(),
+            stays: self.standing.as_ref().map(|standing| Stays {
+                record: standing.record.clone(),
+                schedule: standing.schedule.print(),
+                time_ns: standing.time_ns,
+            }),
         }
     }
 }

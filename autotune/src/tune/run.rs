@@ -1,6 +1,7 @@
 //! The state of a tuning run and its phases.
 
 use super::build::{Built, build_all};
+use super::finals::Decision;
 use super::report::{Timed, TuneReport};
 use super::trial::{Pace, Trial, nanoseconds, try_artifact};
 use super::{NO_THREADS, TuneOptions};
@@ -44,12 +45,12 @@ pub(super) struct Run<'a> {
     /// Every legal schedule.
     space: Space,
     /// What the caller leaves open of it.
-    narrowed: Space,
-    task: Task,
+    pub(super) narrowed: Space,
+    pub(super) task: Task,
     sizes: BTreeMap<String, u64>,
     kernel: String,
     work: Work,
-    store: &'a mut Store,
+    pub(super) store: &'a mut Store,
     observer: &'a mut dyn FnMut(&Event),
     stop: &'a AtomicBool,
     pub(super) watch: Stopwatch,
@@ -138,8 +139,8 @@ impl<'a> Run<'a> {
         self.naive = self.time_naive()?;
         self.progress(Phase::Search);
         self.search()?;
-        let winner = super::finals::decide(&mut self)?;
-        let report = self.report(winner);
+        let decision = super::finals::decide(&mut self)?;
+        let report = self.report(decision);
         (self.observer)(&Event::Result(report.result()));
         Ok(report)
     }
@@ -212,7 +213,7 @@ impl<'a> Run<'a> {
         left.map_or(wanted, |left| wanted.min(usize::try_from(left).unwrap_or(usize::MAX)))
     }
 
-    fn build(&self, schedules: &[Schedule]) -> Vec<Result<Built, Rejection>> {
+    pub(super) fn build(&self, schedules: &[Schedule]) -> Vec<Result<Built, Rejection>> {
         build_all(&self.pool, self.backend, &self.space, schedules)
     }
 
@@ -358,9 +359,13 @@ impl<'a> Run<'a> {
         self.options.started_unix + self.watch.elapsed().as_secs()
     }
 
-    fn report(&self, winner: Option<(Timed, String)>) -> TuneReport {
+    fn report(&self, decision: Option<Decision>) -> TuneReport {
         let roofline = self.roofline().filter(|bound| bound.floor_ns > 0.0);
-        let (best, record) = winner.unzip();
+        let (mut best, mut record, mut standing) = (None, None, None);
+        if let Some(decision) = decision {
+            (best, record) = (Some(decision.best), Some(decision.record));
+            standing = decision.standing;
+        }
         let default = self.narrowed.default_schedule();
         let changes =
             best.as_ref().map_or(vec![], |best: &Timed| changes(&default, &best.schedule));
@@ -379,6 +384,7 @@ impl<'a> Run<'a> {
             evaluated: self.evaluated,
             rejected: self.rejected.clone(),
             record,
+            standing,
             elapsed_seconds: self.watch.elapsed().as_secs_f64(),
             stopped: self.is_stopped(),
         }

@@ -39,15 +39,34 @@ pub(crate) fn artifact(code: &[u8]) -> Artifact {
     }
 }
 
-/// The back end: call i gets `code(i)`; `None` is unsupported. Call 0 is the naive baseline.
+/// What the back end makes of a program; `None` is unsupported.
+type Compile = Box<dyn Fn(usize, &TileProgram) -> Option<Vec<u8>> + Send + Sync>;
+
+/// The back end. It gives each call its number; call 0 is the naive baseline.
 pub(crate) struct Fake {
     target: Target,
     calls: AtomicUsize,
-    code: fn(usize) -> Option<Vec<u8>>,
+    code: Compile,
 }
 
 impl Fake {
+    /// Call i gets `code(i)`, whatever the program.
     pub(crate) fn new(code: fn(usize) -> Option<Vec<u8>>) -> Self {
+        Self::compiling(Box::new(move |call, _| code(call)))
+    }
+
+    /// Honest code that takes as many turns as `turns` says, by the value of a choice; the call makes each image another.
+    pub(crate) fn by_choice(name: &'static str, turns: fn(&str) -> u32) -> Self {
+        Self::compiling(Box::new(move |call, program| {
+            let value = program.choices.iter().find(|choice| choice.0 == name);
+            let value = value.map_or("none", |choice| choice.1.as_str());
+            let mut image = crate::code::delayed(turns(value), crate::code::ADD);
+            image.extend(call.to_le_bytes());
+            Some(image)
+        }))
+    }
+
+    fn compiling(code: Compile) -> Self {
         let level = |name: &str, bytes| MemoryLevel { name: name.to_string(), bytes };
         let target = Target {
             backend: "fake".to_string(),
@@ -78,7 +97,7 @@ impl Backend for Fake {
 
     fn compile(&self, program: &TileProgram) -> Result<Artifact, Unsupported> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        let code = (self.code)(call).ok_or_else(|| unsupported(&program.name))?;
+        let code = (self.code)(call, program).ok_or_else(|| unsupported(&program.name))?;
         Ok(artifact(&code))
     }
 

@@ -5,3 +5,4 @@ mod code;
 mod fake;
 mod judge;
 mod runs;
+mod standing;
