@@ -260,12 +260,7 @@ fn settle_winner(
     Ok(Decision { best, record, standing })
 }
 
-fn tell(
-    run: &mut Run<'_>,
-    kept: &Kept,
-    role: Role,
-    trial: &Trial,
-) -> Result<String, Diagnostic> {
+fn tell(run: &mut Run<'_>, kept: &Kept, role: Role, trial: &Trial) -> Result<String, Diagnostic> {
     let tile_hash = Some(kept.built.tile_hash.to_string());
     run.tell(None, role, &kept.schedule, tile_hash, trial)
 }

@@ -32,7 +32,10 @@ pub(super) struct Incumbent {
 
 impl Run<'_> {
     /// The stored winner; `None` if there is none, or if it cannot be compiled any more, which is recorded.
-    pub(super) fn incumbent(&mut self, finalists: &[Kept]) -> Result<Option<Incumbent>, Diagnostic> {
+    pub(super) fn incumbent(
+        &mut self,
+        finalists: &[Kept],
+    ) -> Result<Option<Incumbent>, Diagnostic> {
         let Some(row) = self.store.best(&self.task)? else { return Ok(None) };
         let RecordRow { record, time_ns: Some(time_ns), worst_ratio, .. } = row else {
             return Ok(None);

@@ -45,7 +45,8 @@ fn sabotage_is_told_apart() {
     assert_eq!(reason(code::SUBTRACT), "wrong");
     assert_eq!(reason(code::RETURN), "wrong");
     assert_eq!(reason(code::ADD_BUT_ONE), "wrong");
-    assert_eq!(reason(code::ADD_AT_FIRST), "nondeterministic");
+    // A check makes fewer calls than that.
+    assert_eq!(reason(&code::add_at_first(40)), "nondeterministic");
     assert_eq!(reason(code::ILLEGAL), "crash");
     assert_eq!(reason(code::STORE_INPUT), "crash");
     assert_eq!(reason(code::ENDLESS), "timeout");

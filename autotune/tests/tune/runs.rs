@@ -45,7 +45,7 @@ fn half_sabotage(call: usize) -> Option<Vec<u8>> {
         3 => code::delayed(call as u32, code::SUBTRACT),
         4 => code::delayed(call as u32, code::ILLEGAL),
         5 if call < 10 => code::ENDLESS.to_vec(),
-        6 => code::delayed(call as u32, code::ADD_AT_FIRST),
+        6 => code::delayed(call as u32, &code::add_at_first(12)),
         7 => code::ADD.to_vec(),
         _ => honest(20_000 + 1000 * (EVALUATIONS as usize - call)),
     })

@@ -48,13 +48,13 @@ fn task() -> Task {
 }
 
 fn stored(store: &Store) -> RecordRow {
-    store.best(&task()).unwrap().expect("a winner is stored")
+    store.best(&task()).expect("the store is sound").expect("a winner is stored")
 }
 
 /// The default schedule with another value of the choice.
 fn schedule(value: u64) -> Schedule {
     let mut space = Space::new(&plan::build(&graph()), backend().target());
-    space.fix(&options(Some(value)).fixed).unwrap();
+    space.fix(&options(Some(value)).fixed).expect("the value is legal");
     space.default_schedule()
 }
 
