@@ -4,8 +4,9 @@
 //! Invariant: nothing is rounded but conversions to integers and to `bool`; memory that nothing has written is NaN.
 
 use super::{Let, Pass, PassProgram, State, ValueKind, start_value};
-use crate::base::{AxisId, BufferId, DType, Expr};
-use crate::reference::{HostTensor, scalar};
+use crate::base::{AxisId, BufferId, Expr};
+use crate::reference::HostTensor;
+use crate::reference::scalar::{self, Fold};
 
 /// Runs the passes in f64 without rounding: one value list for each output, row-major.
 ///
@@ -57,13 +58,12 @@ impl Machine<'_> {
         let others: Vec<AxisId> = pass.axes.iter().copied().filter(|&of| of != axis).collect();
         let (state, result) = (&pass.states[0], &pass.results[0]);
         self.each(&others, &mut |machine| {
-            let mut value = machine.start(state);
+            let mut running = machine.start(state);
             machine.each(&[axis], &mut |machine| {
                 machine.lets(&pass.body_lets);
-                let term = machine.eval(&state.body);
-                value = machine.fold(state, value, term);
+                running = running.with(machine.eval(&state.body));
                 let place = machine.place(result.buffer);
-                machine.memory[result.buffer.index()][place] = value;
+                machine.memory[result.buffer.index()][place] = running.value();
             });
         });
     }
@@ -80,32 +80,24 @@ impl Machine<'_> {
     }
 
     fn stream(&mut self, pass: &Pass) {
-        let mut values: Vec<f64> = pass.states.iter().map(|state| self.start(state)).collect();
+        let mut folds: Vec<Fold> = pass.states.iter().map(|state| self.start(state)).collect();
         if !pass.stream.is_empty() {
             self.each(&pass.stream, &mut |machine| {
                 machine.lets(&pass.body_lets);
-                for (state, value) in pass.states.iter().zip(&mut values) {
-                    let term = machine.eval(&state.body);
-                    *value = machine.fold(state, *value, term);
+                for (state, fold) in pass.states.iter().zip(&mut folds) {
+                    *fold = fold.with(machine.eval(&state.body));
                 }
             });
         }
-        for (state, value) in pass.states.iter().zip(values) {
-            self.locals[state.local.index()] = value;
+        for (state, fold) in pass.states.iter().zip(folds) {
+            self.locals[state.local.index()] = fold.value();
         }
     }
 
-    fn dtype(&self, state: &State) -> DType {
-        self.program.locals[state.local.index()].dtype
-    }
-
-    fn start(&self, state: &State) -> f64 {
-        start_value(state.op, self.dtype(state)).value
-    }
-
-    fn fold(&self, state: &State, so_far: f64, term: f64) -> f64 {
+    fn start(&self, state: &State) -> Fold {
+        let dtype = self.program.locals[state.local.index()].dtype;
         let op = state.op.fold().expect("verify refuses what has no fold");
-        scalar::binary(op, self.dtype(state), so_far, term)
+        Fold::new(op, dtype, start_value(state.op, dtype).value)
     }
 
     fn lets(&mut self, lets: &[Let]) {

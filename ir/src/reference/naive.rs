@@ -2,7 +2,8 @@
 //!
 //! It shares no code with the first but the operator tables. `Arithmetic` lets a test say how results are rounded and
 //! sums are ordered, so it also plays honest and dishonest implementations.
-//! Invariant: with `Arithmetic::exact` nothing is rounded but integers, and sums run in row-major order.
+//! Invariant: with `Arithmetic::exact` nothing is rounded but integers, and sums are trees over row-major order, so that
+//! they are honest in f64, too.
 
 use super::HostTensor;
 use crate::base::{AxisId, BinaryOp, DType, ReduceOp, UnaryOp};
@@ -22,7 +23,18 @@ pub struct Arithmetic {
 impl Arithmetic {
     /// f64 throughout.
     pub fn exact() -> Self {
-        Self { round: |_, value| value, sum: |_, terms| terms.iter().sum() }
+        Self { round: |_, value| value, sum: |_, terms| pairwise(terms) }
+    }
+}
+
+/// One long chain of additions in f64 would not be honest.
+fn pairwise(terms: &[f64]) -> f64 {
+    match terms.len() {
+        0..=8 => terms.iter().sum(),
+        count => {
+            let (first, second) = terms.split_at(count / 2);
+            pairwise(first) + pairwise(second)
+        }
     }
 }
 

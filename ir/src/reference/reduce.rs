@@ -17,7 +17,7 @@ const SUM_CONSTANT: f64 = 16.0;
 struct Lane<R> {
     /// The folded value; for `argmax` and `argmin` the best value.
     value: R,
-    /// Sum: the sum of the terms' allowances. Others: the allowance of `value` so far.
+    /// Sum: the sum of the terms' allowances. Max, min: that of a zero. Others: the allowance of `value` so far.
     allowance: f64,
     /// Sum: the sum of magnitudes. Product: of the finite terms from 1 on. All, any: the terms that settle it.
     magnitude: f64,
@@ -96,7 +96,11 @@ impl<R: Real> State<R> {
                 lane.allowance += e;
             }
             ReduceOp::Product => multiply(lane, self.dtype, value, e),
-            ReduceOp::Max | ReduceOp::Min => extreme(lane, self.op == ReduceOp::Max, value, e),
+            ReduceOp::Max | ReduceOp::Min => {
+                let zeros = rules::mixed_zeros(self.dtype, lane.value.high(), value.high());
+                lane.allowance = lane.allowance.max(zeros);
+                extreme(lane, self.op == ReduceOp::Max, value, e);
+            }
             ReduceOp::All | ReduceOp::Any => logic(lane, self.op == ReduceOp::Any, value, e),
             ReduceOp::Argmax | ReduceOp::Argmin => {
                 search(lane, self.op == ReduceOp::Argmax, value, e, position);
@@ -155,7 +159,8 @@ impl<R: Real> State<R> {
             }
             ReduceOp::Product => (lane.value, finish_product(self.dtype, terms, lane)),
             ReduceOp::Max | ReduceOp::Min => {
-                let handed = if lane.doubt { UNDECIDED } else { spread(lane) };
+                let zeros = if lane.value.high() == 0.0 { lane.allowance } else { 0.0 };
+                let handed = if lane.doubt { UNDECIDED } else { spread(lane).max(zeros) };
                 (lane.value, Rounding::new(0.0, self.dtype).finish(handed, lane.value.high()))
             }
             ReduceOp::All | ReduceOp::Any => {

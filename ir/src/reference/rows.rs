@@ -382,6 +382,11 @@ fn binary_row<R: Real>(
             *e = rounding.finish(rules::binary(op, left, right, value.high()), value.high());
         }
     }
+    if matches!(op, BinaryOp::Max | BinaryOp::Min) {
+        for (e, (x, y)) in row.allowances.iter_mut().zip(xs.iter().zip(ys)) {
+            *e += rules::mixed_zeros(step.dtype, x.high(), y.high());
+        }
+    }
     if step.dtype == DType::F64 {
         let scales = matches!(op, BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow);
         for (index, (x, y)) in xs.iter().zip(ys).enumerate() {

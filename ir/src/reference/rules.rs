@@ -61,6 +61,14 @@ pub(super) fn made_nan(dtype: DType, value: f64, x: f64, y: f64) -> f64 {
     if dtype == DType::F64 && made { UNDECIDED } else { 0.0 }
 }
 
+/// The allowance of the larger or smaller of two zeros of different sign: either may come out, so what divides by it is
+/// in doubt.
+#[inline]
+pub(super) fn mixed_zeros(dtype: DType, x: f64, y: f64) -> f64 {
+    let mixed = x == 0.0 && y == 0.0 && x.is_sign_negative() != y.is_sign_negative();
+    if dtype.is_float() && mixed { dtype.min_normal() } else { 0.0 }
+}
+
 /// Handed-on allowance of an operator of one operand: the largest |f(t) - f(x)| for t in [x - e, x + e], or a
 /// bound of it.
 pub(super) fn unary(op: UnaryOp, x: f64, e: f64, value: f64) -> f64 {

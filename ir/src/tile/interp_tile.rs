@@ -5,7 +5,7 @@
 
 use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp};
 use crate::plan::start_value;
-use crate::reference::scalar;
+use crate::reference::scalar::{self, Fold};
 
 /// Elements of the current block of every axis, and where the block begins.
 #[derive(Clone, Debug)]
@@ -89,9 +89,10 @@ impl Block {
         for result in &mut out.values {
             let terms = values.by_ref().take(steps);
             *result = match op.fold() {
-                Some(fold) => terms.fold(start_value(op, dtype).value, |sum, term| {
-                    scalar::binary(fold, dtype, sum, term)
-                }),
+                Some(fold) => {
+                    let start = Fold::new(fold, dtype, start_value(op, dtype).value);
+                    terms.fold(start, Fold::with).value()
+                }
                 None => best(op, first, terms),
             };
         }
@@ -108,13 +109,12 @@ impl Block {
         let Some(fold) = op.fold() else { return self };
         let stride = self.strides(&[axis], ranges)[0];
         let count = ranges.count(axis);
-        for position in 0..self.values.len() {
-            let first = (position / stride).is_multiple_of(count);
-            let so_far = match first {
-                true => start_value(op, dtype).value,
-                false => self.values[position - stride],
-            };
-            self.values[position] = scalar::binary(fold, dtype, so_far, self.values[position]);
+        let start = Fold::new(fold, dtype, start_value(op, dtype).value);
+        let mut lanes = vec![start; self.values.len() / count.max(1)];
+        for (position, value) in self.values.iter_mut().enumerate() {
+            let lane = &mut lanes[position / (stride * count) * stride + position % stride];
+            *lane = lane.with(*value);
+            *value = lane.value();
         }
         self
     }
@@ -175,10 +175,8 @@ pub(super) fn contract(
         let term = |[i, j]: &[usize; 2]| {
             scalar::binary(BinaryOp::Mul, dtype, a.values[a_at + i], b.values[b_at + j])
         };
-        let sum = pairs
-            .iter()
-            .map(term)
-            .fold(0.0, |sum, term| scalar::binary(BinaryOp::Add, dtype, sum, term));
+        let start = Fold::new(BinaryOp::Add, dtype, 0.0);
+        let sum = pairs.iter().map(term).fold(start, Fold::with).value();
         values.push(scalar::binary(BinaryOp::Add, dtype, c.values[c_at], sum));
     });
     Block { axes: outer, values }

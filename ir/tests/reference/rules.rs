@@ -1,7 +1,7 @@
 //! Single rules of the bound that a kernel author relies on.
 
 use super::kernels::{bind, finish, matmul, softmax};
-use tilewright_ir::graph::{Graph, GraphBuilder};
+use tilewright_ir::graph::{Graph, GraphBuilder, Output, Tensor};
 use tilewright_ir::reference::{
     Family, HostTensor, compare, draw, evaluate, permutable_axes, permute, shuffle,
 };
@@ -45,6 +45,30 @@ fn nan_poisons_its_row_only() {
     assert!(expected.values[..3].iter().all(|value| value.is_nan()));
     assert!(expected.allowances.iter().all(|e| e.is_finite()));
     assert!(expected.values[3..].iter().all(|value| (value - 1.0 / 3.0).abs() < 1e-15));
+}
+
+#[test]
+fn the_extreme_of_zeros_of_both_signs_divides_into_doubt() {
+    let mut b = GraphBuilder::new("zeros");
+    let [i, k] = ["i", "k"].map(|name| b.axis(name));
+    let x = b.input("X", DType::F32, &[i, k]);
+    let zero = b.literal(0.0, DType::F32);
+    let larger = b.binary(BinaryOp::Max, x, zero);
+    let each = b.unary(UnaryOp::Recip, larger);
+    let least = b.reduce(ReduceOp::Min, AxisSet::one(k), x);
+    let whole = b.unary(UnaryOp::Recip, least);
+    let outputs = [("each", &[i, k][..], each), ("whole", &[i][..], whole)];
+    let outputs = outputs
+        .map(|(name, axes, node)| Output { tensor: Tensor::new(name, DType::F32, axes), node });
+    let graph = bind(&b.finish(outputs.to_vec()), &[("i", 3), ("k", 2)]);
+    let terms = [0.0, -0.0, 0.0, 0.0, -1.0, -0.0];
+    let x = HostTensor::from_f64(DType::F32, &[3, 2], terms);
+    let expected = evaluate(&graph, &[x]);
+    let doubt = |index: usize| -> Vec<bool> {
+        expected[index].allowances.iter().map(|e| e.is_infinite()).collect()
+    };
+    assert_eq!(doubt(0), [false, true, false, false, false, true]);
+    assert_eq!(doubt(1), [true, false, false]);
 }
 
 #[test]

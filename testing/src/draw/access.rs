@@ -2,6 +2,7 @@
 
 use super::Maker;
 use super::value::{Type, Value, level};
+use tilewright_ir::DType;
 
 impl Maker<'_, '_> {
     /// `x[e, f]`: at least one axis is read at computed indices, which may lie outside of it.
@@ -46,6 +47,9 @@ impl Maker<'_, '_> {
             }
             4 => {
                 let x = self.integer(0);
+                // The number takes the type of what it meets.
+                let narrow = matches!(x.ty, Type::Of(dtype) if dtype.bits() < 32);
+                let x = if narrow { self.cast(x, DType::I32) } else { x };
                 let text = format!("{last} - {}", x.operand(level::MUL));
                 x.rewritten(text, level::ADD, (0.0, last as f64))
             }

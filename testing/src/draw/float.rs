@@ -93,6 +93,9 @@ impl Maker<'_, '_> {
 
     /// `x : dtype`; right after a reduction the type would be its accumulator, which not every type can be.
     pub(super) fn cast(&mut self, value: Value, dtype: DType) -> Value {
+        // A number has to be one of the type.
+        let number = value.ty == Type::Fraction && value.axes == 0;
+        let dtype = if number && dtype.bits() < 32 { DType::F32 } else { dtype };
         let head = value.text.split('(').next().unwrap_or_default();
         let reduces = value.level == level::ATOM && head.contains('[');
         let accumulates = dtype.is_float() && self.one_in(2);
