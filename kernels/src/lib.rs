@@ -45,6 +45,8 @@ pub fn all() -> &'static [Entry] {
         "matmul_bf16",
         "matmul_f16",
         "matmul_i8",
+        "matmul_w4a16",
+        "matmul_w8a16",
         "moe_grouped_matmul",
         "paged_kv_attention",
         "rmsnorm",
@@ -52,6 +54,7 @@ pub fn all() -> &'static [Entry] {
         "sliding_window_attention",
         "softmax",
         "swiglu",
+        "swiglu_mlp",
         "top1_routing",
     ]
 }
