@@ -96,8 +96,8 @@ impl Failure {
         })
     }
 
-    /// `{"error":{"exit_code","kind","message","diagnostics"}}`
-    fn to_json(&self) -> Option<Value> {
+    /// `{"error":{"exit_code","kind","message","diagnostics"}}`, with `what` and `place` where something is unsupported
+    pub(super) fn to_json(&self) -> Option<Value> {
         let (kind, message, faults): (_, _, &[Diagnostic]) = match self {
             Self::Pipe | Self::Told(_) | Self::TextReported => return None,
             Self::Wrong(text) => ("wrong", text.clone(), &[]),
@@ -112,9 +112,13 @@ impl Failure {
         };
         let text = if let Self::Text { text, .. } = self { text.as_str() } else { "" };
         let faults = to_json(text, faults);
-        let error = json!({
+        let mut error = json!({
             "exit_code": self.code(), "kind": kind, "message": message, "diagnostics": faults
         });
+        if let Self::Unsupported(Unsupported { what, place }) = self {
+            error["what"] = what.as_str().into();
+            error["place"] = place.as_str().into();
+        }
         Some(json!({ "error": error }))
     }
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tilewright::autotune::protocol::{Event, Phase, Progress};
 use tilewright::autotune::store::{Store, default_path};
-use tilewright::autotune::tune::{TuneOptions, tune};
+use tilewright::autotune::tune::{TuneOptions, TuneReport, tune};
 use tilewright::ir::diag::Diagnostic;
 use tilewright::ir::schedule::{Schedule, Setting};
 
@@ -83,10 +83,16 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     if !output.is_json() {
         output.text(&closing_table(&report))?;
     }
-    match &report.best {
+    verdict(report)
+}
+
+/// How the program ends.
+fn verdict(report: TuneReport) -> Result<(), Failure> {
+    match (report.best, report.unsupported) {
         _ if report.stopped => Err(Failure::Interrupted),
-        None => Err(Failure::Wrong("no candidate passed the judge".to_string())),
-        Some(_) => Ok(()),
+        (Some(_), _) => Ok(()),
+        (None, Some(unsupported)) => Err(Failure::Unsupported(unsupported)),
+        (None, None) => Err(Failure::Wrong("no candidate passed the judge".to_string())),
     }
 }
 
@@ -180,4 +186,50 @@ fn message(progress: &Progress) -> String {
         None => String::new(),
     };
     format!("{best}{} tried, {} rejected", progress.evaluated, progress.rejected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verdict;
+    use std::collections::BTreeMap;
+    use tilewright::autotune::protocol::TargetName;
+    use tilewright::autotune::tune::TuneReport;
+    use tilewright::ir::backend::Unsupported;
+
+    /// A run without a winner.
+    fn report(unsupported: Option<Unsupported>, stopped: bool) -> TuneReport {
+        let empty = String::new;
+        TuneReport {
+            kernel: empty(),
+            sizes: BTreeMap::new(),
+            target: TargetName { backend: empty(), isa: empty(), chip: empty(), hash: empty() },
+            best: None,
+            naive: None,
+            changes: vec![],
+            flops: 0.0,
+            bytes: 0.0,
+            fraction_of_peak: None,
+            bound: None,
+            evaluated: 0,
+            rejected: BTreeMap::new(),
+            record: None,
+            standing: None,
+            unsupported,
+            elapsed_seconds: 0.0,
+            stopped,
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_is_told_apart_from_what_is_wrong() {
+        let unsupported = Unsupported { what: "a scan".to_string(), place: "`y`".to_string() };
+        let failure = verdict(report(Some(unsupported.clone()), false)).unwrap_err();
+        assert_eq!(failure.code(), 4);
+        let json = failure.to_json().unwrap();
+        assert_eq!(json["error"]["kind"], "unsupported");
+        assert_eq!(json["error"]["what"], "a scan");
+        assert_eq!(json["error"]["place"], "`y`");
+        assert_eq!(verdict(report(None, false)).unwrap_err().code(), 1);
+        assert_eq!(verdict(report(Some(unsupported), true)).unwrap_err().code(), 6);
+    }
 }

@@ -20,6 +20,9 @@ pub(crate) fn closing_table(report: &TuneReport) -> String {
             row("of peak", share(report));
             row("accuracy", format!("{} of the allowed error", percent(best.worst_ratio)));
         }
+        None if report.unsupported.is_some() => {
+            row("best", "none: the back end cannot compile this kernel".to_string());
+        }
         None => row("best", "no candidate passed the judge".to_string()),
     }
     row("naive", naive(report));

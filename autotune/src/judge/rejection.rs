@@ -15,12 +15,14 @@ pub struct Rejection {
     pub reason: &'static str,
     /// What was found, and where.
     pub evidence: String,
+    /// What the back end said, if it is the one that refused.
+    pub unsupported: Option<Unsupported>,
 }
 
 impl Rejection {
     /// A rejection with its evidence.
     pub fn new(reason: &'static str, evidence: impl Into<String>) -> Self {
-        Self { reason, evidence: evidence.into() }
+        Self { reason, evidence: evidence.into(), unsupported: None }
     }
 
     pub(super) fn wrong(output: &str, case: &str, verdict: &Verdict) -> Self {
@@ -49,7 +51,8 @@ impl From<Failure> for Rejection {
 
 impl From<Unsupported> for Rejection {
     fn from(unsupported: Unsupported) -> Self {
-        Self::new("compile", unsupported.to_string())
+        let evidence = unsupported.to_string();
+        Self { unsupported: Some(unsupported), ..Self::new("compile", evidence) }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::judge::Rejection;
 use rayon::prelude::*;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use tilewright_ir::backend::{Artifact, Backend};
+use tilewright_ir::backend::{Artifact, Backend, Unsupported};
 use tilewright_ir::base::StableHash;
 use tilewright_ir::lower::lower_in;
 use tilewright_ir::schedule::{Schedule, Space};
@@ -17,6 +17,42 @@ pub(super) struct Built {
     /// The hash of everything that runs: equal images are one candidate.
     pub(super) image_hash: [u8; 32],
     pub(super) artifact: Artifact,
+}
+
+/// Refusals of the back end without a single success after which nothing else is expected of it.
+const REFUSALS_MAX: u64 = 40;
+
+/// What the back end said while it has compiled nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Refused {
+    first: Option<Unsupported>,
+    count: u64,
+    has_compiled: bool,
+}
+
+impl Refused {
+    pub(super) fn learn(&mut self, batch: &[Result<Built, Rejection>]) {
+        for built in batch {
+            match built {
+                Ok(_) => self.has_compiled = true,
+                Err(Rejection { unsupported: Some(unsupported), .. }) => {
+                    self.count += 1;
+                    self.first.get_or_insert_with(|| unsupported.clone());
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// The first refusal; `None` once anything has been compiled.
+    pub(super) fn first(&self) -> Option<&Unsupported> {
+        self.first.as_ref().filter(|_| !self.has_compiled)
+    }
+
+    /// Whether the back end has refused so much, and compiled nothing, that the search is hopeless.
+    pub(super) fn is_everything(&self) -> bool {
+        self.first().is_some() && self.count >= REFUSALS_MAX
+    }
 }
 
 /// Builds a batch in parallel; one result for each schedule, in order.

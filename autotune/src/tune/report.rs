@@ -3,6 +3,7 @@
 use super::Standing;
 use crate::protocol::{Best, ScheduleChange, Stays, TargetName, TimeNs, TuneResult};
 use std::collections::BTreeMap;
+use tilewright_ir::backend::Unsupported;
 use tilewright_ir::base::Sizes;
 use tilewright_ir::schedule::Schedule;
 
@@ -48,6 +49,8 @@ pub struct TuneReport {
     pub record: Option<String>,
     /// The winner of an earlier run that is faster than `best`. It stays the stored winner.
     pub standing: Option<Standing>,
+    /// What the back end refused first, where it compiled nothing at all.
+    pub unsupported: Option<Unsupported>,
     /// Wall-clock seconds of the run.
     pub elapsed_seconds: f64,
     /// Whether the caller stopped it.

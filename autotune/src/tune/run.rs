@@ -1,6 +1,6 @@
 //! The state of a tuning run and its phases.
 
-use super::build::{Built, build_all};
+use super::build::{Built, Refused, build_all};
 use super::finals::Decision;
 use super::report::{Timed, TuneReport};
 use super::trial::{Pace, Trial, nanoseconds, try_artifact};
@@ -60,6 +60,8 @@ pub(super) struct Run<'a> {
     naive: Option<Timed>,
     evaluated: u64,
     rejected: BTreeMap<String, u64>,
+    /// What the back end refused first, while it has compiled nothing.
+    refused: Refused,
     /// The fastest accepted candidates, fastest first.
     pub(super) kept: Vec<Kept>,
     /// Wall-clock time that the accepted candidates took, and how many they were.
@@ -122,6 +124,7 @@ impl<'a> Run<'a> {
             naive: None,
             evaluated: 0,
             rejected: BTreeMap::new(),
+            refused: Refused::default(),
             kept: vec![],
             trials: (Duration::ZERO, 0),
             best_ns: None,
@@ -213,8 +216,10 @@ impl<'a> Run<'a> {
         left.map_or(wanted, |left| wanted.min(usize::try_from(left).unwrap_or(usize::MAX)))
     }
 
-    pub(super) fn build(&self, schedules: &[Schedule]) -> Vec<Result<Built, Rejection>> {
-        build_all(&self.pool, self.backend, &self.space, schedules)
+    pub(super) fn build(&mut self, schedules: &[Schedule]) -> Vec<Result<Built, Rejection>> {
+        let built = build_all(&self.pool, self.backend, &self.space, schedules);
+        self.refused.learn(&built);
+        built
     }
 
     /// Tries one proposal and records it.
@@ -332,7 +337,10 @@ impl<'a> Run<'a> {
     /// Whether the search has to end: stopped, or what is left is needed for the finals.
     fn is_over(&self) -> bool {
         let enough = self.options.budget_evaluations.is_some_and(|most| self.evaluated >= most);
-        self.is_stopped() || enough || self.left() <= super::finals::reserve(self)
+        self.is_stopped()
+            || enough
+            || self.refused.is_everything()
+            || self.left() <= super::finals::reserve(self)
     }
 
     pub(super) fn pace(&self) -> Pace {
@@ -385,6 +393,7 @@ impl<'a> Run<'a> {
             rejected: self.rejected.clone(),
             record,
             standing,
+            unsupported: self.refused.first().cloned(),
             elapsed_seconds: self.watch.elapsed().as_secs_f64(),
             stopped: self.is_stopped(),
         }

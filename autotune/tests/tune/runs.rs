@@ -129,7 +129,24 @@ fn a_back_end_that_compiles_nothing_gives_a_report_without_a_winner() {
     assert_eq!((report.best.clone(), report.naive.clone()), (None, None));
     assert_eq!(report.rejected.get("compile"), Some(&EVALUATIONS));
     assert_eq!(report.record, None);
+    let unsupported = report.unsupported.expect("the back end has said why");
+    assert_eq!(unsupported.to_string(), "unsupported: this in add");
     assert!(events.last().unwrap().to_line().contains(r#""best":null"#));
+}
+
+#[test]
+fn a_run_of_what_no_back_end_compiles_ends_early() {
+    let mut store = Store::in_memory().unwrap();
+    let endless = TuneOptions { budget_evaluations: None, ..options() };
+    let (report, _) = run(&Fake::new(|_| None), &endless, &mut store);
+    assert!(report.unsupported.is_some());
+    assert!((30..60).contains(&report.evaluated), "{}", report.evaluated);
+    assert!(report.elapsed_seconds < 20.0, "{} s", report.elapsed_seconds);
+    // One that compiles anything is searched to the end.
+    let few = TuneOptions { budget_evaluations: Some(45), ..options() };
+    let backend = Fake::new(|call| (call == 1).then(|| code::ADD.to_vec()));
+    let (report, _) = run(&backend, &few, &mut store);
+    assert_eq!((report.unsupported, report.evaluated), (None, 45));
 }
 
 #[test]
