@@ -95,3 +95,8 @@ fn searches() {
 fn reductions() {
     run("reductions");
 }
+
+#[test]
+fn windows() {
+    run("windows");
+}

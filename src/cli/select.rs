@@ -150,7 +150,7 @@ impl KernelArgs {
             given.insert(axis.clone(), *extent);
         }
         let set = set.map(|(_, sizes)| sizes.clone()).unwrap_or_default();
-        Ok(kernel.graph().override_sizes(&set, &given))
+        Ok(kernel.override_sizes(&set, &given))
     }
 }
 

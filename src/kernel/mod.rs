@@ -95,6 +95,11 @@ impl Kernel {
         &self.checked.size_sets
     }
 
+    /// The sizes of a set with others in their place: what `given` decides, the set does not.
+    pub fn override_sizes(&self, set: &Sizes, given: &Sizes) -> Sizes {
+        self.checked.override_sizes(set, given)
+    }
+
     /// Binds every axis to an extent.
     ///
     /// # Errors

@@ -189,7 +189,7 @@ impl CompareOp {
 
 impl CompareOp {
     /// The meaning over whole numbers.
-    pub fn apply_whole(self, x: u64, y: u64) -> bool {
+    pub fn apply_whole(self, x: i64, y: i64) -> bool {
         match self {
             Self::Lt => x < y,
             Self::Le => x <= y,

@@ -1,14 +1,15 @@
 //! One kernel: its signature, its body, its results.
 //!
-//! Invariant: every axis of a kernel stands in its signature, so binding the signature's sizes binds all.
+//! Invariant: every axis of a kernel stands in its signature or has the extent that its `where` clause states, so
+//! binding the signature's sizes binds all.
 
 use super::context::{Allowance, CONSTANTS, Context};
 use super::library::Functions;
 use super::value::Value;
-use crate::base::{AxisId, AxisSet, DType};
+use crate::base::{AxisId, AxisSet, CompareOp, DType};
 use crate::diag::{Diagnostic, Faults, Span};
 use crate::graph::{Graph, Output, Tensor};
-use crate::syntax::ast::{Expr, ExprKind, Kernel, Name, TensorDecl};
+use crate::syntax::ast::{ConstraintKind, Expr, ExprKind, Kernel, Name, TensorDecl};
 use std::collections::BTreeSet;
 
 /// The name of an output to which the text gives none.
@@ -36,9 +37,11 @@ pub(super) fn check<'a>(
     }
     let outputs: Vec<_> = kernel.outputs.iter().map(|output| ctx.output(output)).collect();
     ctx.finish_splits();
+    let stated = ctx.stated_axes(kernel);
     ctx.strides(kernel);
     let results = ctx.body(kernel);
     let outputs = ctx.results(kernel, &outputs, &results);
+    ctx.require_used(&stated);
     let called = std::mem::take(&mut ctx.called);
     let steps = ctx.steps;
     if !ctx.faults.is_empty() {
@@ -107,6 +110,44 @@ impl<'a> Context<'a> {
         let axis = self.builder.axis(text);
         self.scope.axes.insert(text, AxisSet::one(axis));
         Some(axis)
+    }
+
+    /// Declares the axes that no tensor has and whose extents the `where` clause states: `where w == 3`.
+    fn stated_axes(&mut self, kernel: &'a Kernel) -> Vec<(AxisId, Span)> {
+        let mut stated = vec![];
+        for constraint in &kernel.constraints {
+            let (name, span) = (constraint.axis.text.as_str(), constraint.axis.span);
+            let known = self.scope.axes.contains_key(name) || self.split_axes.faulty(name);
+            let ConstraintKind::Compare(CompareOp::Eq, extent) = &constraint.kind else { continue };
+            // What is wrong with the number is reported where it becomes a limit.
+            let extent = self.functions.constants.whole(extent, "", &mut Faults::default());
+            if let (false, Some(extent)) = (known, extent)
+                && let Some(axes) = self.named_axes(&constraint.axis)
+            {
+                for &axis in &axes {
+                    self.builder.axes_mut().fix(axis, extent);
+                    stated.push((axis, span));
+                }
+            }
+        }
+        stated
+    }
+
+    /// An axis that only the `where` clause names is a mistake if the body does not use it either.
+    fn require_used(&mut self, stated: &[(AxisId, Span)]) {
+        if stated.is_empty() || !self.faults.is_empty() {
+            return;
+        }
+        for &(axis, span) in stated {
+            if !self.builder.has_axis(axis) {
+                let name = self.builder.axes().name(axis).to_string();
+                let known = self.builder.axes().ids().filter(|&other| other != axis);
+                let known = self.builder.axes().names(known);
+                let fault = Diagnostic::new("TW0201", format!("there is no axis `{name}`"));
+                let fault = fault.at(span).expected(format!("one of {known}"));
+                self.fault(fault.help("an axis that no tensor has is one that the body sums over"));
+            }
+        }
     }
 
     fn input(&mut self, input: &'a TensorDecl) {

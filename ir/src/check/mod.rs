@@ -8,6 +8,7 @@ mod call;
 mod constant;
 mod context;
 mod expr;
+mod extent;
 mod gather;
 mod habits;
 mod kernel;
@@ -22,7 +23,7 @@ mod value;
 
 use crate::base::{CompareOp, Sizes};
 use crate::diag::{Diagnostic, Faults};
-use crate::graph::Graph;
+use crate::graph::{Extent, Graph};
 use crate::syntax::ast::{File, Item, SizeSet};
 use crate::syntax::{self, Parsed};
 use constant::Constants;
@@ -72,24 +73,30 @@ pub struct Limit {
     pub axis: String,
     /// The comparison.
     pub op: CompareOp,
-    /// The right side.
-    pub bound: u64,
+    /// The right side, which may depend on other extents.
+    pub bound: Extent,
 }
 
 impl CheckedKernel {
-    /// Binds every axis to an extent that the kernel allows. What `where` says with `==` need not be given.
+    /// Binds every axis to an extent that the kernel allows. What follows from a `==` of `where` need not be given.
     ///
     /// # Errors
     /// As `Graph::bind`, and one diagnostic for each limit of the `where` clause that does not hold.
     pub fn bind(&self, sizes: &Sizes) -> Result<Graph, Vec<Diagnostic>> {
         let sizes = sizes::with_equal(self, sizes);
-        let bound = self.graph.bind(&sizes);
-        let broken = sizes::broken(self, &sizes, bound.as_ref().ok());
-        match bound {
-            Ok(graph) if broken.is_empty() => Ok(graph),
-            Ok(_) => Err(broken),
-            Err(faults) => Err(faults.into_iter().chain(broken).collect()),
-        }
+        let (graph, mut faults) = match self.graph.bind(&sizes) {
+            Ok(graph) => (Some(graph), vec![]),
+            Err(faults) => (None, faults),
+        };
+        let broken = sizes::broken(self, &sizes, &mut faults);
+        faults.extend(broken);
+        graph.filter(|_| faults.is_empty()).ok_or(faults)
+    }
+
+    /// The sizes of a set with others in their place: what `given` decides, in whatever names and by whatever `==` of
+    /// the `where` clause, the set does not.
+    pub fn override_sizes(&self, set: &Sizes, given: &Sizes) -> Sizes {
+        sizes::override_sizes(self, set, given)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Attributes, `where` clauses and size sets: what a kernel allows, and what it is run with.
 
 use super::constant::Constants;
+use super::extent::{ExtentReader, Named, Purpose, has_extent};
 use super::{Attributes, CheckedKernel, Limit};
-use crate::base::{CompareOp, Sizes};
+use crate::base::{AxisId, AxisTable, CompareOp, Sizes};
 use crate::diag::{Diagnostic, Faults, Span};
-use crate::graph::Graph;
+use crate::graph::{Extent, Graph};
 use crate::syntax::ast::{Attribute, Constraint, ConstraintKind, Expr, Kernel, SizeSet};
+use std::collections::BTreeSet;
 
 /// What the attributes of a kernel say.
 pub(super) fn attributes(kernel: &Kernel, faults: &mut Faults) -> Attributes {
@@ -50,17 +52,29 @@ pub(super) fn limits(
     faults: &mut Faults,
 ) -> Vec<Limit> {
     let mut limits = vec![];
+    let names = axis_names(kernel);
     for constraint in &kernel.constraints {
         let name = constraint.axis.text.as_str();
         if let Some(graph) = graph.filter(|graph| graph.axes_of(name).is_none()) {
-            faults.push(unknown_axis(constraint, graph));
+            let before = faults.count();
+            if let ConstraintKind::Compare(CompareOp::Eq, extent) = &constraint.kind {
+                // It would be an axis if this were a number.
+                _ = bound_of(extent, &names, Some(graph), constants, faults);
+            }
+            if faults.count() == before {
+                faults.push(unknown_axis(constraint, graph));
+            }
             continue;
         }
         if let ConstraintKind::Range(low, high) = &constraint.kind {
             refuse_empty((low, high), constants, faults);
         }
         let mut limit = |op, bound| {
-            let bound = constants.whole(bound, "an extent", faults);
+            let bound = bound_of(bound, &names, graph, constants, faults);
+            // What the text fixes by such a limit needs no other check.
+            let fixed = graph.and_then(|graph| graph.fixed_extent(name));
+            let stated = fixed.map(|extent| Extent::number(extent.cast_signed()));
+            let bound = bound.filter(|bound| op != CompareOp::Eq || stated.as_ref() != Some(bound));
             limits.extend(bound.map(|bound| Limit { axis: name.to_string(), op, bound }));
         };
         match &constraint.kind {
@@ -74,6 +88,40 @@ pub(super) fn limits(
         }
     }
     limits
+}
+
+/// The names that stand for axes in the signature and in the `where` clause.
+fn axis_names(kernel: &Kernel) -> BTreeSet<&str> {
+    let tensors = kernel.inputs.iter().chain(&kernel.outputs);
+    let signature = tensors.flat_map(|tensor| &tensor.axes).map(|name| name.text.as_str());
+    signature.chain(kernel.constraints.iter().map(|limit| limit.axis.text.as_str())).collect()
+}
+
+/// The right side of a limit. `None` after a fault, or if it depends on axes whose faults are known.
+fn bound_of(
+    expr: &Expr,
+    names: &BTreeSet<&str>,
+    graph: Option<&Graph>,
+    constants: &Constants<'_>,
+    faults: &mut Faults,
+) -> Option<Extent> {
+    if !has_extent(expr, names) {
+        let bound = constants.whole(expr, "an extent", faults)?;
+        // No extent comes near the largest number, so it stands for all beyond.
+        return Some(Extent::number(i64::try_from(bound).unwrap_or(i64::MAX)));
+    }
+    let graph = graph?;
+    let named = |name: &str| graph.axes_of(name).map_or(Named::Unknown, Named::Axes);
+    let axes = &graph.axes;
+    let names = graph.size_names();
+    let reader = ExtentReader { constants, axes, named: &named, names, purpose: Purpose::Limit };
+    match reader.read(expr) {
+        Ok(bound) => bound,
+        Err(fault) => {
+            faults.push(*fault);
+            None
+        }
+    }
 }
 
 /// Reports a range without any number.
@@ -132,31 +180,126 @@ pub(super) fn add(
     kernel.size_sets.push((set.name.text.clone(), sizes));
 }
 
-/// The sizes, and the extents that the `where` clause states with `==`, for names that nothing else decides.
+/// The sizes, and the extents that follow from the `==` of the `where` clause, for names that nothing else decides.
 pub(super) fn with_equal(kernel: &CheckedKernel, sizes: &Sizes) -> Sizes {
-    let equal = kernel.limits.iter().filter(|limit| limit.op == CompareOp::Eq);
-    let stated = equal.map(|limit| (limit.axis.clone(), limit.bound)).collect();
-    kernel.graph.override_sizes(&stated, sizes)
+    let mut sizes = sizes.clone();
+    loop {
+        let axes = kernel.graph.solved(&sizes);
+        let equal = kernel.limits.iter().filter(|limit| limit.op == CompareOp::Eq);
+        let decided = |limit| decided(limit, &kernel.graph, &axes);
+        let next = equal.filter_map(decided).find(|(name, _)| !sizes.contains_key(name));
+        match next {
+            Some((name, extent)) => _ = sizes.insert(name, extent),
+            None => return sizes,
+        }
+    }
 }
 
-/// The limits that sizes break.
+/// The one extent of `name == bound` that is open, with the number that it has to be.
+fn decided(limit: &Limit, graph: &Graph, axes: &AxisTable) -> Option<(String, u64)> {
+    let left = extent_in(graph, &limit.axis, axes);
+    let (open, factor, rest) = limit.bound.linear(axes)?;
+    let (name, extent) = match (left, open) {
+        (None, None) => (limit.axis.clone(), rest),
+        (Some(left), Some(axis)) => {
+            let difference = i64::try_from(left).ok()?.checked_sub(rest)?;
+            let divides = factor != 0 && difference % factor == 0;
+            (axes.name(axis).to_string(), difference.checked_div(factor).filter(|_| divides)?)
+        }
+        _ => return None,
+    };
+    Some((name, u64::try_from(extent).ok()?))
+}
+
+/// The extent of an axis or a split, if its axes are bound in a table.
+fn extent_in(graph: &Graph, name: &str, axes: &AxisTable) -> Option<u64> {
+    let parts = graph.axes_of(name)?;
+    parts
+        .iter()
+        .try_fold(1_u64, |product, &axis| Some(product.saturating_mul(axes.extent_if_bound(axis)?)))
+}
+
+/// The limits that sizes break. `faults` are those of binding them; what a limit explains better goes.
 pub(super) fn broken(
     kernel: &CheckedKernel,
     sizes: &Sizes,
-    bound: Option<&Graph>,
+    faults: &mut Vec<Diagnostic>,
 ) -> Vec<Diagnostic> {
-    let broken = kernel.limits.iter().filter_map(|limit| {
-        let solved = || bound?.extent_of(&limit.axis);
-        let extent = sizes.get(&limit.axis).copied().or_else(solved)?;
-        if limit.op.apply_whole(extent, limit.bound) {
-            return None;
+    let axes = kernel.graph.solved(sizes);
+    let mut broken = vec![];
+    for limit in &kernel.limits {
+        let Some((open, _, bound)) = limit.bound.linear(&axes) else { continue };
+        let extent = extent_in(&kernel.graph, &limit.axis, &axes);
+        let extent = extent.or_else(|| sizes.get(&limit.axis).copied());
+        let equal = limit.op == CompareOp::Eq;
+        match (extent, open) {
+            (Some(extent), None) => {
+                let left = i64::try_from(extent).unwrap_or(i64::MAX);
+                if !limit.op.apply_whole(left, bound) {
+                    broken.push(breach(kernel, limit, &extent.to_string(), Some(bound)));
+                }
+            }
+            // An extent that would have to be negative.
+            (None, None) if equal && bound < 0 => {
+                broken.push(breach(kernel, limit, &bound.to_string(), Some(bound)));
+            }
+            // No whole number solves it: `with_equal` would have found it.
+            (Some(extent), Some(open)) if equal => {
+                broken.push(breach(kernel, limit, &extent.to_string(), None));
+                let name = format!("`{}`", axes.name(open));
+                faults.retain(|fault| fault.code != "TW0301" || !fault.message.ends_with(&name));
+            }
+            _ => {}
         }
-        let message = format!(
-            "kernel `{}` does not allow this extent of `{}`",
-            kernel.graph.name, limit.axis
-        );
-        let fault = Diagnostic::new("TW0305", message).found(format!("{}={extent}", limit.axis));
-        Some(fault.expected(format!("{} {} {}", limit.axis, limit.op, limit.bound)))
-    });
-    broken.collect()
+    }
+    broken
+}
+
+fn breach(kernel: &CheckedKernel, limit: &Limit, found: &str, bound: Option<i64>) -> Diagnostic {
+    let (graph, name) = (&kernel.graph, &limit.axis);
+    let message = format!("kernel `{}` does not allow this extent of `{name}`", graph.name);
+    let mut expected = format!("{name} {} {}", limit.op, show(&limit.bound, &graph.axes));
+    match bound {
+        Some(bound) if !limit.bound.is_number() => expected.push_str(&format!(" = {bound}")),
+        Some(_) => {}
+        None => expected.push_str(" for a whole number"),
+    }
+    Diagnostic::new("TW0305", message).found(format!("{name}={found}")).expected(expected)
+}
+
+/// As the text of a limit: `2*o - 1`.
+fn show(bound: &Extent, axes: &AxisTable) -> String {
+    let mut text = String::new();
+    let terms: Vec<_> = bound.terms().collect();
+    for (list, factor) in terms.into_iter().rev() {
+        text.push_str(match (text.is_empty(), factor < 0) {
+            (true, true) => "-",
+            (true, false) => "",
+            (false, true) => " - ",
+            (false, false) => " + ",
+        });
+        let mut factors: Vec<String> = vec![];
+        if factor.unsigned_abs() != 1 || list.is_empty() {
+            factors.push(factor.unsigned_abs().to_string());
+        }
+        factors.extend(list.iter().map(|&axis| axes.name(axis).to_string()));
+        text.push_str(&factors.join("*"));
+    }
+    if text.is_empty() { "0".to_string() } else { text }
+}
+
+/// The sizes of a set with others in their place: what those decide, the set does not.
+pub(super) fn override_sizes(kernel: &CheckedKernel, set: &Sizes, given: &Sizes) -> Sizes {
+    let given_axes: BTreeSet<AxisId> =
+        given.keys().filter_map(|name| kernel.graph.axes_of(name)).flatten().collect();
+    // The left side of an equation follows what is given for its right side.
+    let follows = |name: &String| {
+        kernel.limits.iter().any(|limit| {
+            let mut depends = limit.bound.axes().filter(|axis| given_axes.contains(axis));
+            limit.op == CompareOp::Eq && limit.axis == *name && depends.next().is_some()
+        })
+    };
+    let kept = set.iter().filter(|(name, _)| given.contains_key(*name) || !follows(name));
+    let kept = kept.map(|(name, &extent)| (name.clone(), extent)).collect();
+    kernel.graph.override_sizes(&kept, given)
 }

@@ -98,6 +98,12 @@ impl GraphBuilder {
         &self.axes
     }
 
+    /// Whether an operation so far depends on an axis or its extent.
+    pub(crate) fn has_axis(&self, axis: AxisId) -> bool {
+        let uses = |node: &Node| node.axes.contains(axis) || node.op == Op::Len(axis);
+        self.nodes.iter().any(uses)
+    }
+
     /// Declares the next input, row-major in the order of `axes`, and gives the node that reads it.
     pub fn input(&mut self, name: &str, dtype: DType, axes: &[AxisId]) -> NodeId {
         self.declare(Tensor::new(name, dtype, axes))

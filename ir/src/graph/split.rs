@@ -89,17 +89,24 @@ impl Graph {
         tensor.dimensions().map(dimension).collect::<Vec<_>>().join(", ")
     }
 
-    /// The sizes of a set with others in their place: what `given` decides, in whatever names, the set does not.
-    pub fn override_sizes(&self, set: &Sizes, given: &Sizes) -> Sizes {
+    /// The axes with every extent that follows from sizes, whether these fit each other or not.
+    pub(crate) fn solved(&self, sizes: &Sizes) -> AxisTable {
         let mut axes = self.axes.clone();
         let mut whole = self.fixed_splits();
-        for (name, &extent) in given {
+        for (name, &extent) in sizes {
             match self.axes.find(name) {
+                Some(axis) if self.axes.is_fixed(axis) => {}
                 Some(axis) => axes.bind(axis, extent),
                 None => _ = whole.insert(name.clone(), extent),
             }
         }
         solve(&self.splits, &whole, &mut axes);
+        axes
+    }
+
+    /// The sizes of a set with others in their place: what `given` decides, in whatever names, the set does not.
+    pub fn override_sizes(&self, set: &Sizes, given: &Sizes) -> Sizes {
+        let axes = self.solved(given);
         let open = |name: &String| {
             let of_name = self.axes_of(name).unwrap_or_default();
             !given.contains_key(name)

@@ -174,6 +174,54 @@ impl Extent {
         })
     }
 
+    /// Whether it depends on no extent.
+    pub fn is_number(&self) -> bool {
+        self.terms.keys().all(Vec::is_empty)
+    }
+
+    /// The axes on whose extents it depends, some of them more than once.
+    pub fn axes(&self) -> impl Iterator<Item = AxisId> {
+        self.terms.keys().flatten().copied()
+    }
+
+    /// As `factor * len(axis) + rest` where at most one extent is open; without an axis where none is.
+    /// `None` if more are open, if one is multiplied by itself, or on overflow.
+    pub fn linear(&self, axes: &AxisTable) -> Option<(Option<AxisId>, i64, i64)> {
+        let (mut open, mut factor, mut rest) = (None, 0_i64, 0_i64);
+        for (list, own) in self.terms() {
+            let mut product = own;
+            let mut unknown = None;
+            for &axis in list {
+                match axes.extent_if_bound(axis) {
+                    Some(extent) => product = product.checked_mul(i64::try_from(extent).ok()?)?,
+                    None if unknown.is_none() && open.is_none_or(|open| open == axis) => {
+                        unknown = Some(axis);
+                    }
+                    None => return None,
+                }
+            }
+            match unknown {
+                Some(_) => (open, factor) = (unknown, factor.checked_add(product)?),
+                None => rest = rest.checked_add(product)?,
+            }
+        }
+        Some((open, factor, rest))
+    }
+
+    /// The text: `2*len(m) + -1`.
+    pub fn show(&self, axes: &AxisTable) -> String {
+        let terms = self.terms().map(|(list, factor)| {
+            let mut factors: Vec<String> =
+                list.iter().map(|&axis| format!("len({})", axes.name(axis))).collect();
+            if factor != 1 || factors.is_empty() {
+                factors.insert(0, factor.to_string());
+            }
+            factors.join("*")
+        });
+        let terms: Vec<_> = terms.collect();
+        if terms.is_empty() { "0".to_string() } else { terms.join(" + ") }
+    }
+
     /// The sum; `None` if a factor overflows.
     pub fn plus(&self, other: &Self) -> Option<Self> {
         let mut sum = self.clone();

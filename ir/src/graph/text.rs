@@ -5,7 +5,7 @@
 //! Invariant: for a graph that the checker or a rewrite of its graphs made, `check(print(g))` gives an equal graph.
 //! Extents are not part of the text.
 
-use super::{Extent, Graph, NodeId, Op, Picks, Tensor};
+use super::{Graph, NodeId, Op, Picks, Tensor};
 use crate::base::{
     AxisId, AxisSet, BinaryOp, CompareOp, DType, ReduceOp, StableHash, UnaryOp, hash_text,
 };
@@ -116,7 +116,8 @@ impl<'g> Printer<'g> {
         let inputs = list(graph.inputs.iter().map(|tensor| self.tensor(tensor)).collect());
         let outputs = graph.outputs.iter().map(|output| self.tensor(&output.tensor));
         let outputs = parenthesised(&outputs.collect::<Vec<_>>());
-        let mut out = format!("kernel {}({inputs}) -> {outputs}{} {{\n", graph.name, self.splits());
+        let mut out =
+            format!("kernel {}({inputs}) -> {outputs}{} {{\n", graph.name, self.conditions());
         for id in graph.ids() {
             if let Some(name) = &self.lines[id.index()] {
                 let weak = self.is_weak_operation(id);
@@ -136,14 +137,15 @@ impl<'g> Printer<'g> {
         let axes: Vec<_> = tensor.dimensions().map(|axes| self.graph.name_of(axes)).collect();
         let axes = if axes.is_empty() { String::new() } else { format!("[{}]", axes.join(",")) };
         let strides = tensor.strides.iter().map(|strides| {
-            let strides: Vec<_> = strides.iter().map(|stride| self.extent(stride)).collect();
+            let strides: Vec<_> =
+                strides.iter().map(|stride| stride.show(&self.graph.axes)).collect();
             format!(" strides({})", strides.join(", "))
         });
         format!("{}: {}{axes}{}", tensor.name, tensor.dtype, strides.collect::<String>())
     }
 
-    /// ` where k = kg*128 + ki, ..`; nothing without splits.
-    fn splits(&self) -> String {
+    /// ` where k = kg*128 + ki, w == 3, ..`: splits and axes of a stated extent; nothing without any.
+    fn conditions(&self) -> String {
         let splits = self.graph.splits.iter().map(|split| {
             let mut terms = vec![];
             let (mut number, mut lens) = (1_u64, vec![]);
@@ -160,21 +162,12 @@ impl<'g> Printer<'g> {
             terms.reverse();
             format!("{} = {}", split.name, terms.join(" + "))
         });
-        let splits: Vec<_> = splits.collect();
-        if splits.is_empty() { String::new() } else { format!(" where {}", splits.join(", ")) }
-    }
-
-    fn extent(&self, extent: &Extent) -> String {
-        let terms = extent.terms().map(|(axes, factor)| {
-            let mut factors: Vec<String> =
-                axes.iter().map(|&axis| format!("len({})", self.graph.axes.name(axis))).collect();
-            if factor != 1 || factors.is_empty() {
-                factors.insert(0, factor.to_string());
-            }
-            factors.join("*")
-        });
-        let terms: Vec<_> = terms.collect();
-        if terms.is_empty() { "0".to_string() } else { terms.join(" + ") }
+        let in_split = |axis| self.graph.splits.iter().any(|split| split.axes.contains(&axis));
+        let axes = &self.graph.axes;
+        let fixed = axes.ids().filter(|&axis| axes.is_fixed(axis) && !in_split(axis));
+        let fixed = fixed.map(|axis| format!("{} == {}", axes.name(axis), axes.extent(axis)));
+        let all: Vec<_> = splits.chain(fixed).collect();
+        if all.is_empty() { String::new() } else { format!(" where {}", all.join(", ")) }
     }
 
     fn axes(&self, axes: AxisSet) -> String {
