@@ -173,7 +173,7 @@ fn reduce<R: Real>(
     let (kept, inner) = (others(program.graph.node(node).axes), others(reduced));
     let terms = region.volume(&program.sorted(reduced));
     let mut kernel = Kernel::new(program, store, x, row_axis);
-    let mut state = State::new(op, dtype, terms);
+    let mut state = State::new(op, program.types(x, node), terms);
     let mut result = Block::new(program.sorted(program.graph.node(node).axes), region);
     let mut row = Row::new();
     let index = Position::new(program, reduced, row_axis);

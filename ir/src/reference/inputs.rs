@@ -86,8 +86,8 @@ pub fn draw(graph: &Graph, family: Family, seed: u64) -> Vec<HostTensor> {
             let place = seed % special_places(graph);
             if family == Family::Specials && place / 2 == position as u64 {
                 sprinkle_not_finite(&mut result, place.is_multiple_of(2), &mut random);
-                super::memory::settle(&graph.axes, tensor, &mut result);
             }
+            super::memory::settle(&graph.axes, tensor, &mut result);
             result
         })
         .collect()
@@ -133,7 +133,6 @@ fn draw_tensor(
     let mut result = HostTensor::zeros(dtype, &shape_of(graph, tensor));
     if family == Family::Close && dtype != DType::Bool {
         draw_close(&mut result, random);
-        super::memory::settle(&graph.axes, tensor, &mut result);
         return result;
     }
     let equal = element(dtype, Family::Uniform, integer, random).abs() * 0.5 + 0.5;
@@ -148,7 +147,6 @@ fn draw_tensor(
     if family == Family::Specials && dtype != DType::Bool {
         sprinkle(&mut result, random);
     }
-    super::memory::settle(&graph.axes, tensor, &mut result);
     result
 }
 

@@ -30,7 +30,8 @@ impl Arithmetic {
 /// One long chain of additions in f64 would not be honest.
 fn pairwise(terms: &[f64]) -> f64 {
     match terms.len() {
-        0..=8 => terms.iter().sum(),
+        // From 0 on: `Iterator::sum` begins with -0.
+        0..=8 => terms.iter().fold(0.0, |sum, term| sum + term),
         count => {
             let (first, second) = terms.split_at(count / 2);
             pairwise(first) + pairwise(second)

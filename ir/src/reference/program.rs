@@ -156,6 +156,11 @@ impl<'g> Program<'g> {
         }
     }
 
+    /// The types of an operand and of its result.
+    pub(super) fn types(&self, x: NodeId, result: NodeId) -> (DType, DType) {
+        (self.graph.node(x).dtype, self.graph.node(result).dtype)
+    }
+
     /// Axes in block order.
     pub(super) fn sorted(&self, axes: AxisSet) -> Vec<AxisId> {
         self.order.iter().copied().filter(|&axis| axes.contains(axis)).collect()

@@ -37,16 +37,19 @@ struct Lane<R> {
 #[derive(Debug)]
 pub(super) struct State<R> {
     op: ReduceOp,
+    /// The type of the terms.
+    from: DType,
+    /// The type of the result.
     dtype: DType,
     terms: usize,
     lanes: Vec<Lane<R>>,
 }
 
 impl<R: Real> State<R> {
-    /// A reduction of `terms` terms of a type in each lane.
-    pub(super) fn new(op: ReduceOp, dtype: DType, terms: usize) -> Self {
+    /// A reduction of `terms` terms in each lane, from a type to a type.
+    pub(super) fn new(op: ReduceOp, (from, dtype): (DType, DType), terms: usize) -> Self {
         let lanes = vec![Self::start(op, dtype); ROW];
-        Self { op, dtype, terms, lanes }
+        Self { op, from, dtype, terms, lanes }
     }
 
     fn start(op: ReduceOp, dtype: DType) -> Lane<R> {
@@ -103,7 +106,7 @@ impl<R: Real> State<R> {
             }
             ReduceOp::All | ReduceOp::Any => logic(lane, self.op == ReduceOp::Any, value, e),
             ReduceOp::Argmax | ReduceOp::Argmin => {
-                search(lane, self.op == ReduceOp::Argmax, value, e, position);
+                search(lane, (self.op == ReduceOp::Argmax, self.from), value, e, position);
             }
         }
     }
@@ -287,16 +290,23 @@ fn logic<R: Real>(lane: &mut Lane<R>, settles: bool, value: R, e: f64) {
 
 /// Keeps the best value with the smallest position, what it is at least (`sure`), and the best that any other term
 /// may be (`possible`).
-fn search<R: Real>(lane: &mut Lane<R>, largest: bool, value: R, e: f64, position: f64) {
+fn search<R: Real>(
+    lane: &mut Lane<R>,
+    (largest, dtype): (bool, DType),
+    value: R,
+    e: f64,
+    position: f64,
+) {
     let better = |a: R, b: R| if largest { a > b } else { a < b };
-    lane.doubt |= e > 0.0;
+    lane.doubt |= e > 0.0 || rules::overflows(dtype, value.high(), e);
     if lane.value.high().is_nan() && lane.position >= 0.0 {
         if value.high().is_nan() {
             lane.position = lane.position.min(position);
         }
         return;
     }
-    let reach = |v: R, e: f64| if e == 0.0 { v } else { v + R::of(if largest { e } else { -e }) };
+    let side = if largest { 1.0 } else { -1.0 };
+    let reach = |v: R, e: f64| farthest(dtype, v, e, side);
     let first = lane.position < 0.0;
     let tie = !better(value, lane.value) && !better(lane.value, value);
     let wins = first
@@ -311,6 +321,21 @@ fn search<R: Real>(lane: &mut Lane<R>, largest: bool, value: R, e: f64, position
         lane.value = value;
         lane.allowance = e;
         lane.position = position;
-        lane.sure = if e == 0.0 { value } else { value - R::of(if largest { e } else { -e }) };
+        lane.sure = farthest(dtype, value, e, -side);
+    }
+}
+
+/// The largest (`side` 1) or smallest (`side` -1) that an honest computation may have for a value. What overflows may be
+/// the largest number as well as infinite.
+fn farthest<R: Real>(dtype: DType, value: R, e: f64, side: f64) -> R {
+    let end = if e == 0.0 { value } else { value + R::of(side * e) };
+    if !rules::overflows(dtype, value.high(), e) {
+        end
+    } else if end.high() * side > 0.0 {
+        R::of(side * f64::INFINITY)
+    } else if end.high() * side < -dtype.max_finite() {
+        R::of(-side * dtype.max_finite())
+    } else {
+        end
     }
 }

@@ -91,11 +91,11 @@ pub(super) fn unary(op: UnaryOp, x: f64, e: f64, value: f64) -> f64 {
         UnaryOp::Log2 => domain(x, e, |_| -(-e / x).ln_1p() / std::f64::consts::LN_2),
         UnaryOp::Sqrt => domain(x, e, |least| e / (x.sqrt() + least.sqrt())),
         UnaryOp::Rsqrt => domain(x, e, |least| {
-            // 1/sqrt(l) - 1/sqrt(x) with x - l = e, without cancellation.
-            e / (least.sqrt() * x.sqrt() * (x.sqrt() + least.sqrt()))
+            // 1/sqrt(l) - 1/sqrt(x) with x - l = e, without cancellation, and without products that overflow.
+            e / least.sqrt() / x.sqrt() / (x.sqrt() + least.sqrt())
         }),
         UnaryOp::Recip if nearest_zero == 0.0 => UNDECIDED,
-        UnaryOp::Recip => e / (x.abs() * nearest_zero),
+        UnaryOp::Recip => e / x.abs() / nearest_zero,
         UnaryOp::Tanh => {
             let t = nearest_zero.tanh();
             (e * (1.0 - t) * (1.0 + t)).min(2.0)
@@ -256,7 +256,7 @@ pub(super) fn is_exact_cast(from: DType, to: DType) -> bool {
 /// Whether an honest computation in `dtype` may overflow where the reference, with its wider range, does not.
 #[inline]
 pub(super) fn overflows(dtype: DType, value: f64, e: f64) -> bool {
-    value.is_finite() && value.abs() + e > dtype.max_finite()
+    dtype.is_float() && value.is_finite() && value.abs() + e > dtype.max_finite()
 }
 
 /// Whether an honest computation in `dtype` may have zero for this value.

@@ -27,7 +27,7 @@ pub(super) fn scan<R: Real>(
     let result = Block::new(axes, region);
     let mut scan = Scan {
         kernel: Kernel::new(program, store, x, row_axis),
-        state: State::new(op, program.graph.node(node).dtype, region.len(axis)),
+        state: State::new(op, program.types(x, node), region.len(axis)),
         result,
         row: Row::new(),
         axis,

@@ -18,7 +18,8 @@ pub fn round_to(dtype: DType, value: f64) -> f64 {
         _ if value.is_nan() => 0.0,
         _ => {
             let (low, high) = integer_range(dtype);
-            value.round_ties_even().clamp(low, high)
+            // An integer zero has no sign.
+            value.round_ties_even().clamp(low, high) + 0.0
         }
     }
 }

@@ -118,7 +118,7 @@ impl Maker<'_, '_> {
             0 => (format!("tanh({text})"), level::ATOM, (-1.0, 1.0)),
             1 => (format!("min(max({text}, -3), 5)"), level::ATOM, (-3.0, 5.0)),
             2 if scaled => {
-                let digits = size.log10().ceil();
+                let digits = size.max(1.0).log10().ceil();
                 let factor = 10f64.powf(-digits);
                 let text = format!("{} * 1e-{digits}", value.operand(level::MUL));
                 (text, level::MUL, (value.range.0 * factor, value.range.1 * factor))

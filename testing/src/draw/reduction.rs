@@ -96,7 +96,7 @@ impl Maker<'_, '_> {
             return value;
         }
         let value = self.fraction(value);
-        let scale = (value.size().max(1.0) * terms).log10().ceil();
+        let scale = (value.size().clamp(1.0, 1e300) * terms).log10().ceil();
         let text = format!("1 + {} * 1e-{scale}", value.operand(level::MUL));
         Value { ty: Type::Fraction.join(value.ty), ..value }.rewritten(text, level::ADD, (0.5, 1.5))
     }
