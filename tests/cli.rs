@@ -330,6 +330,18 @@ fn every_stage_of_every_catalogue_kernel_agrees() {
 }
 
 #[test]
+fn stages_of_a_polynomial_in_f64_agree() {
+    let user = User::new();
+    let body = "((x + 1) * x + 2) * x - 3";
+    user.write("poly.tw", &format!("kernel poly(x: f64[i]) -> f64[i] {{ {body} }}\n"));
+    for seed in ["1", "2", "3"] {
+        let sizes = ["poly.tw", "--size", "i=1001", "--seed", seed];
+        let json = user.json(&[&["explain", "--verify-stages"], &sizes[..]].concat());
+        assert_eq!(json["broken"], Value::Null, "{json}");
+    }
+}
+
+#[test]
 fn describe_device_gives_the_target() {
     let user = User::new();
     let json = user.json(&["describe-device", "--no-measure"]);

@@ -7,8 +7,9 @@ use super::memory;
 use super::run::call;
 use clap::ValueEnum;
 use tilewright::BoundKernel;
-use tilewright::ir::DType;
-use tilewright::ir::reference::{Expected, Family, HostTensor, compare, draw, evaluate};
+use tilewright::ir::reference::{
+    Expected, Family, HostTensor, InterpreterShare, compare, draw, evaluate,
+};
 use tilewright::ir::schedule::Schedule;
 use tilewright::ir::{plan, tile};
 
@@ -80,11 +81,11 @@ pub(super) fn check(
     let inputs = draw(graph, Family::Normal, seed);
     let expected = evaluate(graph, &inputs);
     let names: Vec<_> = graph.outputs.iter().map(|output| output.tensor.name.as_str()).collect();
-    let dtypes: Vec<_> = graph.outputs.iter().map(|output| output.tensor.dtype).collect();
+    let share = InterpreterShare::of(graph);
     let interpreted = |stage, values: Vec<Vec<f64>>| {
-        let outputs = values.iter().zip(&expected).zip(names.iter().zip(&dtypes));
-        let checks = outputs.map(|((values, expected), (name, &dtype))| {
-            check_interpreter(stage, name, expected, values, dtype)
+        let outputs = values.iter().zip(&expected).zip(&names);
+        let checks = outputs.map(|((values, expected), name)| {
+            check_interpreter(stage, name, expected, values, share)
         });
         worst(stage, checks)
     };
@@ -120,35 +121,23 @@ fn check_code(name: &str, expected: &Expected, got: &HostTensor) -> StageCheck {
     StageCheck { stage: "code", fault, worst_ratio: verdict.worst_ratio }
 }
 
-/// Interpreters compute in f64 and may only re-associate, so they get a small part of the allowance that honest
-/// arithmetic in the kernel's own type gets; f64 kernels get all of it.
-fn interpreter_share(dtype: DType) -> f64 {
-    if dtype == DType::F64 { 1.0 } else { 2f64.powi(-16) }
-}
-
 fn check_interpreter(
     stage: &'static str,
     name: &str,
     expected: &Expected,
     values: &[f64],
-    dtype: DType,
+    share: InterpreterShare,
 ) -> StageCheck {
-    let share = interpreter_share(dtype);
     let mut check = StageCheck { stage, fault: None, worst_ratio: 0.0 };
     if values.len() != expected.values.len() {
         let (found, wanted) = (values.len(), expected.values.len());
         check.fault = Some(format!("output `{name}` has {found} elements, expected {wanted}"));
         return check;
     }
-    let elements = values.iter().zip(&expected.values).zip(&expected.allowances);
-    for (index, ((&got, &value), &allowance)) in elements.enumerate() {
-        if allowance.is_infinite() || (got.is_nan() && value.is_nan()) || got == value {
-            continue;
-        }
-        let ratio = (got - value).abs() / (share * allowance);
-        // A NaN on one side only makes the ratio NaN, which is wrong too.
-        let ratio = if ratio.is_nan() { f64::INFINITY } else { ratio };
+    for (index, &got) in values.iter().enumerate() {
+        let ratio = share.ratio(expected, index, got);
         if ratio > 1.0 && check.fault.is_none() {
+            let value = expected.values[index];
             check.fault =
                 Some(format!("output `{name}` element {index}: found {got}, expected {value}"));
         }

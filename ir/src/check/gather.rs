@@ -77,7 +77,9 @@ impl<'a> Context<'a> {
         let fault = Diagnostic::new("TW0205", "a subscript is a whole number").at(expr.span);
         let fault = fault.found(format!("`{dtype}`")).expected("an integer");
         self.fault(match dtype.is_float() {
-            true => fault.help("round it, `x : i32`"),
+            true => {
+                fault.help("round it, `x : i32`; a quotient of whole numbers is `(i : i32) / 2`")
+            }
             false => fault.help("choose an index, `where(x, 1, 0)`"),
         });
         None

@@ -9,8 +9,9 @@ use super::chunk::Region;
 use super::program::{Contraction, Program};
 use super::real::Real;
 use super::reduce::finish_sum;
-use super::rows::{Block, Values};
+use super::rows::Block;
 use super::rules::{self, UNDECIDED};
+use super::steps::Values;
 use crate::base::{AxisId, AxisSet, BinaryOp, DType};
 use crate::graph::{NodeId, Op};
 

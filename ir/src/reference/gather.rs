@@ -6,8 +6,9 @@
 
 use super::HostTensor;
 use super::real::Real;
-use super::rows::{Block, Row, Values};
+use super::rows::{Block, Row};
 use super::rules::UNDECIDED;
+use super::steps::Values;
 use crate::base::AxisId;
 use crate::graph::{Graph, NodeId, Op};
 

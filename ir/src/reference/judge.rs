@@ -6,6 +6,7 @@
 use super::tensor::{half_ulp, round_to};
 use super::{Expected, HostTensor};
 use crate::base::DType;
+use crate::graph::Graph;
 
 /// The largest share of undecided elements in a case that is judged at all.
 pub const UNDECIDED_MAX: f64 = 0.001;
@@ -50,6 +51,9 @@ impl Verdict {
     }
 }
 
+/// Allowances above this part of a value are wide.
+const LOOSE: f64 = 1e-2;
+
 /// Compares a result with the reference. A value without an allowance must be the one that the output's type rounds
 /// it to. Infinities must agree, but for an overflow of the output's type where the value and its allowance exceed its
 /// largest number; NaN must stand exactly where the reference has NaN; the two zeros are equal. A result of another
@@ -63,6 +67,34 @@ pub fn compare(expected: &Expected, got: &HostTensor) -> Verdict {
         let allowance = expected.allowances[index] + half_ulp(got.dtype, value);
         (ratio(got.dtype, value, low, found, allowance), allowance)
     })
+}
+
+/// The part of an allowance that the interpreters of a kernel's stages get: they compute in f64 and may only
+/// re-associate, so of what honest arithmetic in a narrower type is allowed they get little. f64 kernels get all of it.
+#[derive(Clone, Copy, Debug)]
+pub struct InterpreterShare(f64);
+
+impl InterpreterShare {
+    /// The share of a kernel.
+    pub fn of(graph: &Graph) -> Self {
+        let wide = graph.nodes.iter().any(|node| node.dtype == DType::F64);
+        Self(if wide { 1.0 } else { 2f64.powi(-16) })
+    }
+
+    /// The error of an element as a fraction of what an interpreter is allowed: above 1 is wrong.
+    pub fn ratio(self, expected: &Expected, index: usize, got: f64) -> f64 {
+        let (value, allowance) = (expected.values[index], expected.allowances[index]);
+        if allowance.is_infinite() || got == value || got.is_nan() && value.is_nan() {
+            return 0.0;
+        }
+        // Where the allowance is wide, a function may have cut it off, and a part of it says nothing.
+        let share = if allowance > LOOSE * value.abs() { 1.0 } else { self.0 };
+        let low = expected.low.get(index).copied().unwrap_or(0.0);
+        let allowed = share * allowance + half_ulp(DType::F64, value);
+        let ratio = (got - value - low).abs() / allowed;
+        // A NaN on one side only makes the ratio NaN, which is wrong too.
+        if ratio.is_nan() { f64::INFINITY } else { ratio }
+    }
 }
 
 /// Compares a result with a reference whose values are exact: each element must be the value rounded to its type.

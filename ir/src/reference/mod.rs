@@ -22,11 +22,12 @@ mod rules;
 pub(crate) mod scalar;
 mod scan;
 mod shuffle;
+mod steps;
 mod tensor;
 mod twofold;
 
 pub use inputs::{Family, draw, integers_are_exact, special_places};
-pub use judge::{UNDECIDED_MAX, Verdict, Wrong, compare, compare_exact};
+pub use judge::{InterpreterShare, UNDECIDED_MAX, Verdict, Wrong, compare, compare_exact};
 pub use memory::{can_lie, collect, memory, memory_of, spread};
 pub use shuffle::{permutable_axes, permute, shuffle};
 pub use tensor::{half_ulp, integer_range, round_to, wrap_integer, wrap_number};

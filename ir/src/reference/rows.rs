@@ -5,13 +5,14 @@
 //! Invariant: a row's values do not depend on where the row starts or ends.
 
 use super::chunk::Region;
-use super::gather::Gather;
+
 use super::program::Program;
 use super::real::{self, Real};
 use super::rules::{self, Rounding, UNDECIDED};
+use super::steps::{Source, Step, Values, needed, source};
 use super::{HostTensor, tensor};
 use crate::base::{AxisId, BinaryOp, CompareOp, DType, UnaryOp};
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{NodeId, Op};
 
 /// Elements of a row.
 pub(super) const ROW: usize = 256;
@@ -117,100 +118,12 @@ impl<R: Real> Row<R> {
     }
 }
 
-/// Where a step of a kernel takes its row from.
-#[derive(Debug)]
-enum Source<'a, R> {
-    Block(&'a Block<R>),
-    Input(&'a HostTensor, Vec<(AxisId, usize)>),
-    Splat(f64),
-    Index(AxisId),
-    Gather(Gather<'a, R>),
-    Compute(Op, [usize; 3]),
-}
-
-#[derive(Debug)]
-struct Step<'a, R> {
-    source: Source<'a, R>,
-    dtype: DType,
-    /// The type of the first operand.
-    from: DType,
-    /// Whether the judge allows for the rounding of this conversion.
-    last_rounding: bool,
-}
-
 /// The operations below one node, ready to run over a region.
 #[derive(Debug)]
 pub(super) struct Kernel<'a, R> {
     steps: Vec<Step<'a, R>>,
     rows: Vec<Row<R>>,
     row_axis: Option<AxisId>,
-}
-
-/// What a kernel may read.
-pub(super) trait Values<R> {
-    /// The inputs of the graph.
-    fn input(&self, input: usize) -> &HostTensor;
-    /// The block of a held node that is computed already.
-    fn block(&self, node: NodeId) -> Option<&Block<R>>;
-}
-
-/// The values whose rows the operation of a node reads: of a gather only the indices.
-fn read_by(op: Op) -> Vec<NodeId> {
-    match op {
-        Op::Gather(_, picks) => picks.iter().map(|(_, index)| index).collect(),
-        op => op.operands().collect(),
-    }
-}
-
-/// The nodes that a kernel computes or reads, operands first. Chains may be tens of thousands of nodes long, so nothing
-/// here recurses.
-fn needed<R>(graph: &Graph, values: &impl Values<R>, root: NodeId) -> Vec<NodeId> {
-    let mut marked = vec![false; root.index() + 1];
-    marked[root.index()] = true;
-    let upto: Vec<NodeId> = graph.ids().take(root.index() + 1).collect();
-    for &id in upto.iter().rev() {
-        if marked[id.index()] && values.block(id).is_none() {
-            for operand in read_by(graph.node(id).op) {
-                marked[operand.index()] = true;
-            }
-        }
-    }
-    upto.into_iter().filter(|id| marked[id.index()]).collect()
-}
-
-/// Where a node's rows come from, and the type of its first operand.
-fn source<'a, R: Real>(
-    graph: &Graph,
-    values: &'a impl Values<R>,
-    id: NodeId,
-    slots: &[Option<usize>],
-) -> (Source<'a, R>, DType) {
-    let node = graph.node(id);
-    let slot = |id: NodeId| slots[id.index()].expect("operands come first");
-    let source = match (values.block(id), node.op) {
-        (Some(block), _) => Source::Block(block),
-        (None, Op::Input(input)) => {
-            let data = values.input(input);
-            let axes = graph.inputs[input].axes.iter().copied();
-            Source::Input(data, axes.zip(data.strides()).collect())
-        }
-        (None, Op::Literal(value)) => Source::Splat(tensor::round_to(node.dtype, value)),
-        (None, Op::Len(axis)) => Source::Splat(graph.axes.extent(axis) as f64),
-        (None, Op::Index(axis)) => Source::Index(axis),
-        (None, Op::Gather(x, picks)) => {
-            let picks: Vec<_> = picks.iter().map(|(axis, index)| (axis, slot(index))).collect();
-            Source::Gather(Gather::new(graph, values, x, &picks))
-        }
-        (None, op) => {
-            let mut operands = [0; 3];
-            for (place, operand) in operands.iter_mut().zip(op.operands()) {
-                *place = slot(operand);
-            }
-            let from = op.operands().next().map_or(node.dtype, |x| graph.node(x).dtype);
-            return (Source::Compute(op, operands), from);
-        }
-    };
-    (source, node.dtype)
 }
 
 impl<'a, R: Real> Kernel<'a, R> {
@@ -354,6 +267,11 @@ fn unary_row<R: Real>(op: UnaryOp, step: &Step<'_, R>, x: &Row<R>, row: &mut Row
     row.settle(step.dtype, count);
 }
 
+/// Whether a row holds exact powers of two alone: a product with them, or a quotient by them, is not rounded.
+fn scales<R: Real>(row: &Row<R>, count: usize) -> bool {
+    row.exact && row.values[..count].iter().all(|value| rules::is_power_of_two(value.high()))
+}
+
 fn binary_row<R: Real>(
     op: BinaryOp,
     step: &Step<'_, R>,
@@ -371,7 +289,13 @@ fn binary_row<R: Real>(
         BinaryOp::Div if step.dtype.is_float() => values.for_each(|(v, (&x, &y))| *v = x / y),
         _ => values.for_each(|(v, (&x, &y))| *v = real::binary(op, step.dtype, x, y)),
     }
-    let rounding = Rounding::new(op.ulps(), step.dtype);
+    let scales = match op {
+        BinaryOp::Mul => scales(x, count) || scales(y, count),
+        BinaryOp::Div => scales(y, count),
+        _ => false,
+    };
+    let ulps = if scales { 0.0 } else { op.ulps() };
+    let rounding = Rounding::new(ulps, step.dtype);
     let results = row.values[..count].iter().zip(&mut row.allowances[..count]);
     if x.exact && y.exact {
         results.for_each(|(value, e)| *e = rounding.finish(0.0, value.high()));

@@ -45,6 +45,12 @@ impl Rounding {
     }
 }
 
+/// Whether a number is a power of two, or minus one.
+#[inline]
+pub(super) fn is_power_of_two(value: f64) -> bool {
+    value.is_normal() && value.to_bits().trailing_zeros() >= 52
+}
+
 /// What a zero from operands that are not zero is off by: it underflowed the reference's own range, which is no wider
 /// than that of a kernel in f64.
 pub(super) fn underflow(dtype: DType, value: f64, x: f64, y: f64) -> f64 {

@@ -210,3 +210,25 @@ fn reductions_over_nothing() {
         );
     }
 }
+
+#[test]
+fn a_power_of_two_scales_without_rounding() {
+    let mut b = GraphBuilder::new("halves");
+    let i = b.axis("i");
+    let x = b.input("X", DType::F32, &[i]);
+    let [two, three] = [2.0, 3.0].map(|number| b.literal(number, DType::F32));
+    let half = b.binary(BinaryOp::Div, x, two);
+    let whole = b.unary(UnaryOp::Floor, half);
+    let third = b.binary(BinaryOp::Div, x, three);
+    let outputs = [half, whole, third].map(|node| Output {
+        tensor: Tensor::new(format!("out{}", node.index()), DType::F32, &[i]),
+        node,
+    });
+    let graph = bind(&b.finish(outputs.into()), &[("i", 4)]);
+    let x = HostTensor::from_f64(DType::F32, &[4], [6.0, -7.0, 0.0, 1e-39]);
+    let [half, whole, third] = evaluate(&graph, &[x]).try_into().unwrap();
+    assert_eq!(half.allowances[..3], [0.0; 3]);
+    assert!(half.allowances[3] > 0.0, "a subnormal may be flushed");
+    assert_eq!((&whole.values[..3], whole.undecided), (&[3.0, -4.0, 0.0][..], 0));
+    assert!(third.allowances[0] > 0.0, "a quotient by three is rounded");
+}
