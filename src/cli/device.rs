@@ -5,11 +5,12 @@
 use super::failure::Failure;
 use super::output::{Output, note};
 use super::tune::now_unix;
-use crate::report::{Table, rate};
+use crate::report::{Table, age, rate};
 use serde_json::to_value;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use tilewright::autotune::protocol::{CeilingReport, DeviceReport, FORMAT_VERSION, TargetName};
-use tilewright::autotune::store::{Store, default_path};
+use tilewright::autotune::store::{CANNOT_OPEN, Store, default_path};
 use tilewright::autotune::tune::ceilings;
 use tilewright::host;
 use tilewright::ir::backend::Backend;
@@ -43,10 +44,18 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
 }
 
 fn measure(backend: &dyn Backend) -> Result<Option<(Vec<CeilingReport>, u64)>, Failure> {
-    let mut store = Store::open(&default_path()?)?;
+    let path = default_path()?;
+    let opened = if path.exists() { Store::open_to_read(&path) } else { Store::open(&path) };
+    let mut store = match opened {
+        Err(fault) if fault.code == CANNOT_OPEN => {
+            note(&format!("what is measured will not be kept: {}", fault.message));
+            Store::in_memory()?
+        }
+        opened => opened?,
+    };
     note("measuring the machine, or taking what was measured in the last days");
     let now = now_unix();
-    let found = ceilings(backend, &mut store, now, &AtomicBool::new(false))?;
+    let found = ceilings(backend, &mut store, Duration::MAX, now, &AtomicBool::new(false))?;
     Ok(found.map(|found| {
         (CeilingReport::rows(&found.ceilings), now.saturating_sub(found.measured_unix))
     }))
@@ -73,6 +82,7 @@ fn text(report: &DeviceReport) -> String {
         };
         row(&name, rate(ceiling.giga_per_second, unit));
     }
+    row("measured", report.ceilings_age_seconds.map_or("not at all".to_string(), age));
     row("hash", report.target_hash.clone());
     table.render()
 }

@@ -6,11 +6,13 @@ use super::failure::Failure;
 use super::output::{Output, note};
 use super::run::given_schedule;
 use super::select::KernelArgs;
-use super::stages::{Stage, check};
+use super::stages::{Stage, check, seconds};
 use crate::report::{Table, percent};
 use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use std::path::PathBuf;
+use std::time::Duration;
 use tilewright::BoundKernel;
 use tilewright::ir::schedule::Schedule;
 
@@ -63,13 +65,35 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Longer than this is said beforehand.
+const LONG_SECONDS: f64 = 3.0;
+
+/// A sign of life on a terminal.
+fn spinner(is_json: bool) -> ProgressBar {
+    let target = if is_json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let spinner = ProgressBar::with_draw_target(None, target);
+    let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})");
+    spinner.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    spinner.enable_steady_tick(Duration::from_millis(200));
+    spinner
+}
+
 fn verify(
     bound: &BoundKernel,
     schedule: &Schedule,
     seed: u64,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let checks = check(bound, schedule, seed)?;
+    let seconds = seconds(bound);
+    if seconds >= LONG_SECONDS {
+        note(&format!(
+            "every stage is computed element by element: this takes about {seconds:.0} s"
+        ));
+    }
+    let spinner = spinner(output.is_json());
+    let checks = check(bound, schedule, seed, &|what| spinner.set_message(what));
+    spinner.finish_and_clear();
+    let checks = checks?;
     let broken = checks.iter().find(|check| check.fault.is_some());
     if output.is_json() {
         let stages: Vec<_> = checks

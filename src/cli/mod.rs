@@ -8,6 +8,7 @@ mod device;
 mod explain;
 mod failure;
 mod format;
+mod interrupt;
 mod memory;
 mod npy;
 mod output;
@@ -32,7 +33,7 @@ Exit codes:
   3  faults in a kernel text or schedule; diagnostics say where
   4  the back end cannot compile or run this on this machine
   5  the store cannot be opened, read or written; or `best` finds nothing in it
-  6  interrupted; what was found is stored
+  6  interrupted; what `tune` had found is stored
   7  a file cannot be read or written
   8  candidates cannot be run: the runner is missing, or the system refuses what it needs
 
@@ -80,7 +81,7 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut output = Output::new(cli.json);
-    let outcome = dispatch(&cli.command, &mut output);
+    let outcome = interrupt::install(cli.json).and_then(|()| dispatch(&cli.command, &mut output));
     // What was written before a failure is data all the same.
     let flushed = output.flush().map_err(Failure::from);
     match outcome.and(flushed) {

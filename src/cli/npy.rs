@@ -23,6 +23,71 @@ fn aliases(dtype: DType) -> &'static [(&'static str, &'static str)] {
     }
 }
 
+/// What the header of a .npy file claims.
+pub(super) struct Header {
+    /// The type as numpy writes it, `<f4`.
+    pub(super) descr: String,
+    pub(super) shape: Vec<u64>,
+    /// Bytes before the first element.
+    start: u64,
+}
+
+impl Header {
+    /// The header at the beginning of a file; `None` for one that is broken.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let (length, start): (usize, usize) = match *bytes.get(6)? {
+            1 => (usize::from(u16::from_le_bytes(bytes.get(8..10)?.try_into().ok()?)), 10),
+            _ => (u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?) as usize, 12),
+        };
+        let end = start.checked_add(length)?;
+        let header = std::str::from_utf8(bytes.get(start..end)?).ok()?;
+        let descr = header.split_once("descr")?.1.split('\'').nth(2)?.to_string();
+        let (_, rest) = header.split_once("shape")?;
+        let (_, rest) = rest.split_once('(')?;
+        let (inside, _) = rest.split_once(')')?;
+        let extents = inside.split(',').map(str::trim).filter(|extent| !extent.is_empty());
+        let extents = extents.map(|extent| extent.trim_end_matches('L').parse().ok());
+        Some(Self { descr, shape: extents.collect::<Option<_>>()?, start: end as u64 })
+    }
+
+    /// Bytes that the file has at least; `None` for a type whose size is not known.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        let digits = self.descr.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let elements = self.shape.iter().try_fold(1, |product: u64, &n| product.checked_mul(n))?;
+        elements.checked_mul(digits.parse().ok()?)?.checked_add(self.start)
+    }
+
+    /// The name of the type in Python, `float64`.
+    pub(super) fn type_name(&self) -> Option<String> {
+        let (kind, bytes) =
+            self.descr.trim_start_matches(['<', '>', '|', '=']).split_at_checked(1)?;
+        let bits = bytes.parse::<u64>().ok()?.checked_mul(8)?;
+        Some(match kind {
+            "f" => format!("float{bits}"),
+            "i" => format!("int{bits}"),
+            "u" => format!("uint{bits}"),
+            "c" => format!("complex{bits}"),
+            "b" => "bool".to_string(),
+            _ => return None,
+        })
+    }
+}
+
+/// The name of a type in Python, as `astype` takes it; that of `ml_dtypes` where numpy has none.
+pub(super) fn type_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F64 => "float64",
+        DType::F32 => "float32",
+        DType::F16 => "float16",
+        DType::Bf16 => "bfloat16",
+        DType::I32 => "int32",
+        DType::I16 => "int16",
+        DType::I8 | DType::I4 => "int8",
+        DType::U8 => "uint8",
+        DType::Bool => "bool",
+    }
+}
+
 /// The elements of a file whose header is sound, row-major as a kernel reads them.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use super::output::{Output, note};
 use super::select::{KernelArgs, show};
 use crate::report::{Table, time_interval};
 use serde_json::{Value, json};
-use tilewright::autotune::protocol::{RecordRow, Status};
+use tilewright::autotune::protocol::{RecordRow, Role, Status};
 use tilewright::autotune::store::{Store, default_path};
 use tilewright::ir::diag::Diagnostic;
 
@@ -27,11 +27,14 @@ pub(super) struct ListArgs {
     /// Every evaluation, not only accepted ones
     #[arg(long)]
     all: bool,
+    /// Only confirmed winners; of several for one kernel, size and machine `run` takes the last
+    #[arg(long, conflicts_with = "all")]
+    winners: bool,
 }
 
 fn open() -> Result<Option<Store>, Failure> {
     let path = default_path()?;
-    Ok(if path.exists() { Some(Store::open(&path)?) } else { None })
+    Ok(if path.exists() { Some(Store::open_to_read(&path)?) } else { None })
 }
 
 pub(super) fn best(args: &BestArgs, output: &mut Output) -> Result<(), Failure> {
@@ -76,8 +79,11 @@ pub(super) fn list(args: &ListArgs, output: &mut Output) -> Result<(), Failure> 
         Some(store) => store.list(args.kernel.as_deref())?,
         None => vec![],
     };
-    let shown: Vec<_> =
-        rows.iter().filter(|row| args.all || row.status == Status::Accepted).collect();
+    let is_shown = |row: &&RecordRow| {
+        let accepted = row.status == Status::Accepted;
+        args.all || accepted && (!args.winners || row.role == Role::Winner)
+    };
+    let shown: Vec<_> = rows.iter().filter(is_shown).collect();
     if output.is_json() {
         let rows: Vec<_> = shown.iter().map(|row| to_json(row)).collect();
         output.json(&json!({ "records": rows }))?;

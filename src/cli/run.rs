@@ -21,7 +21,7 @@ use tilewright::{BoundKernel, CompiledKernel, Origin};
 pub(super) struct Args {
     #[command(flatten)]
     kernel: KernelArgs,
-    /// An input from a .npy file, or the number of a scalar parameter; inputs without one are random
+    /// An input from a .npy file, whose shape gives sizes, or the number of a scalar parameter; other inputs are random
     #[arg(long, value_name = "NAME=FILE")]
     input: Vec<InputFile>,
     /// Write each output to NAME.npy in this folder
@@ -45,7 +45,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
-    let mut selected = args.kernel.select()?;
+    let mut selected = args.kernel.select_for(&args.input)?;
     memory::check(selected.bound.graph(), 1, args.verify)?;
     selected.bound.set_threads_max(args.threads);
     let compiled = compile(&selected.bound, args)?;

@@ -1,10 +1,11 @@
 //! Which kernel of a file, at which sizes.
 //!
 //! The sizes are those of `--set`, else of the set named `default`, else of the first set of the text; `--size`
-//! replaces extents one by one. Invariant: a name that does not exist is answered with the names that do.
+//! replaces extents one by one, and so do the shapes of input files. Invariant: a name that does not exist is answered with the names that do.
 
 use super::failure::Failure;
 use super::output::note;
+use super::values::{FileExtent, InputFile, extents};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -105,10 +106,15 @@ impl Selected {
 impl KernelArgs {
     /// Reads the file and selects.
     pub(super) fn select(&self) -> Result<Selected, Failure> {
+        self.select_for(&[])
+    }
+
+    /// As `select`, with the extents that the files of inputs have.
+    pub(super) fn select_for(&self, inputs: &[InputFile]) -> Result<Selected, Failure> {
         let source = Source::read(&self.file)?;
         let kernels = Kernel::parse_all(&source.text).map_err(|error| source.faults(error))?;
         let kernel = self.pick(kernels)?;
-        let sizes = self.sizes(&kernel)?;
+        let sizes = self.sizes(&kernel, inputs)?;
         let bound = kernel.bind_sizes(&sizes).map_err(sizes_fault)?;
         note(&format!("{} at {}", kernel.name(), show(&sizes)));
         Ok(Selected { bound, sizes })
@@ -135,7 +141,7 @@ impl KernelArgs {
         Ok(kernels.swap_remove(position))
     }
 
-    fn sizes(&self, kernel: &Kernel) -> Result<Sizes, Failure> {
+    fn sizes(&self, kernel: &Kernel, inputs: &[InputFile]) -> Result<Sizes, Failure> {
         let sets = kernel.size_sets();
         let named = |wanted: &str| sets.iter().find(|(name, _)| name == wanted);
         let set = match &self.set {
@@ -149,9 +155,35 @@ impl KernelArgs {
             }
             given.insert(axis.clone(), *extent);
         }
+        let chosen = set.filter(|_| self.set.is_some()).map(|(_, sizes)| sizes);
+        take_files(&mut given, chosen, &extents(kernel.graph(), inputs)?)?;
         let set = set.map(|(_, sizes)| sizes.clone()).unwrap_or_default();
         Ok(kernel.override_sizes(&set, &given))
     }
+}
+
+/// Adds what the shapes of files say, which has to agree with `--size`, with `--set` and among the files.
+fn take_files(
+    given: &mut Sizes,
+    chosen: Option<&Sizes>,
+    files: &[FileExtent],
+) -> Result<(), Failure> {
+    let by_size = given.clone();
+    for (index, FileExtent { name, extent, file }) in files.iter().enumerate() {
+        let earlier = files[..index].iter().find(|earlier| earlier.name == *name);
+        let other = match (by_size.get(name), earlier, chosen.and_then(|set| set.get(name))) {
+            (Some(&other), ..) => Some(("`--size`".to_string(), other)),
+            (None, Some(other), _) => Some((other.file.clone(), other.extent)),
+            (None, None, other) => other.map(|&other| ("the set of `--set`".to_string(), other)),
+        };
+        if let Some((who, other)) = other.filter(|(_, other)| other != extent) {
+            return Err(Failure::Usage(format!(
+                "{file} has {name}={extent}, {who} says {name}={other}"
+            )));
+        }
+        given.insert(name.clone(), *extent);
+    }
+    Ok(())
 }
 
 fn unknown_set(kernel: &Kernel, wanted: &str) -> Failure {

@@ -3,12 +3,12 @@
 //! Invariant: Ctrl-C ends the run at the next candidate, and what was found is stored and shown.
 
 use super::failure::Failure;
+use super::interrupt;
 use super::memory;
-use super::output::{Output, note};
+use super::output::Output;
 use super::select::KernelArgs;
 use crate::report::{closing_table, percent, time};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tilewright::autotune::protocol::{Event, Phase, Progress};
@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     // Two cases with their references, and a slot of the session.
     memory::check(selected.bound.graph(), 3, true)?;
     let mut store = Store::open(&default_path()?)?;
-    let stop = stop_on_interrupt()?;
+    let stop = interrupt::asks_to_stop();
     let options = TuneOptions {
         budget_seconds: args.seconds,
         budget_evaluations: args.evaluations,
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let mut face = Face::new(args, output);
     let (backend, graph) = (selected.bound.backend(), selected.bound.graph());
     let report =
-        tune(backend, graph, &options, &mut store, &mut |event| face.see(event, &stop), &stop);
+        tune(backend, graph, &options, &mut store, &mut |event| face.see(event, stop), stop);
     face.finish()?;
     let report = report?;
     if !output.is_json() {
@@ -99,20 +99,6 @@ fn verdict(report: TuneReport) -> Result<(), Failure> {
 /// Seconds since the Unix epoch; 0 on a machine whose clock is before it.
 pub(super) fn now_unix() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// A flag that Ctrl-C sets. A second Ctrl-C ends the process at once.
-fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
-            std::process::exit(6);
-        }
-        note("interrupted: ending with what there is (again to end at once)");
-    })
-    .map_err(|error| Failure::File(format!("the interrupt handler: {error}")))?;
-    Ok(stop)
 }
 
 /// What the user sees while the run lasts.
@@ -205,6 +191,8 @@ mod tests {
             target: TargetName { backend: empty(), isa: empty(), chip: empty(), hash: empty() },
             best: None,
             naive: None,
+            naive_over_ns: None,
+            naive_rejection: None,
             changes: vec![],
             flops: 0.0,
             bytes: 0.0,

@@ -3,7 +3,7 @@
 //! Invariant: a file enters only with the signature's type and shape; a mismatch names both sides.
 
 use super::failure::Failure;
-use super::npy;
+use super::npy::{self, Header, type_name};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -30,17 +30,58 @@ impl FromStr for InputFile {
     }
 }
 
+/// An extent that the shape of a file tells.
+pub(super) struct FileExtent {
+    /// The name of the dimension.
+    pub(super) name: String,
+    pub(super) extent: u64,
+    /// The file, for people.
+    pub(super) file: String,
+}
+
+/// The extents that the files of inputs have. A file that does not hold what its header claims tells nothing here and is
+/// refused when it is read; one that can be read only once, a pipe, is left for then.
+///
+/// # Errors
+/// An input that is given twice.
+pub(super) fn extents(graph: &Graph, files: &[InputFile]) -> Result<Vec<FileExtent>, Failure> {
+    let mut extents = vec![];
+    for (index, file) in files.iter().enumerate() {
+        if files[..index].iter().any(|earlier| earlier.name == file.name) {
+            let name = &file.name;
+            return Err(Failure::Usage(format!("`--input` gives the input `{name}` twice")));
+        }
+        let tensor = graph.inputs.iter().find(|tensor| tensor.name == file.name);
+        let Some((tensor, shape)) = tensor.zip(shape_of(&file.path)) else { continue };
+        let names: Vec<_> = tensor.dimensions().map(|axes| graph.name_of(axes)).collect();
+        if names.len() == shape.len() {
+            extents.extend(names.into_iter().zip(shape).map(|(name, extent)| FileExtent {
+                name: name.to_string(),
+                extent,
+                file: file.path.display().to_string(),
+            }));
+        }
+    }
+    Ok(extents)
+}
+
+/// The shape of the array in a file, if the file is long enough for it.
+fn shape_of(path: &Path) -> Option<Vec<u64>> {
+    let file = File::open(path).ok()?;
+    let bytes = file.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
+    let mut start = vec![];
+    file.take(1 << 16).read_to_end(&mut start).ok()?;
+    let header = Header::read(&start)?;
+    (header.bytes()? <= bytes).then_some(header.shape)
+}
+
 /// Replaces random inputs by those of the files.
 pub(super) fn load(
     graph: &Graph,
     files: &[InputFile],
     inputs: &mut [HostTensor],
 ) -> Result<(), Failure> {
-    for (index, file) in files.iter().enumerate() {
-        if files[..index].iter().any(|earlier| earlier.name == file.name) {
-            let name = &file.name;
-            return Err(Failure::Usage(format!("`--input` gives the input `{name}` twice")));
-        }
+    for file in files {
         let position = graph.inputs.iter().position(|tensor| tensor.name == file.name);
         let position = position.ok_or_else(|| {
             let known: Vec<_> = graph.inputs.iter().map(|tensor| tensor.name.as_str()).collect();
@@ -91,8 +132,16 @@ fn read(graph: &Graph, tensor: &Tensor, path: &Path) -> Result<HostTensor, Failu
     let most = elements.saturating_mul(tensor.dtype.bytes()).saturating_add(1 << 20);
     let mut bytes = vec![];
     file.take(most).read_to_end(&mut bytes).map_err(|error| Failure::file(path, &error))?;
+    let refuse = |error: &str| {
+        let (path, name, dtype) = (path.display(), &tensor.name, tensor.dtype);
+        Failure::Usage(format!("{path}: {error}; input `{name}` is {dtype} in the signature"))
+    };
+    let Some(header) = Header::read(&bytes) else {
+        return Err(refuse("this is no .npy file, or its header is broken"));
+    };
     // The shape is compared before an array of that shape is made: a header may claim any.
-    if let Some(shape) = header_shape(&bytes).filter(|shape| *shape != expected) {
+    if header.shape != expected {
+        let shape = &header.shape;
         return Err(Failure::Usage(format!(
             "{} has shape {shape:?}, input `{}` has [{}] at these sizes",
             path.display(),
@@ -100,30 +149,17 @@ fn read(graph: &Graph, tensor: &Tensor, path: &Path) -> Result<HostTensor, Failu
             graph.show_shape(tensor)
         )));
     }
-    let refuse = |error: &str| {
-        let (path, name, dtype) = (path.display(), &tensor.name, tensor.dtype);
-        Failure::Usage(format!("{path}: {error}; input `{name}` is {dtype} in the signature"))
-    };
-    if header_shape(&bytes).is_none() {
-        return Err(refuse("this is no .npy file, or its header is broken"));
-    }
-    let bytes = npy::elements(tensor.dtype, bytes).map_err(|error| refuse(&error))?;
+    let wanted = type_name(tensor.dtype);
+    let other = header.type_name().filter(|found| found != wanted);
+    let bytes = npy::elements(tensor.dtype, bytes).map_err(|error| match other {
+        Some(found) => refuse(&format!(
+            "its elements are {found}: save `{}.astype(\"{wanted}\")` instead",
+            tensor.name
+        )),
+        None => refuse(&error),
+    })?;
     let shape = tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
     Ok(HostTensor { dtype: tensor.dtype, shape, bytes })
-}
-
-/// The shape that the header of a .npy file claims; `None` for a file whose header is broken.
-fn header_shape(bytes: &[u8]) -> Option<Vec<u64>> {
-    let (length, start): (usize, usize) = match *bytes.get(6)? {
-        1 => (usize::from(u16::from_le_bytes(bytes.get(8..10)?.try_into().ok()?)), 10),
-        _ => (u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?) as usize, 12),
-    };
-    let header = std::str::from_utf8(bytes.get(start..start.checked_add(length)?)?).ok()?;
-    let (_, rest) = header.split_once("shape")?;
-    let (_, rest) = rest.split_once('(')?;
-    let (inside, _) = rest.split_once(')')?;
-    let extents = inside.split(',').map(str::trim).filter(|extent| !extent.is_empty());
-    extents.map(|extent| extent.trim_end_matches('L').parse().ok()).collect()
 }
 
 /// Writes `NAME.npy` into a folder for one output, and returns the path.

@@ -154,7 +154,7 @@ impl BoundKernel {
     pub fn schedule(&self) -> Result<(Schedule, Origin), Error> {
         let path = default_path()?;
         if path.exists()
-            && let Some(row) = Store::open(&path)?.best(&self.task())?
+            && let Some(row) = Store::open_to_read(&path)?.best(&self.task())?
         {
             return Ok((Schedule::parse(&row.schedule)?, Origin::Stored(row.record)));
         }

@@ -46,7 +46,8 @@ fn share(report: &TuneReport) -> String {
         (Some(fraction), Some(bound)) => {
             format!("{} of what this machine allows; bound by {bound}", percent(fraction))
         }
-        _ => "unknown: the machine's ceilings were not measured".to_string(),
+        _ => "unknown: the machine's ceilings have not been measured; `describe-device` does it"
+            .to_string(),
     }
 }
 
@@ -56,7 +57,24 @@ fn naive(report: &TuneReport) -> String {
             format!("{}; the best is {speedup:.1} times faster", time(naive.time_ns.median))
         }
         (Some(naive), None) => time(naive.time_ns.median),
-        (None, _) => "not timed: rejected, or too slow for the budget".to_string(),
+        (None, _) => naive_untimed(report),
+    }
+}
+
+/// Why the naive loop nest has no time, and what is known of it all the same.
+fn naive_untimed(report: &TuneReport) -> String {
+    let best_ns = report.best.as_ref().map(|best| best.time_ns.median);
+    match (report.naive_over_ns, best_ns, &report.naive_rejection) {
+        (Some(over_ns), Some(best_ns), _) => format!(
+            "over {}, too slow to be timed in this budget; the best is more than {:.1} times faster",
+            time(over_ns),
+            over_ns / best_ns
+        ),
+        (Some(over_ns), None, _) => {
+            format!("over {}, too slow to be timed in this budget", time(over_ns))
+        }
+        (None, _, Some(rejection)) => format!("not timed: {rejection}"),
+        (None, _, None) => "not timed".to_string(),
     }
 }
 

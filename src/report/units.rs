@@ -19,6 +19,16 @@ pub(crate) fn time_interval(time: TimeNs) -> String {
     format!("{} {unit} [{}, {}]", show(time.median), show(time.lo), show(time.hi))
 }
 
+/// `3 hours ago` from seconds.
+pub(crate) fn age(seconds: u64) -> String {
+    let units = [(24 * 3600, "day"), (3600, "hour"), (60, "minute")];
+    let Some((length, name)) = units.into_iter().find(|(length, _)| seconds >= *length) else {
+        return "just now".to_string();
+    };
+    let count = seconds / length;
+    format!("{count} {name}{} ago", if count == 1 { "" } else { "s" })
+}
+
 /// `12.3 GFLOP/s` from 10^9 of something a second.
 pub(crate) fn rate(giga_per_second: f64, unit: &str) -> String {
     format!("{} G{unit}/s", digits(giga_per_second))
@@ -53,8 +63,16 @@ fn digits(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{count, rate, time, time_interval};
+    use super::{age, count, rate, time, time_interval};
     use tilewright::autotune::protocol::TimeNs;
+
+    #[test]
+    fn ages_are_told_in_the_largest_unit() {
+        let ages = [0, 59, 60, 7199, 7200, 86_400 * 3 + 5].map(age);
+        let told = ["just now", "just now", "1 minute ago", "1 hour ago", "2 hours ago"];
+        assert_eq!(ages[..5], told);
+        assert_eq!(ages[5], "3 days ago");
+    }
 
     #[test]
     fn units_keep_numbers_short() {

@@ -11,6 +11,8 @@ pub struct SessionOptions {
     pub threads: usize,
     /// Time from the doorbell to the answer of one `run`.
     pub deadline: Duration,
+    /// Time that the runner has to become ready. Usually it takes milliseconds.
+    pub start_limit: Duration,
     /// Most bytes of buffers: all slots, device buffers, scratch and image.
     pub memory_bytes_max: u64,
     /// Processor time of the child over the whole session; a net under the deadline.
@@ -25,6 +27,7 @@ impl Default for SessionOptions {
             slots: 1,
             threads: 1,
             deadline: Duration::from_secs(10),
+            start_limit: Duration::from_secs(10),
             memory_bytes_max: 8 << 30,
             cpu_time_max: Duration::from_secs(3600),
             cpu: None,

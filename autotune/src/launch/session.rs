@@ -22,9 +22,6 @@ use std::time::Duration;
 use tilewright_ir::backend::Artifact;
 use tilewright_ir::reference::HostTensor;
 
-/// Time that the runner has to become ready.
-const START_LIMIT: Duration = Duration::from_secs(30);
-
 /// A child process that holds an artifact and its buffers.
 #[derive(Debug)]
 pub struct Session {
@@ -83,15 +80,15 @@ impl Session {
             frozen: false,
             dead: None,
         };
-        session.wait_ready(&runner)?;
+        session.wait_ready(&runner, options.start_limit)?;
         for slot in 0..options.slots {
             session.poison(slot, slot as u64)?;
         }
         Ok(session)
     }
 
-    fn wait_ready(&mut self, runner: &Runner) -> Result<(), Failure> {
-        let detail = match self.doorbell.wait_ready(&mut self.process, START_LIMIT) {
+    fn wait_ready(&mut self, runner: &Runner, limit: Duration) -> Result<(), Failure> {
+        let detail = match self.doorbell.wait_ready(&mut self.process, limit) {
             Ok(STATE_READY) => return Ok(()),
             Ok(STATE_FAILED) => {
                 let control = self.doorbell.control();
@@ -101,7 +98,7 @@ impl Session {
                 format!("{stage}: {}", io::Error::from_raw_os_error(error))
             }
             Ok(state) => format!("it says {state}, which means nothing"),
-            Err(Silence::Late) => format!("no sign of it within {START_LIMIT:?}"),
+            Err(Silence::Late) => format!("no sign of it within {limit:?}"),
             Err(Silence::Gone) => {
                 self.process.ended().map_or_else(|| "its end".to_string(), |end| end.to_string())
             }

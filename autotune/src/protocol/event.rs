@@ -203,6 +203,9 @@ pub struct TuneResult {
     pub best: Option<Best>,
     /// The median time of one call of the naive loop nest, in nanoseconds; `null` if it could not be timed.
     pub naive_ns: Option<f64>,
+    /// What a call of the naive loop nest takes at least, in nanoseconds, where it was too slow to be timed; else `null`.
+    #[serde(default)]
+    pub naive_over_ns: Option<f64>,
     /// `naive_ns` divided by the winner's median.
     pub speedup: Option<f64>,
     /// Candidates judged, rejected ones included, the baseline not.

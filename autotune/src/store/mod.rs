@@ -15,7 +15,7 @@ pub use rows::NewRecord;
 pub use task::Task;
 
 use crate::protocol::RecordRow;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use tilewright_ir::diag::Diagnostic;
@@ -39,6 +39,7 @@ const BUSY_MILLISECONDS: u64 = 20_000;
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    is_read_only: bool,
 }
 
 impl Store {
@@ -55,6 +56,44 @@ impl Store {
         Self::prepare(connection, path)
     }
 
+    /// Opens an existing store to read from. Where the file or its folder cannot be written, `record` and `put_ceilings`
+    /// fail and `is_read_only` tells so beforehand; else it is the same as `open`.
+    ///
+    /// # Errors
+    /// As `open`, but a file that can only be read is none.
+    pub fn open_to_read(path: &Path) -> Result<Self, Diagnostic> {
+        match Self::open(path) {
+            Err(fault) if fault.code == CANNOT_OPEN && path.is_file() => Self::open_read_only(path),
+            opened => opened,
+        }
+    }
+
+    /// Of a folder that cannot be written SQLite needs to be told that nobody changes the file, unless a writer has left
+    /// its log and index there.
+    fn open_read_only(path: &Path) -> Result<Self, Diagnostic> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let mut last = None;
+        for suffix in ["mode=ro", "mode=ro&immutable=1"] {
+            let connection = Connection::open_with_flags(path::uri(path, suffix), flags);
+            let connection = connection.map_err(|error| explain(path, &error))?;
+            match schema::prepare_to_read(&connection, path) {
+                Ok(true) => {
+                    let path = path.to_path_buf();
+                    return Ok(Self { connection, path, is_read_only: true });
+                }
+                // An empty file that nobody may write: a store without rows.
+                Ok(false) => return Ok(Self { is_read_only: true, ..Self::in_memory()? }),
+                Err(fault) => last = Some(fault),
+            }
+        }
+        Err(last.expect("there are two ways to open a file"))
+    }
+
+    /// Whether nothing can be recorded.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
+
     /// A store that lives as long as the value and touches no file.
     ///
     /// # Errors
@@ -67,7 +106,7 @@ impl Store {
 
     fn prepare(mut connection: Connection, path: &Path) -> Result<Self, Diagnostic> {
         schema::prepare(&mut connection, path)?;
-        Ok(Self { connection, path: path.to_path_buf() })
+        Ok(Self { connection, path: path.to_path_buf(), is_read_only: false })
     }
 
     /// The file; `:memory:` for one without.
@@ -198,9 +237,12 @@ fn explain(path: &Path, error: &rusqlite::Error) -> Diagnostic {
     let file = path.display();
     match error.sqlite_error_code() {
         Some(Code::NotADatabase | Code::DatabaseCorrupt) => damaged(path, &error.to_string()),
-        Some(Code::CannotOpen | Code::ReadOnly | Code::PermissionDenied) => {
-            path::cannot_open(path, error)
+        Some(Code::ReadOnly) => {
+            Diagnostic::new(CANNOT_OPEN, format!("the store {file} can be read, not written")).help(
+                "allow writing to the file and its folder, or set TILEWRIGHT_STORE to another",
+            )
         }
+        Some(Code::CannotOpen | Code::PermissionDenied) => path::cannot_open(path, error),
         Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
             Diagnostic::new(BUSY, format!("another process holds the store {file}"))
                 .help("wait for it to finish, or use another store")

@@ -3,6 +3,7 @@
 use super::CANNOT_OPEN;
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use tilewright_ir::diag::Diagnostic;
 
@@ -27,6 +28,18 @@ fn path_from(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf, Dia
         Diagnostic::new(CANNOT_OPEN, "there is no place for the store: HOME is not set")
             .help("set TILEWRIGHT_STORE to a file")
     })
+}
+
+/// The path as SQLite reads it where it takes options: what means something there is escaped.
+pub(super) fn uri(path: &Path, options: &str) -> OsString {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte);
+    let escape = |&byte: &u8| match byte {
+        byte if plain(byte) => char::from(byte).to_string(),
+        byte => format!("%{byte:02x}"),
+    };
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let escaped: String = absolute.as_os_str().as_bytes().iter().map(escape).collect();
+    format!("file:{escaped}?{options}").into()
 }
 
 pub(super) fn cannot_open(path: &Path, why: &dyn Display) -> Diagnostic {

@@ -54,15 +54,26 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Di
     let fail = |error: rusqlite::Error| explain(path, &error);
     connection.busy_timeout(Duration::from_millis(BUSY_MILLISECONDS)).map_err(fail)?;
     check_version(connection, path)?;
-    let whole: String =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fail)?;
-    if whole != "ok" {
-        return Err(damaged(path, &whole));
-    }
+    check_whole(connection, path)?;
     write_ahead(connection).map_err(fail)?;
     connection.pragma_update(None, "synchronous", "normal").map_err(fail)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(fail)?;
     migrate(connection, path)
+}
+
+/// Checks a file that cannot be written. `false`: it is empty, and has no tables to read.
+pub(super) fn prepare_to_read(connection: &Connection, path: &Path) -> Result<bool, Diagnostic> {
+    let fail = |error: rusqlite::Error| explain(path, &error);
+    connection.busy_timeout(Duration::from_millis(BUSY_MILLISECONDS)).map_err(fail)?;
+    let found = check_version(connection, path)?;
+    check_whole(connection, path)?;
+    Ok(found == VERSION)
+}
+
+fn check_whole(connection: &Connection, path: &Path) -> Result<(), Diagnostic> {
+    let whole = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    let whole: String = whole.map_err(|error| explain(path, &error))?;
+    if whole == "ok" { Ok(()) } else { Err(damaged(path, &whole)) }
 }
 
 /// Readers and one writer work at once, and a commit survives the end of the process.

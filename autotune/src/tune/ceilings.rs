@@ -6,11 +6,15 @@ use crate::ceiling::Ceilings;
 use crate::protocol::TargetName;
 use crate::store::Store;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use tilewright_ir::backend::Backend;
 use tilewright_ir::diag::Diagnostic;
 
 /// Ceilings older than this are measured again.
 const AGE_SECONDS_MAX: u64 = 7 * 24 * 3600;
+
+/// What measuring takes, as far as is known beforehand.
+const TIME: Duration = Duration::from_secs(6);
 
 /// Ceilings and when they were measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,14 +26,16 @@ pub struct KnownCeilings {
 }
 
 /// The ceilings of the store while they are fresh, else measured and stored: the higher of the old and the new rates,
-/// since what was reached once is possible. `None` for a back end without probes, which has no roofline, or when `stop`
-/// is raised meanwhile; candidates are judged and timed all the same.
+/// since what was reached once is possible. `None` for a back end without probes, which has no roofline, when `stop` is
+/// raised meanwhile, or when measuring takes longer than `budget`: a short measurement would give ceilings that good code
+/// breaks. Candidates are judged and timed all the same.
 ///
 /// # Errors
 /// The store's.
 pub fn ceilings(
     backend: &dyn Backend,
     store: &mut Store,
+    budget: Duration,
     now_unix: u64,
     stop: &AtomicBool,
 ) -> Result<Option<KnownCeilings>, Diagnostic> {
@@ -42,13 +48,18 @@ pub fn ceilings(
     {
         return Ok(Some(KnownCeilings { ceilings, measured_unix }));
     }
+    if budget < TIME {
+        return Ok(None);
+    }
     let Some(ceilings) = measure(backend, stop) else { return Ok(None) };
     let ceilings = match &stored {
         Some((earlier, _)) => ceilings.raised_to(earlier),
         None => ceilings,
     };
     let text = serde_json::to_string(&ceilings).expect("ceilings are plain data");
-    store.put_ceilings(&key, &text, now_unix)?;
+    if !store.is_read_only() {
+        store.put_ceilings(&key, &text, now_unix)?;
+    }
     Ok(Some(KnownCeilings { ceilings, measured_unix: now_unix }))
 }
 

@@ -1,6 +1,7 @@
 //! What a tuning run gives back.
 
 use super::Standing;
+use crate::judge::Rejection;
 use crate::protocol::{Best, ScheduleChange, Stays, TargetName, TimeNs, TuneResult};
 use std::collections::BTreeMap;
 use tilewright_ir::backend::Unsupported;
@@ -31,6 +32,10 @@ pub struct TuneReport {
     pub best: Option<Timed>,
     /// The naive loop nest; `None` if it was rejected or takes too long.
     pub naive: Option<Timed>,
+    /// Nanoseconds that one call of the naive loop nest takes at least, where it was too slow to be timed.
+    pub naive_over_ns: Option<f64>,
+    /// Why the naive loop nest has no time; `None` if it has one, or was never tried.
+    pub naive_rejection: Option<Rejection>,
     /// The settings in which the winner differs from the default schedule.
     pub changes: Vec<ScheduleChange>,
     /// Floating-point operations that the semantics force in one call.
@@ -90,6 +95,7 @@ impl TuneReport {
             target: self.target.clone(),
             best,
             naive_ns: self.naive.as_ref().map(|naive| naive.time_ns.median),
+            naive_over_ns: self.naive_over_ns,
             speedup: self.speedup(),
             evaluated: self.evaluated,
             rejected: self.rejected.clone(),

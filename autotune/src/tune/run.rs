@@ -25,6 +25,10 @@ use tilewright_ir::schedule::{Schedule, Space};
 
 /// Accepted candidates that are kept compiled for the finals.
 pub(super) const FINALISTS: usize = 4;
+/// Measuring the machine may take this part of the budget; else it is left to a longer run, or to `describe-device`.
+const CEILINGS_SHARE: u32 = 4;
+/// A call of the naive loop nest may take this part of the budget.
+const NAIVE_SHARE: u32 = 8;
 /// Most threads that compile.
 const THREADS_MAX: usize = 4096;
 /// Schedules of earlier runs that a search begins with.
@@ -58,6 +62,10 @@ pub(super) struct Run<'a> {
     pub(super) judge: Judge<'a>,
     ceilings: Option<Ceilings>,
     naive: Option<Timed>,
+    /// What a call of it takes at least, where that is all that is known.
+    naive_over_ns: Option<f64>,
+    /// Why it has no time.
+    naive_rejection: Option<Rejection>,
     evaluated: u64,
     rejected: BTreeMap<String, u64>,
     /// What the back end refused first, while it has compiled nothing.
@@ -122,6 +130,8 @@ impl<'a> Run<'a> {
             judge,
             ceilings: None,
             naive: None,
+            naive_over_ns: None,
+            naive_rejection: None,
             evaluated: 0,
             rejected: BTreeMap::new(),
             refused: Refused::default(),
@@ -136,7 +146,8 @@ impl<'a> Run<'a> {
     pub(super) fn finish(mut self) -> Result<TuneReport, Diagnostic> {
         self.progress(Phase::Ceilings);
         let now_unix = self.now_unix();
-        let known = super::ceilings(self.backend, self.store, now_unix, self.stop)?;
+        let budget = self.options.budget() / CEILINGS_SHARE;
+        let known = super::ceilings(self.backend, self.store, budget, now_unix, self.stop)?;
         self.ceilings = known.map(|known| known.ceilings);
         self.progress(Phase::Naive);
         self.naive = self.time_naive()?;
@@ -157,8 +168,10 @@ impl<'a> Run<'a> {
         let built = self.build(std::slice::from_ref(&schedule)).pop();
         let (built, trial) = match built {
             Some(Ok(built)) => {
-                let pace = Pace { first_call: self.options.budget() / 8, ..self.pace() };
+                let pace = Pace { first_call: self.options.budget() / NAIVE_SHARE, ..self.pace() };
                 let trial = try_artifact(&mut self.judge, &built.artifact, &pace)?;
+                let late = trial.rejection.as_ref().filter(|why| why.reason == "timeout");
+                self.naive_over_ns = late.map(|_| pace.first_call.as_secs_f64() * 1e9);
                 (Some(built), trial)
             }
             Some(Err(rejection)) => (None, Trial::rejected(rejection)),
@@ -166,6 +179,7 @@ impl<'a> Run<'a> {
         };
         let tile_hash = built.as_ref().map(|built| built.tile_hash.to_string());
         self.tell(None, Role::Naive, &schedule, tile_hash, &trial)?;
+        self.naive_rejection.clone_from(&trial.rejection);
         let naive = timed(&schedule, &trial);
         // On small sizes it may be the fastest; then it is the answer.
         if let (Some(built), Some(timed), true) =
@@ -349,7 +363,7 @@ impl<'a> Run<'a> {
             Some(naive_ns) => {
                 nanoseconds(2.0 * naive_ns).saturating_add(Duration::from_millis(250))
             }
-            None => self.options.budget() / 8,
+            None => self.options.budget() / NAIVE_SHARE,
         };
         let floor_ns = self.roofline().map_or(0.0, |bound| bound.floor_ns);
         Pace { best_ns: self.best_ns(), floor_ns, first_call, careful: None }
@@ -383,6 +397,8 @@ impl<'a> Run<'a> {
             sizes: self.sizes.clone(),
             target: TargetName::new(self.backend.target()),
             naive: self.naive.clone(),
+            naive_over_ns: self.naive_over_ns,
+            naive_rejection: self.naive_rejection.clone(),
             changes,
             flops: self.work.flops,
             bytes: self.work.bytes,

@@ -3,13 +3,20 @@
 //! Each case runs in a process of its own, since the environment belongs to the whole process.
 
 use crate::code::{self, artifact};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+use std::time::Duration;
 use tilewright_autotune::launch::{Failure, RUNNER_VARIABLE, Session, SessionOptions};
 
 const PROBE: &str = "runner_file::probe";
 
 /// Set: `probe` gives up all its files first.
 const NO_FILES: &str = "TILEWRIGHT_TEST_NO_FILES";
+
+/// Less time to start than usual.
+fn options() -> SessionOptions {
+    SessionOptions { start_limit: Duration::from_secs(2), ..SessionOptions::default() }
+}
 
 /// Starts a session and prints what became of it; the other tests run it with a variable.
 #[test]
@@ -18,7 +25,7 @@ fn probe() {
         let own = ["--nofile=3:3", "--pid", &std::process::id().to_string()];
         assert!(Command::new("prlimit").args(own).status().unwrap().success());
     }
-    match Session::start(&artifact(code::RETURN, 1, 1), &SessionOptions::default()) {
+    match Session::start(&artifact(code::RETURN, 1, 1), &options()) {
         Ok(mut session) => {
             session.run(1).unwrap();
             println!("answer: ready");
@@ -59,6 +66,17 @@ fn a_file_that_is_no_program_is_an_error() {
 #[test]
 fn a_program_that_is_no_runner_is_an_error() {
     says("/bin/true", "TW0703");
+}
+
+#[test]
+fn a_runner_that_says_nothing_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("silent");
+    std::fs::write(&path, "#!/bin/sh\nexec sleep 60\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = path.to_str().unwrap();
+    says(path, "TW0703");
+    assert!(probe_with(RUNNER_VARIABLE, path).contains("no sign of it within 2s"));
 }
 
 #[test]

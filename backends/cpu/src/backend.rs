@@ -69,12 +69,20 @@ impl CpuBackend {
         std::thread::scope(|scope| {
             let thread =
                 std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, compile);
-            let thread = thread.map_err(|_| refused("compiling without a thread to compile on"))?;
+            let thread = thread.map_err(|error| {
+                let (what, place) = (no_thread(&error), program.name.clone());
+                Unsupported { what, place }
+            })?;
             thread
                 .join()
                 .unwrap_or_else(|_| Err(refused("a program that the code generator stumbles over")))
         })
     }
+}
+
+/// Compiling needs a thread with a large stack, which a limit on address space may not leave.
+fn no_thread(error: &std::io::Error) -> String {
+    format!("compiling without {} MiB of address space for its thread: {error}", STACK_BYTES >> 20)
 }
 
 impl Backend for CpuBackend {

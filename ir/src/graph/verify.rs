@@ -206,7 +206,6 @@ fn unknown_axes(graph: &Graph, sizes: &Sizes) -> Vec<Diagnostic> {
         .filter(|name| graph.axes_of(name).is_none())
         .map(|name| {
             Diagnostic::new("TW0302", format!("kernel `{}` has no axis `{name}`", graph.name))
-                .found(format!("`{name}`"))
                 .expected(format!("one of {}", valid_names(graph)))
         })
         .collect()

@@ -11,7 +11,8 @@ impl Space {
     /// Reads a schedule of this space.
     ///
     /// # Errors
-    /// Every fault of the text, or else every setting that the space does not accept, in text order.
+    /// Every fault of the text; else that it is for another kernel; else every setting that the space does not accept, in
+    /// text order.
     pub fn read(&self, source: &str) -> Result<Schedule, Vec<Diagnostic>> {
         let whole = |faults: Vec<Diagnostic>| -> Vec<Diagnostic> {
             faults.into_iter().map(|fault| fault.whole(source)).collect()
@@ -28,7 +29,11 @@ impl Space {
             None => fault,
         };
         let checked = self.check(&schedule);
-        checked.map_err(|faults| {
+        checked.map_err(|mut faults| {
+            // What another kernel's schedule says about its choices is no news.
+            if let Some(other) = faults.iter().position(|fault| fault.code == code::KERNEL) {
+                faults = vec![faults.swap_remove(other)];
+            }
             let mut faults = whole(faults.into_iter().map(place).collect());
             faults.sort_by_key(|fault| fault.span);
             faults

@@ -135,7 +135,7 @@ impl Parser {
             TokenKind::Symbol(symbol) => format!("`{symbol}`"),
             TokenKind::End => "the end of the text".to_string(),
         };
-        let fault = Diagnostic::new(code::UNEXPECTED, "something else must stand here");
+        let fault = Diagnostic::new(code::UNEXPECTED, format!("{expected} must stand here"));
         self.report(fault.at(self.span()).found(found).expected(expected));
         Failed
     }
