@@ -100,3 +100,13 @@ fn reductions() {
 fn windows() {
     run("windows");
 }
+
+#[test]
+fn splits() {
+    run("splits");
+}
+
+#[test]
+fn narrow() {
+    run("narrow");
+}

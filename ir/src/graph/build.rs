@@ -274,6 +274,14 @@ impl GraphBuilder {
         }
     }
 
+    /// The tensor of the signature that a node reads.
+    pub fn input_tensor(&self, node: NodeId) -> Option<&Tensor> {
+        match self.node(node).op {
+            Op::Input(input) => Some(&self.inputs[input]),
+            _ => None,
+        }
+    }
+
     /// Whether a node has a name.
     pub fn is_named(&self, node: NodeId) -> bool {
         self.names[node.index()].is_some()
