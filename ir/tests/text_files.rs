@@ -62,6 +62,17 @@ fn diagnostics_are_as_expected() {
     });
 }
 
+/// The texts of this folder have a meaning all the same.
+#[test]
+fn warnings_are_as_expected() {
+    expect("tests/files/warnings", |name, source| {
+        let file = check(source).unwrap_or_else(|f| panic!("{}", diag::to_text(name, source, &f)));
+        let data = diag::to_json(source, &file.warnings);
+        let data = data.as_array().unwrap().iter().map(|fault| format!("{fault}\n"));
+        diag::to_text(name, source, &file.warnings) + JSON_MARK + &data.collect::<String>()
+    });
+}
+
 #[test]
 fn graphs_are_as_expected() {
     expect("tests/files/check", |name, source| {
@@ -89,14 +100,15 @@ fn printing_is_as_expected() {
 
 #[test]
 fn every_code_of_the_front_end_has_a_file() {
-    let shown: BTreeSet<String> = files("tests/files/diagnostics")
-        .iter()
-        .flat_map(|path| {
-            let text = fs::read_to_string(path).unwrap();
-            let codes = text.split("error[").skip(1).map(|rest| rest[..6].to_string());
-            codes.collect::<Vec<_>>()
-        })
-        .collect();
+    let codes = |path: &PathBuf, word: &str| {
+        let text = fs::read_to_string(path).unwrap();
+        text.split(word).skip(1).map(|rest| rest[..6].to_string()).collect::<Vec<_>>()
+    };
+    let errors = files("tests/files/diagnostics");
+    let errors = errors.iter().flat_map(|path| codes(path, "error["));
+    let warnings = files("tests/files/warnings");
+    let warnings = warnings.iter().flat_map(|path| codes(path, "warning["));
+    let shown: BTreeSet<String> = errors.chain(warnings).collect();
     // A file of test data is text, so the code for bytes that are none is shown below.
     let missing: Vec<_> = diag::code::ALL
         .iter()

@@ -1,4 +1,4 @@
-//! `check FILE`: all faults of a kernel file, or its kernels with their size sets.
+//! `check FILE`: all faults of a kernel file, or its kernels with their size sets, and its warnings.
 //!
 //! Invariant: with `--json` the faults are data: they go to stdout as one object.
 
@@ -25,12 +25,16 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         }
         source => source?,
     };
-    match Kernel::parse_all(&source.text) {
-        Ok(kernels) if output.is_json() => {
+    match Kernel::parse_with_warnings(&source.text) {
+        Ok((kernels, warnings)) if output.is_json() => {
             let kernels: Vec<_> = kernels.iter().map(describe).collect();
-            output.json(&json!({"file": source.name, "kernels": kernels, "diagnostics": []}))?;
+            let warnings = to_json(&source.text, &warnings);
+            output.json(&json!({
+                "file": source.name, "kernels": kernels, "diagnostics": warnings
+            }))?;
         }
-        Ok(kernels) => {
+        Ok((kernels, warnings)) => {
+            source.warn(&warnings);
             for kernel in &kernels {
                 output.text(&summary(kernel))?;
             }

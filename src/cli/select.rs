@@ -10,6 +10,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tilewright::ir::base::Sizes;
+use tilewright::ir::diag::{Diagnostic, to_text};
 use tilewright::ir::syntax::text_of;
 use tilewright::{BoundKernel, Error, Kernel};
 
@@ -78,6 +79,13 @@ impl Source {
         }
     }
 
+    /// Shows warnings of this text on stderr.
+    pub(super) fn warn(&self, warnings: &[Diagnostic]) {
+        if !warnings.is_empty() {
+            note(to_text(&self.name, &self.text, warnings).trim_end());
+        }
+    }
+
     /// Gives the faults of this text their source.
     pub(super) fn faults(&self, error: Error) -> Failure {
         match error {
@@ -112,7 +120,9 @@ impl KernelArgs {
     /// As `select`, with the extents that the files of inputs have.
     pub(super) fn select_for(&self, inputs: &[InputFile]) -> Result<Selected, Failure> {
         let source = Source::read(&self.file)?;
-        let kernels = Kernel::parse_all(&source.text).map_err(|error| source.faults(error))?;
+        let (kernels, warnings) =
+            Kernel::parse_with_warnings(&source.text).map_err(|error| source.faults(error))?;
+        source.warn(&warnings);
         let kernel = self.pick(kernels)?;
         let sizes = self.sizes(&kernel, inputs)?;
         let bound = kernel.bind_sizes(&sizes).map_err(sizes_fault)?;

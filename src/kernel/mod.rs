@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tilewright_ir::base::Sizes;
 use tilewright_ir::check::{CheckedKernel, check};
+use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
 
 /// A checked kernel whose sizes are still open.
@@ -55,7 +56,16 @@ impl Kernel {
     /// # Errors
     /// All diagnostics of the text.
     pub fn parse_all(text: &str) -> Result<Vec<Self>, Error> {
-        Ok(check(text)?.kernels.into_iter().map(Self::new).collect())
+        Ok(Self::parse_with_warnings(text)?.0)
+    }
+
+    /// As `parse_all`, with what the text says and nothing needs: warnings, in text order.
+    ///
+    /// # Errors
+    /// As `parse_all`.
+    pub fn parse_with_warnings(text: &str) -> Result<(Vec<Self>, Vec<Diagnostic>), Error> {
+        let checked = check(text)?;
+        Ok((checked.kernels.into_iter().map(Self::new).collect(), checked.warnings))
     }
 
     /// As `parse`, from a file.

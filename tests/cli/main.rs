@@ -11,6 +11,7 @@ mod inputs;
 mod interrupts;
 mod store;
 mod user;
+mod warnings;
 
 use user::{KERNEL, User, stderr};
 

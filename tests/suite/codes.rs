@@ -84,6 +84,7 @@ fn shows(row: &str, names: &BTreeMap<String, String>) -> Result<String, String> 
         // The rendered message, or the faults that follow a tile program.
         None => text.lines().any(|line| {
             line.contains(&format!("error[{code}]"))
+                || line.contains(&format!("warning[{code}]"))
                 || line.starts_with("#!") && line.contains(code)
         }),
         Some(function) => {

@@ -19,6 +19,7 @@ mod sizes;
 mod split;
 mod strides;
 pub(crate) mod types;
+mod unused;
 mod value;
 
 use crate::base::{CompareOp, Sizes};
@@ -40,6 +41,8 @@ const STEPS_FREE: u32 = 1 << 22;
 pub struct CheckedFile {
     /// The kernels.
     pub kernels: Vec<CheckedKernel>,
+    /// What the text says and nothing needs, in text order.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// A checked kernel.
@@ -118,12 +121,16 @@ pub fn check(source: &str) -> Result<CheckedFile, Vec<Diagnostic>> {
     checker.items(&file);
     let Checker { kernels, mut faults, called, .. } = checker;
     names::check_uncalled(&functions, &called, &mut faults);
-    if faults.is_empty() {
-        return Ok(CheckedFile {
-            kernels: kernels.into_iter().filter_map(|slot| slot.checked).collect(),
-        });
+    let whole = |faults: Faults| -> Vec<Diagnostic> {
+        faults.into_vec().into_iter().map(|fault| fault.whole(source)).collect()
+    };
+    if !faults.is_empty() {
+        return Err(whole(faults));
     }
-    Err(faults.into_vec().into_iter().map(|fault| fault.whole(source)).collect())
+    let kernels: Vec<_> = kernels.into_iter().filter_map(|slot| slot.checked).collect();
+    let graphs = kernels.iter().map(|kernel| &kernel.graph);
+    let warnings = unused::warnings(&file, graphs, &called, source.len());
+    Ok(CheckedFile { kernels, warnings: whole(warnings) })
 }
 
 /// As `check`, for the bytes of a file.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: at most `SHOWN_MAX` faults are kept, the first ones; the others are counted, and the count is told.
 
-use super::Diagnostic;
+use super::{Diagnostic, Severity};
 
 /// The most faults of one text that are kept.
 pub const SHOWN_MAX: usize = 100;
@@ -89,12 +89,15 @@ impl Faults {
     pub fn into_vec(self) -> Vec<Diagnostic> {
         let Self { mut shown, hidden, .. } = self.sorted();
         if hidden > 0 {
-            let plural = if hidden == 1 { "fault is" } else { "faults are" };
+            let is_warning = shown.iter().all(|fault| fault.severity == Severity::Warning);
+            let what = if is_warning { "warning" } else { "fault" };
+            let plural = if hidden == 1 { format!("{what} is") } else { format!("{what}s are") };
             let fault = Diagnostic::new("TW0108", format!("{hidden} more {plural} not shown"))
-                .found(format!("{} faults in the text", shown.len() + hidden))
+                .found(format!("{} {what}s in the text", shown.len() + hidden))
                 .expected("none")
                 .help("mend those that are shown, and check again");
-            shown.push(fault);
+            let severity = if is_warning { Severity::Warning } else { Severity::Error };
+            shown.push(Diagnostic { severity, ..fault });
         }
         shown
     }

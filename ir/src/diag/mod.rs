@@ -32,9 +32,31 @@ pub struct Label {
     pub text: String,
 }
 
+/// How bad it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Severity {
+    /// Nothing comes of it until it is mended.
+    #[default]
+    Error,
+    /// It has a meaning, which may not be the one that was meant.
+    Warning,
+}
+
+impl Severity {
+    /// The word in texts and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 /// A fault of the user's text, sizes, schedule or call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
     /// The stable code, `TW0012`.
     pub code: &'static str,
     /// One sentence.
@@ -55,6 +77,7 @@ impl Diagnostic {
     /// A fault without a place.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self {
+            severity: Severity::Error,
             code,
             message: message.into(),
             span: None,
@@ -63,6 +86,11 @@ impl Diagnostic {
             expected: None,
             help: None,
         }
+    }
+
+    /// A warning without a place.
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::new(code, message) }
     }
 
     /// Adds the place.

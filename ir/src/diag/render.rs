@@ -4,7 +4,7 @@
 //! Invariant: rendering is bounded; of a long line only the part around the place is shown.
 
 use super::excerpt::{Excerpt, Lines};
-use super::{Diagnostic, Span};
+use super::{Diagnostic, Severity, Span};
 use codespan_reporting::diagnostic as report;
 use codespan_reporting::term;
 use serde_json::{Value, json};
@@ -62,15 +62,19 @@ fn report_of(excerpt: &Excerpt<'_>, fault: &Diagnostic) -> report::Diagnostic<()
     let found = fault.found.iter().map(|found| format!("found {found}"));
     let expected = fault.expected.iter().map(|expected| format!("expected {expected}"));
     let help = fault.help.iter().map(|help| format!("help: {help}"));
-    report::Diagnostic::error()
+    let severity = match fault.severity {
+        Severity::Error => report::Severity::Error,
+        Severity::Warning => report::Severity::Warning,
+    };
+    report::Diagnostic::new(severity)
         .with_code(fault.code)
         .with_message(&fault.message)
         .with_labels(place.into_iter().chain(others).collect())
         .with_notes(found.chain(expected).chain(help).collect())
 }
 
-/// Renders diagnostics as a JSON array of `{code, message, span, labels, found, expected, help}`. A span is
-/// `{start, end, line, column}`: byte offsets, and line and column from 1; what is absent is `null`.
+/// Renders diagnostics as a JSON array of `{severity, code, message, span, labels, found, expected, help}`. A span
+/// is `{start, end, line, column}`: byte offsets, and line and column from 1; what is absent is `null`.
 pub fn to_json(source: &str, faults: &[Diagnostic]) -> Value {
     let lines = Lines::new(source);
     let place = |span: Span| {
@@ -81,6 +85,7 @@ pub fn to_json(source: &str, faults: &[Diagnostic]) -> Value {
         let labels = fault.labels.iter();
         let labels = labels.map(|label| json!({ "span": place(label.span), "text": label.text }));
         json!({
+            "severity": fault.severity.name(),
             "code": fault.code,
             "message": fault.message,
             "span": fault.span.map(place),

@@ -13,6 +13,7 @@ const USUAL: &[(&str, &str, &str)] = &[
     ("TW0104", "a smaller expression", "give parts of it names on lines of their own"),
     ("TW0105", "a closing bracket", "close it, or remove it"),
     ("TW0109", "one comparison", "write `a < b && b < c`"),
+    ("TW0110", "a kernel", "write one, as in `kernel double(x: f32[i]) -> f32[i] { x + x }`"),
     ("TW0201", "a name that is known here", "define it on a line before, or correct its spelling"),
     ("TW0202", "a name that is not taken", "choose another name"),
     (
@@ -45,6 +46,14 @@ const USUAL: &[(&str, &str, &str)] = &[
     ("TW0218", "parts that only this split has", "give the parts of each split names of their own"),
     ("TW0219", "one stride for each axis", "leave the strides out for a row-major tensor"),
     ("TW0221", "one subscript for each axis", "name the axes that stay as they are"),
+    ("TW0231", "a use of it", "remove it, or let its name begin with `_`"),
+    ("TW0232", "a use of it", "remove it, or let its name begin with `_`"),
+    ("TW0233", "a use of it", "remove it, or let its name begin with `_`"),
+    (
+        "TW0234",
+        "a result that varies over it",
+        "remove the axis from the output, or let its name begin with `_`",
+    ),
     ("TW0301", "an extent for each axis", "add it to the size set"),
     ("TW0302", "an axis of the kernel", "remove it, or correct its spelling"),
     ("TW0303", "a smaller tensor", "make one of its axes shorter"),
