@@ -28,6 +28,9 @@ const RESERVE_MAX: f64 = 0.2;
 const CONFIRM_MAX: Duration = Duration::from_millis(500);
 /// The finals take about as long as this many trials.
 const TRIALS: u32 = 12;
+/// A candidate this many times slower than the best has lost, however busy the machine was; its calls would take the
+/// time of the others' (the naive loop nest's may take seconds each).
+const LOST: f64 = 3.0;
 /// A confirmed time this much above the next finalist's is not believed to be the best.
 const LUCKY: f64 = 1.05;
 
@@ -66,9 +69,9 @@ struct Bar {
 /// Measures the finalists in turns with the stored winner and confirms the fastest. `None` without accepted candidates.
 pub(super) fn decide(run: &mut Run<'_>) -> Result<Option<Decision>, Diagnostic> {
     let mut finalists = std::mem::take(&mut run.kept);
-    if finalists.is_empty() {
-        return Ok(None);
-    }
+    let Some(best) = finalists.first() else { return Ok(None) };
+    let lost_ns = LOST * best.timed.time_ns.median;
+    finalists.retain(|kept| kept.timed.time_ns.median <= lost_ns);
     if run.is_stopped() {
         // The stored winner is asked all the same: nothing replaces it unseen.
         finalists.truncate(1);
