@@ -49,7 +49,7 @@ impl Stage {
         Ok(match self {
             Self::Graph => bound.graph().print(),
             Self::Plan => plan::print(bound.plan()),
-            Self::Schedule => schedule.print(),
+            Self::Schedule => bound.space().canonical(schedule).print(),
             Self::Tile => tile::print(&bound.lower(schedule)?),
             Self::Clif | Self::Disassembly => {
                 let listings = bound.backend().listings(&bound.lower(schedule)?)?;

@@ -6,9 +6,11 @@ use super::failure::Failure;
 use super::interrupt;
 use super::memory;
 use super::output::Output;
+use super::run::given_schedule;
 use super::select::KernelArgs;
 use crate::report::{closing_table, percent, time};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tilewright::autotune::protocol::{Event, Phase, Progress};
@@ -34,6 +36,9 @@ pub(super) struct Args {
     /// A choice that every candidate has: `threads=1`, `C.vector=n`; may be repeated
     #[arg(long, value_name = "CHOICE=VALUE", value_parser = setting)]
     fix: Vec<Setting>,
+    /// Judge and time this schedule only
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["fix", "evaluations"])]
+    schedule: Option<PathBuf>,
     /// Threads that compile candidates; 0: all
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -63,13 +68,15 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let selected = args.kernel.select()?;
     // Two cases with their references, and a slot of the session.
     memory::check(selected.bound.graph(), 3, true)?;
+    let only = args.schedule.as_deref().map(|path| given_schedule(&selected.bound, Some(path)));
+    let only = only.transpose()?.map(|(schedule, _)| schedule);
     let mut store = Store::open(&default_path()?)?;
     let stop = interrupt::asks_to_stop();
     let options = TuneOptions {
         budget_seconds: args.seconds,
-        budget_evaluations: args.evaluations,
+        budget_evaluations: only.as_ref().map(|_| 1).or(args.evaluations),
         seed: args.seed,
-        fixed: args.fix.clone(),
+        fixed: only.map_or_else(|| args.fix.clone(), |schedule| schedule.settings),
         threads: args.threads,
         started_unix: now_unix(),
         ..TuneOptions::default()

@@ -53,6 +53,9 @@ fn share(report: &TuneReport) -> String {
 
 fn naive(report: &TuneReport) -> String {
     match (&report.naive, report.speedup()) {
+        (Some(naive), Some(speedup)) if speedup < 1.0 => {
+            format!("{}; the best is slower", time(naive.time_ns.median))
+        }
         (Some(naive), Some(speedup)) => {
             format!("{}; the best is {speedup:.1} times faster", time(naive.time_ns.median))
         }

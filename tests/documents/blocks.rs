@@ -1,10 +1,11 @@
 //! Documents and their fenced blocks.
 //!
 //! The word after the fence is the kind, further words are its arguments:
-//! `tw [NAME.tw]` a kernel file that is right; `tw refused CODE..` one with these faults; `message` the text that the
-//! program writes for the refused example just before; `schedule [NAME.schedule]` a schedule of the kernel example before
-//! it; `console` a session of the program that is replayed in a folder with the named examples; `console recorded` one
-//! that holds times or depends on a machine, so it is only shown; `text`, `sh`, `rust`, `toml`, `json`: not run here.
+//! `tw [NAME.tw]` a kernel file that is right; `tw refused CODE.. [NAME.tw]` one with these faults; `message` the text that
+//! the program writes for the refused example just before; `schedule [NAME.schedule]` a schedule of the kernel example
+//! before it, `schedule refused CODE..` one with these faults; `console` a session of the program that is replayed in a
+//! folder with the named examples; `console recorded` one that holds times or depends on a machine, so it is only shown;
+//! `rust FILE` lines of that file of the project; `text`, `sh`, `rust`, `toml`, `json`: not run here.
 //! `BLESS=1` rewrites what examples print; read the difference.
 
 use std::path::Path;
@@ -20,7 +21,9 @@ pub(crate) enum Kind {
     Refused,
     Message,
     Schedule,
+    RefusedSchedule,
     Session,
+    Quoted,
     Shown,
     Unknown,
 }
@@ -64,6 +67,12 @@ impl Block {
         // Blocks are blessed in their order, so of equal ones the first that is left is this one.
         let fenced = |text: &str| format!("```{}\n{text}```\n", self.info);
         std::fs::write(path, document.replacen(&fenced(&self.text), &fenced(text), 1)).unwrap();
+    }
+
+    /// The codes of the faults that a refused example has.
+    pub(crate) fn codes(&self) -> Vec<&str> {
+        let is_code = |word: &&str| word.starts_with("TW");
+        self.arguments.iter().map(String::as_str).filter(is_code).collect()
     }
 
     /// The name of the file that a session finds this block in.
@@ -134,9 +143,11 @@ fn block(info: &str, place: String) -> Block {
         ("tw", "") => Kind::Kernel,
         ("tw", name) if name.ends_with(".tw") => Kind::Kernel,
         ("message", "") => Kind::Message,
+        ("schedule", "refused") => Kind::RefusedSchedule,
         ("schedule", "") => Kind::Schedule,
         ("schedule", name) if name.ends_with(".schedule") => Kind::Schedule,
         ("console", "") => Kind::Session,
+        ("rust", file) if file.ends_with(".rs") => Kind::Quoted,
         ("console", "recorded") | ("text" | "sh" | "rust" | "toml" | "json", _) => Kind::Shown,
         _ => Kind::Unknown,
     };

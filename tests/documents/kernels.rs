@@ -79,9 +79,18 @@ pub(crate) fn refuse(block: &Block, message: Option<&Block>) -> Result<(), Strin
     let Err(faults) = check(&block.text) else {
         return Err(block.complain("this example has no fault"));
     };
-    let text = to_text(NAME, &block.text, &faults);
+    compare_faults(block, message, &to_text(NAME, &block.text, &faults), &faults)
+}
+
+/// Whether the faults are those that a refused example names, and their text is the message.
+fn compare_faults(
+    block: &Block,
+    message: Option<&Block>,
+    text: &str,
+    faults: &[Diagnostic],
+) -> Result<(), String> {
     let codes: Vec<_> = faults.iter().map(|fault| fault.code).collect();
-    if codes != block.arguments[1..] {
+    if codes != block.codes() {
         return Err(block.complain(&format!("the faults are {codes:?}:\n{text}")));
     }
     match message {
@@ -98,12 +107,30 @@ pub(crate) fn schedule(kernel: &Block, block: &Block) -> Result<(), String> {
     let faults =
         |faults: Vec<Diagnostic>| block.complain(&to_text("example", &block.text, &faults));
     let schedule = Schedule::parse(&block.text).map_err(faults)?;
+    let bound = bound_first(kernel, block, &schedule.kernel)?;
+    judge(&bound, &schedule).map_err(|what| block.complain(&what))
+}
+
+/// A schedule of a kernel example with faults: exactly these codes, and the message, where one is shown.
+pub(crate) fn refuse_schedule(
+    kernel: &Block,
+    block: &Block,
+    message: Option<&Block>,
+) -> Result<(), String> {
+    let name = block.text.split_whitespace().skip_while(|&word| word != "schedule").nth(1);
+    let bound = bound_first(kernel, block, name.unwrap_or_default())?;
+    let Err(faults) = bound.space().read(&block.text) else {
+        return Err(block.complain("this schedule has no fault"));
+    };
+    compare_faults(block, message, &to_text("example.schedule", &block.text, &faults), &faults)
+}
+
+/// The kernel of that name in an example, at its first size set.
+fn bound_first(kernel: &Block, block: &Block, name: &str) -> Result<BoundKernel, String> {
     let kernels = Kernel::parse_all(&kernel.text).map_err(|error| error.to_string())?;
-    let named = kernels.iter().find(|kernel| kernel.name() == schedule.kernel);
-    let Some(kernel) = named else {
-        return Err(block.complain(&format!("there is no kernel `{}` above", schedule.kernel)));
+    let Some(kernel) = kernels.iter().find(|kernel| kernel.name() == name) else {
+        return Err(block.complain(&format!("there is no kernel `{name}` above")));
     };
     let (_, sizes) = kernel.size_sets().first().ok_or(block.complain("the kernel has no sizes"))?;
-    let bound = kernel.bind_sizes(sizes).map_err(|error| error.to_string())?;
-    judge(&bound, &schedule).map_err(|what| block.complain(&what))
+    kernel.bind_sizes(sizes).map_err(|error| error.to_string())
 }

@@ -46,11 +46,27 @@ fn refused_examples_are_refused_as_shown() {
         let refused = document.blocks.iter().enumerate();
         let refused = refused.filter(|(_, block)| block.kind == Kind::Refused);
         let refuse = |(position, block): (usize, &Block)| {
-            let next = document.blocks.get(position + 1);
-            let message = next.filter(|next| next.kind == Kind::Message);
-            kernels::refuse(block, message).err()
+            kernels::refuse(block, message(document, position)).err()
         };
         refused.filter_map(refuse).collect()
+    });
+}
+
+/// The message that belongs to a refused example: the block after it.
+fn message(document: &Document, position: usize) -> Option<&Block> {
+    document.blocks.get(position + 1).filter(|next| next.kind == Kind::Message)
+}
+
+#[test]
+fn quoted_code_is_that_of_its_file() {
+    all("a block of kind `rust FILE` holds lines of that file", |document| {
+        let quoted = document.blocks.iter().filter(|block| block.kind == Kind::Quoted);
+        let differs = |block: &&Block| {
+            let file = std::fs::read_to_string(blocks::root().join(&block.arguments[0]));
+            !file.is_ok_and(|file| file.contains(&block.text))
+        };
+        let complain = |block: &Block| block.complain("the file has no such lines");
+        quoted.filter(differs).map(complain).collect()
     });
 }
 
@@ -59,18 +75,22 @@ fn schedule_examples_are_accepted_and_right() {
     all("a schedule fits the kernel example before it, and the result agrees", |document| {
         let mut kernel = None;
         let mut complaints = vec![];
-        for block in &document.blocks {
-            match block.kind {
-                Kind::Kernel => kernel = Some(block),
-                Kind::Schedule => {
-                    let verdict = match kernel {
-                        Some(kernel) => kernels::schedule(kernel, block),
-                        None => Err(block.complain("no kernel stands before this schedule")),
-                    };
-                    complaints.extend(verdict.err());
+        for (position, block) in document.blocks.iter().enumerate() {
+            let verdict = match (block.kind, kernel) {
+                (Kind::Kernel, _) => {
+                    kernel = Some(block);
+                    Ok(())
                 }
-                _ => {}
-            }
+                (Kind::Schedule, Some(kernel)) => kernels::schedule(kernel, block),
+                (Kind::RefusedSchedule, Some(kernel)) => {
+                    kernels::refuse_schedule(kernel, block, message(document, position))
+                }
+                (Kind::Schedule | Kind::RefusedSchedule, None) => {
+                    Err(block.complain("no kernel stands before this schedule"))
+                }
+                _ => Ok(()),
+            };
+            complaints.extend(verdict.err());
         }
         complaints
     });

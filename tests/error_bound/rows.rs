@@ -82,7 +82,7 @@ fn unary(dtype: &str) -> Vec<Row> {
             _ if positive => format!("{op}(abs({x}))"),
             _ => format!("{op}({x})"),
         };
-        let steps = matches!(op, UnaryOp::Floor | UnaryOp::Round);
+        let steps = op.is_step();
         let data = if steps { Family::Close } else { Family::Normal };
         let direct = format!("(x: {dtype}[i]) -> {dtype}[i] {{ {} }}", apply("x"));
         let handed =

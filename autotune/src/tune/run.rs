@@ -388,7 +388,7 @@ impl<'a> Run<'a> {
             (best, record) = (Some(decision.best), Some(decision.record));
             standing = decision.standing;
         }
-        let default = self.narrowed.default_schedule();
+        let default = self.space.default_schedule();
         let changes =
             best.as_ref().map_or(vec![], |best: &Timed| changes(&default, &best.schedule));
         let fraction = |best: &Timed| Some(roofline.as_ref()?.floor_ns / best.time_ns.median);

@@ -147,6 +147,11 @@ impl UnaryOp {
     pub fn is_rounded(self) -> bool {
         self.ulps() > 0.0
     }
+
+    /// Whether every value is a whole number, so that a whole operand is its own value.
+    pub fn is_step(self) -> bool {
+        matches!(self, Self::Floor | Self::Round)
+    }
 }
 
 impl BinaryOp {

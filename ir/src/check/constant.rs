@@ -162,7 +162,7 @@ fn literal(text: &str, span: Span) -> Result<Option<Number>, Box<Diagnostic>> {
 fn unary(op: UnaryOp, x: Option<Number>) -> Option<Number> {
     let x = x?;
     let whole = match op {
-        UnaryOp::Floor | UnaryOp::Round => true,
+        _ if op.is_step() => true,
         UnaryOp::Neg | UnaryOp::Abs => !x.fractional,
         _ => false,
     };

@@ -173,7 +173,7 @@ impl<'a> Context<'a> {
             return self.wrong_type(symbol, dtype, wanted, x.span);
         }
         let computed = match op {
-            UnaryOp::Floor | UnaryOp::Round if dtype.is_integer() => return value,
+            _ if op.is_step() && dtype.is_integer() => return value,
             UnaryOp::Not => dtype,
             _ if op.is_rounded() => types::fractional(dtype),
             _ => types::intermediate(dtype),

@@ -93,7 +93,7 @@ impl WeakValues {
         let weak = self.get(x);
         match (op, weak.op) {
             (UnaryOp::Neg, WeakOp::Number(value)) => self.number(-value, weak.fractional),
-            (UnaryOp::Floor | UnaryOp::Round, _) if !weak.fractional => x,
+            (op, _) if op.is_step() && !weak.fractional => x,
             _ => {
                 let whole = matches!(op, UnaryOp::Neg | UnaryOp::Abs) && !weak.fractional;
                 self.push(WeakOp::Unary(op, x), !whole, weak.axes, weak.height)

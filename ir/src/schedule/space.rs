@@ -111,7 +111,8 @@ impl Space {
     /// Narrows the space to schedules with these settings; the defaults follow where the settings force them to.
     ///
     /// # Errors
-    /// One diagnostic for each unknown name or illegal value, or one if nothing legal near the defaults has them all.
+    /// One diagnostic for each unknown name or illegal value; if nothing legal near the defaults has them all, the rules
+    /// that they break beside the defaults, those of the settings themselves first.
     pub fn fix(&mut self, settings: &[Setting]) -> Result<(), Vec<Diagnostic>> {
         let schedule = Schedule { kernel: self.kernel.clone(), settings: settings.to_vec() };
         let faults = self.setting_faults(&schedule);
@@ -125,14 +126,28 @@ impl Space {
             }
         }
         let Some(point) = self.repaired_default() else {
-            let message = "no schedule near the default has all of these settings";
-            let names: Vec<_> = settings.iter().map(|setting| setting.name.as_str()).collect();
-            return Err(vec![Diagnostic::new(code::CONSTRAINT, message).found(names.join(", "))]);
+            return Err(self.broken_rules(settings));
         };
         for (choice, value) in self.choices.iter_mut().zip(point) {
             choice.default = value;
         }
         Ok(())
+    }
+
+    /// Why the settings are illegal beside the defaults.
+    fn broken_rules(&self, settings: &[Setting]) -> Vec<Diagnostic> {
+        let mut faults = self.realise_point(&self.default_point()).err().unwrap_or_default();
+        let of_setting = |fault: &Diagnostic| {
+            let found = fault.found.as_deref().and_then(|found| found.split_once(" = "));
+            found.is_some_and(|(name, _)| settings.iter().any(|setting| setting.name == name))
+        };
+        faults.sort_by_key(|fault| !of_setting(fault));
+        if faults.is_empty() {
+            let message = "no schedule near the default has all of these settings";
+            let names: Vec<_> = settings.iter().map(|setting| setting.name.as_str()).collect();
+            faults.push(Diagnostic::new(code::CONSTRAINT, message).found(names.join(", ")));
+        }
+        faults
     }
 
     /// The naive loop nest: scalar, untiled, one thread; the baseline of the closing table.
@@ -153,15 +168,6 @@ impl Space {
     /// One diagnostic for each unknown name, illegal value or broken constraint, with the legal values.
     pub fn check(&self, schedule: &Schedule) -> Result<(), Vec<Diagnostic>> {
         self.realise(schedule).map(drop)
-    }
-
-    /// dbg
-    pub fn codes(&self, schedule: &Schedule) -> Vec<(String, u64)> {
-        let config = self.config(&self.point(schedule));
-        let phases = config.phases(&self.plan);
-        self.with_sites(&config, &phases, |site| {
-            (self.plan.passes[site.position].name.clone(), site.code())
-        })
     }
 
     /// How many combinations the domains span, before constraints.

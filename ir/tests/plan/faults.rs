@@ -61,6 +61,16 @@ fn fixed_settings_hold_in_every_schedule() {
 }
 
 #[test]
+fn fixed_settings_that_break_a_rule_say_which() {
+    let mut space = space(&graphs::matmul(64, 64, 4096));
+    let lines = "choose C.grid.m = 16 choose C.block.k = 2048";
+    let fixed = Schedule::parse(&format!("schedule matmul {{ {lines} }}")).unwrap().settings;
+    let fault = &space.fix(&fixed).unwrap_err()[0];
+    assert_eq!(fault.message, "2048 terms are added in a row");
+    assert_eq!(fault.found.as_deref(), Some("C.block.k = 2048"));
+}
+
+#[test]
 fn too_much_memory_is_refused() {
     let space = space(&graphs::attention(16, 4094, 64));
     let found = codes(&space, "attention", "choose s.grid.i = 4094");

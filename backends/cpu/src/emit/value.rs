@@ -265,7 +265,7 @@ impl<'f> NestEmitter<'_, 'f, '_, '_> {
             UnaryOp::Not if dtype == DType::Bool => Some(self.phase.b.ins().bnot(x)),
             UnaryOp::Neg if dtype.is_integer() => Some(self.phase.b.ins().ineg(x)),
             UnaryOp::Abs if dtype.is_integer() => Some(self.phase.b.ins().iabs(x)),
-            UnaryOp::Floor | UnaryOp::Round if dtype.is_integer() => Some(x),
+            _ if op.is_step() && dtype.is_integer() => Some(x),
             _ if dtype.is_float() => {
                 let abilities = self.phase.abilities;
                 let mut lanes = ClifLanes::new(&mut self.phase.b, dtype == DType::F64, abilities);
