@@ -158,6 +158,42 @@ fn unusable_files_are_named_and_left_alone() {
 }
 
 #[test]
+fn rows_that_this_program_did_not_write_are_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let changes = [
+        "UPDATE results SET role = 'chief'",
+        "UPDATE results SET lo_ns = NULL",
+        "UPDATE results SET created = 'yesterday'",
+        "UPDATE tasks SET sizes = '[1'",
+        "ALTER TABLE results DROP COLUMN seed",
+    ];
+    let versions = ["0", "-7", "'x'", "NULL"];
+    let versions = versions.map(|value| {
+        format!(
+            "DROP TABLE schema_version; CREATE TABLE schema_version(version);
+             INSERT INTO schema_version VALUES({value})"
+        )
+    });
+    for (index, change) in
+        changes.into_iter().chain(versions.iter().map(String::as_str)).enumerate()
+    {
+        let path = folder.path().join(format!("{index}.sqlite"));
+        let mut store = Store::open(&path).unwrap();
+        store.record(&task("matmul", 64), &record("a", 7.25)).unwrap();
+        drop(store);
+        let raw = rusqlite::Connection::open(&path).unwrap();
+        raw.execute_batch(change).unwrap();
+        drop(raw);
+        for open in [Store::open, Store::open_to_read] {
+            let read = open(&path).and_then(|store| store.list(None));
+            let fault = read.expect_err(change);
+            assert_eq!(fault.code, DAMAGED, "{change}: {fault}");
+            assert!(!fault.message.contains('\n'), "{change}: {fault}");
+        }
+    }
+}
+
+#[test]
 fn a_damaged_store_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.sqlite");

@@ -8,8 +8,9 @@ use crate::error::Error;
 use crate::host;
 use crate::tensor::{Tensor, TensorMut};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use tilewright_autotune::store::{Store, Task, default_path};
+use tilewright_autotune::store::{DAMAGED, Store, Task, default_path};
 use tilewright_ir::backend::Backend;
 use tilewright_ir::base::AxisTable;
 use tilewright_ir::diag::Diagnostic;
@@ -156,7 +157,12 @@ impl BoundKernel {
         if path.exists()
             && let Some(row) = Store::open_to_read(&path)?.best(&self.task())?
         {
-            return Ok((Schedule::parse(&row.schedule)?, Origin::Stored(row.record)));
+            let schedule = Schedule::parse(&row.schedule).and_then(|schedule| {
+                self.space.check(&schedule)?;
+                Ok(schedule)
+            });
+            let schedule = schedule.map_err(|faults| unusable(&path, &row.record, &faults))?;
+            return Ok((schedule, Origin::Stored(row.record)));
         }
         Ok((self.space.default_schedule(), Origin::Default))
     }
@@ -235,6 +241,13 @@ impl BoundKernel {
         }
         CompiledKernel::new(self.graph.clone(), schedule, origin, &artifact, self.strided)
     }
+}
+
+/// A stored schedule that no run of this version has written.
+fn unusable(path: &Path, record: &str, faults: &[Diagnostic]) -> Diagnostic {
+    let why = faults.first().map(ToString::to_string).unwrap_or_default();
+    let message = format!("record {record} of the store {} is unusable: {why}", path.display());
+    Diagnostic::new(DAMAGED, message).help("tune the kernel again, or name another store")
 }
 
 /// `f32[m=4, k=5]`: what the caller's array has to be.

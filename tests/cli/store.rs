@@ -92,6 +92,39 @@ fn a_store_that_cannot_be_written_is_read() {
 }
 
 #[test]
+fn a_stored_schedule_that_is_damaged_is_named_and_mended_by_tuning() {
+    let user = User::new();
+    let tune = ["tune", "product.tw", "--seconds", "20", "--evaluations", "2"];
+    user.ok(&tune);
+    let store = rusqlite::Connection::open(user.path().join("store.sqlite")).unwrap();
+    for broken in ["'garbage {'", "replace(schedule, '= ', '= 9')", "'schedule product { }x'"] {
+        let set = format!("UPDATE results SET schedule = {broken}");
+        store.execute(&set, []).unwrap();
+        user.fails(&["run", "product.tw"], 5, &["TW0802", "record", "tune the kernel again"]);
+        user.ok(&tune);
+        assert_eq!(user.json(&["run", "product.tw"])["schedule"]["origin"], "stored");
+    }
+}
+
+#[test]
+fn the_program_works_within_little_address_space() {
+    let user = User::new();
+    let limited = |kib: u32, arguments: &str| {
+        let program = env!("CARGO_BIN_EXE_tilewright");
+        let script = format!("ulimit -v {kib} && exec '{program}' {arguments}");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).current_dir(user.path());
+        command.env("TILEWRIGHT_STORE", user.path().join("store.sqlite")).output().unwrap()
+    };
+    let tune = "tune product.tw --seconds 20 --evaluations 1 --threads 1";
+    let output = limited(200_000, tune);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("256 MiB of address space"), "{}", stderr(&output));
+    let output = limited(1_200_000, tune);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
 fn list_shows_winners_only_when_asked_to() {
     let user = User::new();
     user.ok(&["tune", "product.tw", "--seconds", "20", "--evaluations", "2"]);

@@ -73,6 +73,7 @@ unsafe extern "C" {
         offset: i64,
     ) -> *mut c_void;
     fn prctl(option: c_int, ...) -> c_int;
+    fn getrlimit(resource: c_int, limit: *mut Limit) -> c_int;
     fn setrlimit(resource: c_int, limit: *const Limit) -> c_int;
     fn syscall(number: i64, ...) -> i64;
     fn sigaction(signal: c_int, new: *const SignalAction, old: *mut SignalAction) -> c_int;
@@ -124,9 +125,13 @@ pub(crate) fn give_up_privileges() -> Result<(), u32> {
     check(unsafe { prctl(PR_SET_NO_NEW_PRIVS, on, none, none, none) })
 }
 
-/// Sets the soft limit, and the hard one `grace` above it.
+/// Sets the soft limit, and the hard one `grace` above it; a limit that is lower already stays.
 pub(crate) fn limit(resource: c_int, value: u64, grace: u64) -> Result<(), u32> {
-    let limit = Limit { soft: value, hard: value.saturating_add(grace) };
+    let mut limit = Limit { soft: 0, hard: 0 };
+    // SAFETY: `limit` lives through the call.
+    check(unsafe { getrlimit(resource, &raw mut limit) })?;
+    let hard = value.saturating_add(grace).min(limit.hard);
+    let limit = Limit { soft: value.min(hard), hard };
     // SAFETY: `limit` lives through the call.
     check(unsafe { setrlimit(resource, &raw const limit) })
 }

@@ -233,8 +233,19 @@ impl Store {
 
 /// What a failure of SQLite means for the user.
 fn explain(path: &Path, error: &rusqlite::Error) -> Diagnostic {
-    use rusqlite::ErrorCode as Code;
+    use rusqlite::{Error, ErrorCode as Code};
     let file = path.display();
+    match error {
+        // The tables, or what stands in them, are not what this program wrote.
+        Error::SqlInputError { msg, .. } => return damaged(path, msg),
+        Error::FromSqlConversionFailure(..)
+        | Error::InvalidColumnType(..)
+        | Error::IntegralValueOutOfRange(..) => return damaged(path, &error.to_string()),
+        Error::SqliteFailure(failure, Some(why)) if failure.code == Code::Unknown => {
+            return damaged(path, why);
+        }
+        _ => {}
+    }
     match error.sqlite_error_code() {
         Some(Code::NotADatabase | Code::DatabaseCorrupt) => damaged(path, &error.to_string()),
         Some(Code::ReadOnly) => {

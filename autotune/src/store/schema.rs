@@ -102,7 +102,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 /// The version of the tables in a file that this program may use.
 fn check_version(connection: &Connection, path: &Path) -> Result<i64, Diagnostic> {
     let found = version(connection).map_err(|error| explain(path, &error))?;
-    let Some(found) = found else {
+    let Some(found) = found.filter(|&found| found >= 0) else {
         return Err(damaged(path, "it is a database of another program"));
     };
     if found <= VERSION {
