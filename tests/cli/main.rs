@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 mod inputs;
 mod interrupts;
+mod schedules;
 mod store;
 mod user;
 mod warnings;
