@@ -7,7 +7,7 @@
 
 mod campaign;
 mod choices;
-mod constructs;
+pub mod constructs;
 pub mod crash;
 pub mod draw;
 mod edits;

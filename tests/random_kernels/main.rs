@@ -9,9 +9,12 @@
 
 use std::path::{Path, PathBuf};
 use tilewright::ir::schedule::Schedule;
-use tilewright_testing::{Campaign, Effort, Tally, crash, fuzz, judge, judge_with};
+use tilewright_testing::{Campaign, Effort, Tally, constructs, crash, fuzz, judge, judge_with};
 
 const FILES: u64 = 300;
+/// Files that are drawn to see which constructs they have, and in how many of them each has to be.
+const DRAWN: u64 = 6000;
+const DRAWN_MIN: u64 = 8;
 /// Inputs are drawn from so many seeds for a file that once failed.
 const REPLAYS: u64 = 8;
 /// Below this share of sharply decided outputs the generator tests too little.
@@ -42,6 +45,16 @@ fn random_kernels_agree_with_the_reference() {
     assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n----\n"));
     let enough = files < FILES || tally.sharp_share() >= SHARP_MIN;
     assert!(enough, "the generator draws too few results that can be judged\n{tally}");
+}
+
+/// Draws without judging: enough files for every construct to be in several of them.
+#[test]
+fn every_construct_is_drawn() {
+    let counts = constructs::drawn(1..DRAWN);
+    let count = |name: &String| counts.get(name).copied().unwrap_or(0);
+    let required = constructs::required();
+    let rare: Vec<_> = required.iter().filter(|name| count(name) < DRAWN_MIN).collect();
+    assert!(rare.is_empty(), "in fewer than {DRAWN_MIN} of {DRAWN} files: {rare:?}\n{counts:?}");
 }
 
 /// Files of a folder in name order; none if there is no folder.

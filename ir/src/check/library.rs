@@ -9,10 +9,10 @@ use crate::syntax::ast::{File, Function, Item};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-/// The library's text.
-const PRELUDE: &str = include_str!("prelude.tw");
+/// The text of the functions that every file may call.
+pub const LIBRARY_TEXT: &str = include_str!("prelude.tw");
 
-static LIBRARY: LazyLock<File> = LazyLock::new(|| crate::syntax::parse(PRELUDE).file);
+static LIBRARY: LazyLock<File> = LazyLock::new(|| crate::syntax::parse(LIBRARY_TEXT).file);
 
 static OPERATIONS: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| operations().collect());
 
@@ -102,9 +102,9 @@ mod tests {
 
     #[test]
     fn the_library_has_no_fault_and_hides_no_operation() {
-        let parsed = crate::syntax::parse(PRELUDE);
+        let parsed = crate::syntax::parse(LIBRARY_TEXT);
         assert!(parsed.faults.is_empty(), "{:?}", parsed.faults);
-        assert_eq!(crate::syntax::print(&parsed.file), PRELUDE);
+        assert_eq!(crate::syntax::print(&parsed.file), LIBRARY_TEXT);
         for item in &parsed.file.items {
             let Item::Function(function) = item else { panic!("the library holds functions") };
             assert!(!is_operation(&function.name.text), "{}", function.name.text);

@@ -29,6 +29,7 @@ use crate::syntax::ast::{File, Item, SizeSet};
 use crate::syntax::{self, Parsed};
 use constant::Constants;
 use context::Allowance;
+pub use library::LIBRARY_TEXT;
 pub(crate) use library::nearest;
 use library::{Functions, is_operation};
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,10 +3,12 @@
 use super::constant::Constants;
 use super::extent::{ExtentReader, Named, Purpose, has_extent};
 use super::{Attributes, CheckedKernel, Limit};
-use crate::base::{AxisId, AxisTable, CompareOp, Sizes};
+use crate::base::{AxisId, AxisTable, BinaryOp, CompareOp, Sizes};
 use crate::diag::{Diagnostic, Faults, Span};
 use crate::graph::{Extent, Graph};
-use crate::syntax::ast::{Attribute, Constraint, ConstraintKind, Expr, Kernel, SizeSet};
+use crate::syntax::ast::{
+    Attribute, Constraint, ConstraintKind, Expr, ExprKind, Infix, Kernel, SizeSet,
+};
 use std::collections::BTreeSet;
 
 /// What the attributes of a kernel say.
@@ -90,11 +92,30 @@ pub(super) fn limits(
     limits
 }
 
-/// The names that stand for axes in the signature and in the `where` clause.
+/// The names that stand for axes in the signature and in the `where` clause, the parts of splits among them.
 fn axis_names(kernel: &Kernel) -> BTreeSet<&str> {
     let tensors = kernel.inputs.iter().chain(&kernel.outputs);
     let signature = tensors.flat_map(|tensor| &tensor.axes).map(|name| name.text.as_str());
-    signature.chain(kernel.constraints.iter().map(|limit| limit.axis.text.as_str())).collect()
+    let mut names: BTreeSet<&str> =
+        signature.chain(kernel.constraints.iter().map(|limit| limit.axis.text.as_str())).collect();
+    for constraint in &kernel.constraints {
+        if let ConstraintKind::Split(sum) = &constraint.kind {
+            parts_of(sum, &mut names);
+        }
+    }
+    names
+}
+
+/// The terms of a split are axes, alone or times what lies below them.
+fn parts_of<'a>(sum: &'a Expr, names: &mut BTreeSet<&'a str>) {
+    match &sum.kind {
+        ExprKind::Infix(Infix::Binary(BinaryOp::Add | BinaryOp::Mul), x, y) => {
+            parts_of(x, names);
+            parts_of(y, names);
+        }
+        ExprKind::Name(name) => _ = names.insert(name.as_str()),
+        _ => {}
+    }
 }
 
 /// The right side of a limit. `None` after a fault, or if it depends on axes whose faults are known.

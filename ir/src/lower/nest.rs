@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 /// An epilogue with more parts than this is not repeated inside a carry's `last`.
 const LAST_PARTS_MAX: usize = 200;
 /// Terms that a running sum adds in a row before it hands them on: short enough for the bound of every prefix.
-const SCAN_BLOCK: u64 = 64;
+const SCAN_BLOCK: u64 = 16;
 
 /// A pass, its choices and its loops.
 pub(super) struct Nest<'a> {

@@ -334,8 +334,10 @@ fn binary_row<R: Real>(
             );
             // Infinity times a factor that may have been flushed to zero is NaN.
             let meets_zero = op == BinaryOp::Mul && (over.0 && vanishes.1 || over.1 && vanishes.0);
+            let cancels =
+                (over.0 || over.1) && rules::cancels(op, xs[index].high(), ys[index].high());
             let e = rules::overflowed_binary(op, step.dtype, over, value, e);
-            row.allowances[index] = if meets_zero { UNDECIDED } else { e };
+            row.allowances[index] = if meets_zero || cancels { UNDECIDED } else { e };
         }
     }
     row.settle(step.dtype, count);

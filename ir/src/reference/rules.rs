@@ -281,6 +281,17 @@ pub(super) fn overflowed_unary(op: UnaryOp, value: f64, e: f64) -> f64 {
     }
 }
 
+/// Whether an infinity meets a number that would cancel it if that were infinite, too.
+pub(super) fn cancels(op: BinaryOp, x: f64, y: f64) -> bool {
+    let opposite = x.is_sign_negative() != y.is_sign_negative();
+    let apart = match op {
+        BinaryOp::Add => opposite,
+        BinaryOp::Sub => !opposite,
+        _ => false,
+    };
+    apart && (x.is_infinite() || y.is_infinite())
+}
+
 /// The allowance of `op` where the first, second or both operands may have overflowed to infinity.
 pub(super) fn overflowed_binary(
     op: BinaryOp,

@@ -1,4 +1,4 @@
-//! Subscripts: elements of a tensor of the signature at computed places.
+//! Subscripts: elements of a tensor of the signature, or of a named value, at computed places.
 
 use super::Maker;
 use super::value::{Type, Value, level};
@@ -6,11 +6,15 @@ use tilewright_ir::DType;
 
 impl Maker<'_, '_> {
     /// `x[e, f]`: at least one axis is read at computed indices, which may lie outside of it.
-    pub(super) fn gather(&mut self, depth: u32) -> Value {
-        let tensors = self.scope.orders.iter().filter(|(value, _)| value.ty.is_float());
+    pub(super) fn gather(&mut self, depth: u32, wanted: fn(Type) -> bool) -> Value {
+        let tensors = self.scope.orders.iter().filter(|(value, _)| wanted(value.ty));
         let tensors: Vec<(Value, Vec<usize>)> = tensors.cloned().collect();
         if tensors.is_empty() {
-            return self.float(depth - 1);
+            return match wanted {
+                _ if wanted(Type::Of(DType::Bool)) => self.truth(depth - 1),
+                _ if wanted(Type::Whole) => self.integer(depth - 1),
+                _ => self.float(depth - 1),
+            };
         }
         let (tensor, order) = tensors[self.below(tensors.len())].clone();
         let replaced = self.below(order.len());

@@ -67,7 +67,7 @@ impl Maker<'_, '_> {
             22 => self.power(depth),
             23..25 => self.user_function(depth),
             25..27 => self.scan(depth),
-            27..29 => self.gather(depth),
+            27..29 => self.gather(depth, Type::is_float),
             _ => self.float_of_integer(depth),
         };
         if value.size() > LARGE && !self.one_in(12) { self.tame(value) } else { value }

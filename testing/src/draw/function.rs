@@ -29,6 +29,9 @@ impl Maker<'_, '_> {
         if self.scope.depth >= DEPTH_MAX {
             return self.float(depth - 1);
         }
+        if self.one_in(8) {
+            return self.function_of_axes(depth);
+        }
         let count = 1 + self.below(PARAMETERS.len());
         let arguments: Vec<Value> = (0..count).map(|_| self.number(depth - 1)).collect();
         let union = arguments.iter().fold(0, |axes, value| axes | value.axes);
@@ -48,6 +51,25 @@ impl Maker<'_, '_> {
             self.signatures.push(signature);
         }
         call
+    }
+
+    /// A function with one axis parameter, which stands for all the axes of the call.
+    fn function_of_axes(&mut self, depth: u32) -> Value {
+        let value = self.float(depth - 1);
+        let Some(part) = self.removable(value.axes) else { return value };
+        let (body, removes) = self.pick(&[
+            ("(a - mean[p](a)) / (1 + max[p](abs(a)))", false),
+            ("max[p](a) - min[p](a)", true),
+            ("where(all[p](a < 2), a, a / (1 + abs(a)))", false),
+            ("sum[p](tanh(a)) / 64", true),
+        ]);
+        let name = format!("f{}", self.function_count);
+        self.function_count += 1;
+        self.functions.push(format!("fn {name}[p](a) {{\n  {body}\n}}\n"));
+        let text = format!("{name}[{}]({})", self.axis_list(part).join(", "), value.text);
+        let (low, high) = value.range;
+        let axes = if removes { value.axes & !part } else { value.axes };
+        Value::atom(text, axes, value.ty.fractional(), (low.min(-high), high.max(-low)))
     }
 
     fn call(&self, signature: &Signature, arguments: &[Value]) -> Value {

@@ -11,8 +11,15 @@ impl Maker<'_, '_> {
         if depth == 0 {
             return self.integer_leaf();
         }
-        match self.below(18) {
+        match self.below(20) {
             0 => self.integer_leaf(),
+            18 => self.gather(depth, Type::is_whole),
+            19 => {
+                let (x, y) = (self.integer(depth - 1), self.integer(depth - 1));
+                // Two numbers without a type divide exactly.
+                let x = self.typed_integer(x);
+                self.wrapped("/", &x, &y)
+            }
             1..8 => self.integer_arithmetic(depth),
             8..10 => {
                 let x = self.integer(depth - 1);
@@ -31,7 +38,8 @@ impl Maker<'_, '_> {
                 let op = self.pick(&["cumsum", "cumprod", "cummax", "cummin"]);
                 let ty = x.ty.accumulator(if op == "cumsum" { "sum" } else { "max" });
                 let axes = x.axes;
-                let value = self.reduced(op, &x, axis, (ty, None), (-2e9, 2e9));
+                let accumulator = self.integer_accumulator();
+                let value = self.reduced(op, &x, axis, (ty, accumulator), (-2e9, 2e9));
                 Value { axes, ..value }
             }
             15 => {
@@ -57,13 +65,26 @@ impl Maker<'_, '_> {
         }
     }
 
-    /// `argmax[axis](x)` and `argmin`: which element is the largest.
+    /// `argmax[axes](x)` and `argmin`: which element is the largest.
     fn search(&mut self, depth: u32) -> Value {
-        let value = self.float(depth - 1);
-        let Some(axis) = self.one_axis(value.axes) else { return self.integer(depth - 1) };
+        let value = if self.one_in(4) { self.integer(depth - 1) } else { self.float(depth - 1) };
+        let value = if value.ty.is_float() { value } else { self.typed_integer(value) };
         let op = self.pick(&["argmax", "argmin"]);
+        let ty = Type::Of(DType::I32);
+        if self.scope.depth == 0 && self.one_in(3) {
+            let Some(part) = self.removable(value.axes) else { return self.integer(depth - 1) };
+            let order = self.scope.signature.iter().filter(|&&bit| part >> bit & 1 == 1);
+            let names: Vec<&str> = order.map(|&bit| self.scope.names[bit]).collect();
+            let text = format!("{op}[{}]({})", names.join(", "), value.text);
+            return Value::atom(text, value.axes & !part, ty, (-1.0, self.volume(part)));
+        }
+        let Some(axis) = self.one_axis(value.axes) else { return self.integer(depth - 1) };
         let range = (-1.0, self.volume(axis));
-        self.reduced(op, &value, axis, (Type::Of(DType::I32), None), range)
+        self.reduced(op, &value, axis, (ty, None), range)
+    }
+
+    fn integer_accumulator(&mut self) -> Option<DType> {
+        self.one_in(4).then(|| self.pick(INTEGERS))
     }
 
     fn integer_leaf(&mut self) -> Value {
@@ -87,7 +108,13 @@ impl Maker<'_, '_> {
             && self.one_in(3)
         {
             let extent = self.volume(split.axes());
-            return Value::atom(super::Split::NAME, split.axes(), Type::Whole, (0.0, extent));
+            let axes = split.axes();
+            let inner = split.nested && self.one_in(3);
+            if inner {
+                let axes = axes & !(1 << split.parts[0]);
+                return Value::atom(super::Split::NESTED, axes, Type::Whole, (0.0, extent));
+            }
+            return Value::atom(super::Split::NAME, axes, Type::Whole, (0.0, extent));
         }
         let bits: Vec<usize> = (0..16).filter(|bit| self.scope.axes >> bit & 1 == 1).collect();
         let bit = bits[self.below(bits.len())];
@@ -152,6 +179,7 @@ impl Maker<'_, '_> {
         let ty = value.ty.accumulator(op);
         let (low, high) = reduced_range(op, value.range, self.volume(removed));
         let range = (low.max(-2e9), high.min(2e9));
-        self.reduced(op, &value, removed, (ty, None), range)
+        let accumulator = self.integer_accumulator();
+        self.reduced(op, &value, removed, (ty, accumulator), range)
     }
 }

@@ -53,20 +53,23 @@ struct Axis {
     extent: u64,
 }
 
-/// A name for two axes.
-#[derive(Clone, Copy, Debug)]
+/// A name for two or three axes.
+#[derive(Clone, Debug)]
 struct Split {
-    outer: usize,
-    inner: usize,
-    /// Whether the text fixes the inner extent.
+    /// From the slowest to the fastest.
+    parts: Vec<usize>,
+    /// Whether the text fixes the inner extents.
     fixed: bool,
+    /// Whether the last two of three parts have a name of their own.
+    nested: bool,
 }
 
 impl Split {
     const NAME: &str = "s";
+    const NESTED: &str = "t";
 
-    fn axes(self) -> u16 {
-        1 << self.outer | 1 << self.inner
+    fn axes(&self) -> u16 {
+        self.parts.iter().fold(0, |axes, part| axes | 1 << part)
     }
 }
 
@@ -76,8 +79,10 @@ struct Scope {
     known: Vec<Value>,
     /// By value: whether an expression names it.
     used: Vec<bool>,
-    /// The tensors whose axes have a known order, and that order.
+    /// The values that subscripts can follow, with their axes in order.
     orders: Vec<(Value, Vec<usize>)>,
+    /// The axes in the order in which the signature first names them.
+    signature: Vec<usize>,
     /// The axes that have a name, and the names.
     axes: u16,
     names: [&'static str; 16],
@@ -89,6 +94,8 @@ struct Maker<'c, 'a> {
     choices: &'c mut Choices<'a>,
     axes: Vec<Axis>,
     split: Option<Split>,
+    /// Axes that no input has: the text states their extents.
+    stated: u16,
     /// Whether the file has constants.
     constant: bool,
     scope: Scope,
@@ -106,6 +113,7 @@ impl<'c, 'a> Maker<'c, 'a> {
             choices,
             axes: vec![],
             split: None,
+            stated: 0,
             constant: false,
             scope: Scope::default(),
             functions: vec![],
@@ -135,7 +143,8 @@ impl<'c, 'a> Maker<'c, 'a> {
 
     /// The split, if its name can stand here for some of these axes.
     fn split_in(&self, axes: u16) -> Option<Split> {
-        self.split.filter(|split| self.scope.depth == 0 && split.axes() & !axes == 0)
+        let split = self.split.clone();
+        split.filter(|split| self.scope.depth == 0 && split.axes() & !axes == 0)
     }
 
     /// The axes as a list in brackets names them: a split sometimes stands for its parts.
@@ -202,7 +211,13 @@ impl<'c, 'a> Maker<'c, 'a> {
             }
             let name = format!("{prefix}{position}");
             text += &format!("  {name} = {}\n", value.text);
-            self.learn(Value::atom(name, value.axes, value.ty, value.range));
+            let value = Value::atom(name, value.axes, value.ty, value.range);
+            if self.scope.depth == 0 && value.axes != 0 {
+                let axes = self.scope.signature.iter().copied();
+                let order = axes.filter(|&bit| value.axes >> bit & 1 == 1).collect();
+                self.scope.orders.push((value.clone(), order));
+            }
+            self.learn(value);
         }
         text
     }

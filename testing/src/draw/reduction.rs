@@ -31,7 +31,7 @@ impl Maker<'_, '_> {
         let value =
             if op == "product" && terms > 4.0 { self.near_one(value, terms) } else { value };
         let range = reduced_range(op, value.range, terms);
-        let accumulator = self.accumulator(value.ty.is_float());
+        let accumulator = self.any_accumulator(value.ty.is_float(), range);
         let ty = if op == "mean" { value.ty.fractional() } else { value.ty.accumulator(op) };
         self.reduced(op, &value, removed, (ty, accumulator), range)
     }
@@ -57,7 +57,7 @@ impl Maker<'_, '_> {
             if op == "product" && terms > 4.0 { self.near_one(value, terms) } else { value };
         let (low, high) = reduced_range(op, value.range, terms);
         let range = (low.min(value.range.0), high.max(value.range.1));
-        let accumulator = self.accumulator(value.ty.is_float());
+        let accumulator = self.any_accumulator(value.ty.is_float(), range);
         let (axes, ty) = (value.axes, value.ty.accumulator(op));
         let result = self.reduced(name, &value, axis, (ty, accumulator), range);
         Value { axes, ..result }
@@ -67,6 +67,15 @@ impl Maker<'_, '_> {
     pub(super) fn accumulator(&mut self, float: bool) -> Option<DType> {
         let wide = [DType::F32, DType::F64];
         (float && self.one_in(4)).then(|| self.pick(&wide))
+    }
+
+    /// As `accumulator`, now and then one of 16 bits where it does not overflow.
+    fn any_accumulator(&mut self, float: bool, (low, high): (f64, f64)) -> Option<DType> {
+        let fits = low > -1e4 && high < 1e4;
+        if float && fits && self.one_in(16) {
+            return Some(self.pick(&[DType::F16, DType::Bf16]));
+        }
+        self.accumulator(float)
     }
 
     /// The text of a reduction.
@@ -96,7 +105,7 @@ impl Maker<'_, '_> {
             return value;
         }
         let value = self.fraction(value);
-        let scale = (value.size().clamp(1.0, 1e300) * terms).log10().ceil();
+        let scale = (value.size().clamp(1.0, 1e30) * terms).log10().ceil();
         let text = format!("1 + {} * 1e-{scale}", value.operand(level::MUL));
         Value { ty: Type::Fraction.join(value.ty), ..value }.rewritten(text, level::ADD, (0.5, 1.5))
     }

@@ -11,8 +11,44 @@ impl Maker<'_, '_> {
     /// A truth value with at most so many operations within each other.
     pub(super) fn truth(&mut self, depth: u32) -> Value {
         let below = depth.saturating_sub(1);
-        match self.below(12) {
+        match self.below(16) {
             0..3 => self.index_predicate(),
+            12 if depth > 0 => self.gather(depth, Type::is_truth),
+            13 if depth > 0 => {
+                let (x, y) = (self.truth(below), self.truth(below));
+                let op = self.pick(&["==", "!="]);
+                let text = format!("{} {op} {}", x.operand(level::ADD), y.operand(level::ADD));
+                let axes = x.axes | y.axes;
+                Value { text, level: level::COMPARE, axes, ty: TRUTH, range: (0.0, 1.0) }
+            }
+            14 if depth > 0 => {
+                let (c, x, y) = (self.truth(below), self.truth(below), self.truth(below));
+                let text = format!("where({}, {}, {})", c.text, x.text, y.text);
+                Value::atom(text, c.axes | x.axes | y.axes, TRUTH, (0.0, 1.0))
+            }
+            15 => {
+                let x = self.float(below.min(1));
+                let text = match self.below(4) {
+                    0 => format!("{} != {}", x.operand(level::ADD), x.operand(level::ADD)),
+                    1 => format!("{} < inf", x.operand(level::ADD)),
+                    2 => format!(
+                        "{} == nan || {} <= -inf",
+                        x.operand(level::ADD),
+                        x.operand(level::ADD)
+                    ),
+                    _ => self.pick(&["true", "false"]).to_string(),
+                };
+                let literal = text == "true" || text == "false";
+                let axes = if literal { 0 } else { x.axes };
+                let level = if text.contains("||") {
+                    level::OR
+                } else if literal {
+                    level::ATOM
+                } else {
+                    level::COMPARE
+                };
+                Value { text, level, axes, ty: TRUTH, range: (0.0, 1.0) }
+            }
             3..5 if depth > 0 => self.logic(below),
             5 if depth > 0 => self.negation(below),
             6 if depth > 0 => {

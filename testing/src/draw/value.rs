@@ -20,6 +20,10 @@ impl Type {
         self == Self::Of(DType::Bool)
     }
 
+    pub(crate) fn is_whole(self) -> bool {
+        !self.is_truth() && !self.is_float()
+    }
+
     pub(crate) fn is_float(self) -> bool {
         match self {
             Self::Of(dtype) => dtype.is_float(),

@@ -34,7 +34,7 @@ impl Walker<'_> {
         let rounds = scan.op == ReduceOp::Sum && target.dtype.is_float();
         if scan.block == 0 || rounds && block > chain_terms_max(block) {
             let what = format!("a running sum of {} terms in a row", scan.block);
-            self.fault(code::CHAINS, &what, "use blocks of at most 64 terms");
+            self.fault(code::CHAINS, &what, "use blocks of at most 16 terms");
         }
     }
 }
