@@ -88,7 +88,8 @@ fn tried(report: &TuneReport) -> String {
         if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
     let (tried, seconds) = (report.evaluated, report.elapsed_seconds);
     let stopped = if report.stopped { ", then interrupted" } else { "" };
-    format!("{tried} candidates in {seconds:.0} s{stopped}, {rejected} rejected{reasons}")
+    let candidates = if tried == 1 { "candidate" } else { "candidates" };
+    format!("{tried} {candidates} in {seconds:.0} s{stopped}, {rejected} rejected{reasons}")
 }
 
 /// Whether the best of this run is what `run` uses from now on.

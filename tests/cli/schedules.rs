@@ -8,7 +8,7 @@ fn one_schedule_is_judged_and_timed_alone() {
     user.write("one.schedule", "schedule product { choose threads = 1 choose out.unroll = 4 }");
     let tune = ["tune", "product.tw", "--schedule", "one.schedule", "--seconds", "20"];
     let text = user.ok(&tune);
-    assert!(text.contains("tried     1 candidates"), "{text}");
+    assert!(text.contains("tried     1 candidate in"), "{text}");
     assert!(text.contains("out.unroll  2        4"), "what differs from the default: {text}");
     let best = user.ok(&["best", "product.tw"]);
     assert!(best.contains("choose out.unroll = 4"), "{best}");
