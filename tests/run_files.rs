@@ -110,3 +110,8 @@ fn splits() {
 fn narrow() {
     run("narrow");
 }
+
+#[test]
+fn positions() {
+    run("positions");
+}

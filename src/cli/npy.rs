@@ -17,9 +17,9 @@ fn aliases(dtype: DType) -> &'static [(&'static str, &'static str)] {
         DType::F16 => &[("'<f2'", "'<u2'"), ("'>f2'", "'>u2'")],
         DType::Bf16 => &[("'|V2'", "'<u2'"), ("'<V2'", "'<u2'")],
         DType::I4 => &[("'|V1'", "'|i1'"), ("'|i1'", "'|i1'")],
-        DType::F64 | DType::F32 | DType::I32 | DType::I16 | DType::I8 | DType::U8 | DType::Bool => {
-            &[]
-        }
+        // ndarray-npy refuses a truth value that is neither 0 nor 1.
+        DType::Bool => &[("'|b1'", "'|u1'")],
+        DType::F64 | DType::F32 | DType::I32 | DType::I16 | DType::I8 | DType::U8 => &[],
     }
 }
 
@@ -108,7 +108,8 @@ pub(super) fn elements(dtype: DType, mut file: Vec<u8>) -> Result<Vec<u8>, Strin
         DType::I16 => bytes(&file, i16::to_le_bytes),
         DType::I8 => bytes(&file, i8::to_le_bytes),
         DType::U8 => bytes(&file, u8::to_le_bytes),
-        DType::Bool => bytes(&file, |truth: bool| [u8::from(truth)]),
+        // One byte; every one but 0 is true.
+        DType::Bool => bytes(&file, |truth: u8| [u8::from(truth != 0)]),
         DType::I4 => {
             let whole = bytes(&file, i8::to_le_bytes)?;
             pack(&whole, alias.is_some_and(|(name, ())| name == "'|V1'"))

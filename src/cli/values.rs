@@ -179,18 +179,18 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// Over the finite elements; NaN where there is none.
+    /// The mean is that of the finite elements, NaN where there is none; the extremes also see infinities.
     pub(super) fn of(value: &HostTensor) -> Self {
         let mut summary =
             Self { minimum: f64::NAN, maximum: f64::NAN, mean: f64::NAN, not_finite: 0 };
         let (mut sum, mut finite) = (0.0, 0u64);
         for number in value.to_f64() {
+            summary.minimum = summary.minimum.min(number);
+            summary.maximum = summary.maximum.max(number);
             if !number.is_finite() {
                 summary.not_finite += 1;
                 continue;
             }
-            summary.minimum = summary.minimum.min(number);
-            summary.maximum = summary.maximum.max(number);
             sum += number;
             finite += 1;
         }

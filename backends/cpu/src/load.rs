@@ -161,6 +161,13 @@ impl fmt::Debug for Loaded {
     }
 }
 
+/// The most threads that are started, whatever a tile program written by hand asks for: each waits on a processor, and a
+/// phase computes the same on fewer.
+fn threads_max() -> u64 {
+    let cores = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    4 * cores.max(4)
+}
+
 impl Loaded {
     /// Maps an artifact and allocates its workspace (device buffers, scratch of each thread).
     ///
@@ -168,8 +175,8 @@ impl Loaded {
     /// When the system refuses memory.
     pub fn new(artifact: &Artifact) -> Result<Self, LoadError> {
         let mapping = Mapping::new(artifact)?;
-        let threads =
-            artifact.launches.iter().map(|launch| launch.threads).max().unwrap_or(1).max(1);
+        let wanted = artifact.launches.iter().map(|launch| launch.threads).max().unwrap_or(1);
+        let threads = wanted.clamp(1, threads_max());
         let scratch_bytes =
             artifact.launches.iter().map(|launch| launch.scratch_bytes).max().unwrap_or(0);
         let loaded = Self {

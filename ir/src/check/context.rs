@@ -248,11 +248,13 @@ impl<'a> Context<'a> {
             (Value::Faulty, _) | (_, Value::Faulty) => return None,
             (Value::Weak(x), Value::Weak(y)) => return Some(Pair::Weak(x, y)),
             (Value::Node(x), Value::Weak(y)) => {
-                let dtype = adjust(types::intermediate(self.dtype(x)));
+                let dtype = self.weak.get(y).met_by(types::intermediate(self.dtype(x)));
+                let dtype = adjust(dtype);
                 (x, self.settle(y, dtype, right.span)?, dtype)
             }
             (Value::Weak(x), Value::Node(y)) => {
-                let dtype = adjust(types::intermediate(self.dtype(y)));
+                let dtype = self.weak.get(x).met_by(types::intermediate(self.dtype(y)));
+                let dtype = adjust(dtype);
                 (self.settle(x, dtype, left.span)?, y, dtype)
             }
             (Value::Node(x), Value::Node(y)) => {

@@ -31,7 +31,13 @@ pub(super) fn check_parameters(
     constants: &Constants<'_>,
     faults: &mut Faults,
 ) {
+    let mut seen = BTreeSet::new();
     for name in function.axes.iter().chain(&function.parameters) {
+        if !seen.insert(name.text.as_str()) {
+            let message = format!("`{}` is already defined", name.text);
+            let fault = Diagnostic::new("TW0202", message).at(name.span);
+            faults.push(fault.help("give each parameter a name of its own"));
+        }
         if let Some(place) = constants.place(&name.text) {
             let message = format!("`{}` is already defined", name.text);
             let fault = Diagnostic::new("TW0202", message).at(name.span);

@@ -42,6 +42,8 @@ pub(super) struct Weak {
     /// Whether the value may have a fraction: then its own type is `f32`, else `i32`.
     pub(super) fractional: bool,
     pub(super) axes: AxisSet,
+    /// Whether it depends on an index or an extent, which may be any number of an `i32`.
+    pub(super) position: bool,
     /// The height of the tree, which bounds the recursion of `settle`.
     pub(super) height: u32,
 }
@@ -65,6 +67,11 @@ pub(super) struct WeakValues {
 }
 
 impl Weak {
+    /// The type in which the value meets one of that type: a narrower integer would cut indices and extents off.
+    pub(super) fn met_by(self, dtype: DType) -> DType {
+        if self.position && dtype.is_integer() && dtype.bits() < 32 { DType::I32 } else { dtype }
+    }
+
     /// The type that the value takes where nothing else says.
     pub(super) fn own_type(self) -> DType {
         if self.fractional { DType::F32 } else { DType::I32 }
@@ -130,7 +137,15 @@ impl WeakValues {
 
     fn push(&mut self, op: WeakOp, fractional: bool, axes: AxisSet, below: u32) -> WeakId {
         let id = WeakId(u32::try_from(self.values.len()).expect("steps are counted"));
-        self.values.push(Weak { op, fractional, axes, height: below + 1 });
+        let position = match op {
+            WeakOp::Index(_) | WeakOp::Len(_) => true,
+            WeakOp::Number(_) => false,
+            WeakOp::Unary(_, x) | WeakOp::Reduce(_, _, x) => self.get(x).position,
+            WeakOp::Binary(_, x, y) | WeakOp::Select(_, x, y) => {
+                self.get(x).position || self.get(y).position
+            }
+        };
+        self.values.push(Weak { op, fractional, axes, position, height: below + 1 });
         id
     }
 

@@ -5,7 +5,7 @@ use super::value::{Type, Value, corners, level};
 use tilewright_ir::DType;
 
 /// Functions of the library over axes: name, arguments after the first, and whether the axes are removed.
-const LIBRARY: [(&str, &str, bool); 7] = [
+const LIBRARY: [(&str, &str, bool); 8] = [
     ("softmax", "", false),
     ("logsumexp", "", true),
     ("log_softmax", "", false),
@@ -13,6 +13,7 @@ const LIBRARY: [(&str, &str, bool); 7] = [
     ("rms", "", true),
     ("layernorm", ", 2, 0.5, 0.001", false),
     ("rmsnorm", ", 2, 0.001", false),
+    ("rope", ", 0.75", false),
 ];
 
 impl Maker<'_, '_> {
@@ -138,6 +139,8 @@ impl Maker<'_, '_> {
         let value = self.float(depth - 1);
         let Some(part) = self.removable(value.axes) else { return value };
         let (name, arguments, removes) = LIBRARY[self.below(LIBRARY.len())];
+        // The index along the pair is that of one axis.
+        let part = if name == "rope" { part & part.wrapping_neg() } else { part };
         let names = self.bracketed(part).join(", ");
         let text = format!("{name}[{names}]({}{arguments})", value.text);
         let (low, high) = value.range;
@@ -147,6 +150,7 @@ impl Maker<'_, '_> {
             "log_softmax" => (low - high - 10.0, 0.0),
             "variance" => (0.0, (high - low) * (high - low)),
             "rms" => (0.0, value.size()),
+            "rope" => (-2.0 * value.size(), 2.0 * value.size()),
             _ => (-8.0, 8.0),
         };
         let axes = if removes { value.axes & !part } else { value.axes };
