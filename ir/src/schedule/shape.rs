@@ -2,7 +2,9 @@
 //!
 //! Invariant: a shape depends on the plan and the target alone, never on other choices, so domains are fixed.
 
-use crate::base::{Affine, AxisId, AxisSet, BufferId, DType, Expr, ExprRef, LocalId};
+use crate::base::{
+    Affine, AxisId, AxisSet, BinaryOp, BufferId, DType, Expr, ExprRef, LocalId, UnaryOp,
+};
 use crate::lower::{Contraction, contraction};
 use crate::plan::{Pass, PassProgram, Value};
 use crate::target::Target;
@@ -47,8 +49,18 @@ pub(super) struct Touch {
     pub(super) scattered: AxisSet,
 }
 
-/// What one math function expands to, roughly, in operations.
-const MATH_OPERATIONS: u64 = 24;
+/// What a math function expands to, roughly, in operations; sin and cos reduce arguments of any size.
+fn math_operations(op: UnaryOp) -> u64 {
+    match op {
+        UnaryOp::Sin | UnaryOp::Cos => 270,
+        UnaryOp::Log | UnaryOp::Log2 => 75,
+        UnaryOp::Erf => 48,
+        _ => 24,
+    }
+}
+
+/// As `math_operations`, for a power: a logarithm with more digits, and an exponential.
+const POWER_OPERATIONS: u64 = 140;
 
 impl Shape {
     pub(super) fn new(plan: &PassProgram, position: usize, target: &Target) -> Self {
@@ -234,7 +246,8 @@ fn operations(plan: &PassProgram, pass: &Pass) -> Vec<(AxisSet, u64)> {
     let mut found: Vec<_> = pass.states.iter().map(|state| (state.body.axes(plan), 1)).collect();
     let mut note = |expr: &Expr| {
         let count = match expr {
-            Expr::Unary(op, _) if op.is_rounded() => MATH_OPERATIONS,
+            Expr::Unary(op, _) if op.is_rounded() => math_operations(*op),
+            Expr::Binary(BinaryOp::Pow, ..) => POWER_OPERATIONS,
             Expr::Unary(..) | Expr::Binary(..) | Expr::Compare(..) | Expr::Select(..) => 1,
             _ => return,
         };
