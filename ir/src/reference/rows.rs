@@ -303,7 +303,9 @@ fn binary_row<R: Real>(
         for (index, (value, e)) in results.enumerate() {
             let left = (xs[index].high(), x.allowance(index));
             let right = (ys[index].high(), y.allowance(index));
-            *e = rounding.finish(rules::binary(op, left, right, value.high()), value.high());
+            let handed = rules::binary(op, left, right, value.high());
+            let handed = rules::wrapped(op, step.dtype, (left.0, right.0), handed);
+            *e = rounding.finish(handed, value.high());
         }
     }
     if matches!(op, BinaryOp::Max | BinaryOp::Min) {

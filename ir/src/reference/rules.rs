@@ -6,7 +6,7 @@
 
 use crate::base::{BinaryOp, DType, UnaryOp};
 
-use super::tensor::round_to;
+use super::tensor::{integer_range, round_to};
 
 /// The allowance of an element whose value depends on an undecided comparison.
 pub(super) const UNDECIDED: f64 = f64::INFINITY;
@@ -245,6 +245,18 @@ pub(super) fn cast(from: DType, to: DType, x: f64, e: f64) -> f64 {
 /// Handed-on allowance of a conversion that keeps the low bits: a step of one may become a step of the whole range.
 pub(super) fn wrap(x: f64, e: f64) -> f64 {
     logic(e == 0.0 || step(f64::round_ties_even, x, e) == 0.0)
+}
+
+/// The handed-on allowance of an operator in a type: undecided where an integer near the end of its range may wrap.
+pub(super) fn wrapped(op: BinaryOp, dtype: DType, (x, y): (f64, f64), e: f64) -> f64 {
+    if !dtype.is_integer()
+        || e == 0.0
+        || !matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul)
+    {
+        return e;
+    }
+    let (value, (low, high)) = (op.apply(x, y), integer_range(dtype));
+    if value - e < low || value + e > high { UNDECIDED } else { e }
 }
 
 /// Whether every number of one type is a number of the other.
