@@ -303,8 +303,10 @@ fn binary_row<R: Real>(
         for (index, (value, e)) in results.enumerate() {
             let left = (xs[index].high(), x.allowance(index));
             let right = (ys[index].high(), y.allowance(index));
-            let handed = rules::binary(op, left, right, value.high());
-            let handed = rules::wrapped(op, step.dtype, (left.0, right.0), handed);
+            let handed = match step.dtype.is_integer() {
+                true => rules::integer(op, step.dtype, left, right, value.high()),
+                false => rules::binary(op, left, right, value.high()),
+            };
             *e = rounding.finish(handed, value.high());
         }
     }

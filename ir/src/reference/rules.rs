@@ -247,16 +247,35 @@ pub(super) fn wrap(x: f64, e: f64) -> f64 {
     logic(e == 0.0 || step(f64::round_ties_even, x, e) == 0.0)
 }
 
-/// The handed-on allowance of an operator in a type: undecided where an integer near the end of its range may wrap.
-pub(super) fn wrapped(op: BinaryOp, dtype: DType, (x, y): (f64, f64), e: f64) -> f64 {
-    if !dtype.is_integer()
-        || e == 0.0
-        || !matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul)
-    {
-        return e;
+/// As `binary` for an operator in an integer type. A quotient is cut off after the division, so it is bounded before;
+/// a value near the end of the range may wrap and is undecided.
+pub(super) fn integer(
+    op: BinaryOp,
+    dtype: DType,
+    (x, ex): (f64, f64),
+    (y, ey): (f64, f64),
+    value: f64,
+) -> f64 {
+    if ex == 0.0 && ey == 0.0 {
+        return 0.0;
     }
-    let (value, (low, high)) = (op.apply(x, y), integer_range(dtype));
-    if value - e < low || value + e > high { UNDECIDED } else { e }
+    let (value, e) = match op {
+        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul => {
+            let value = op.apply(x, y);
+            (value, binary(op, (x, ex), (y, ey), value))
+        }
+        // Division by zero gives zero.
+        BinaryOp::Div if y == 0.0 && ey == 0.0 => return 0.0,
+        BinaryOp::Div => {
+            let quotient = x / y;
+            // The bound itself is rounded, and just below a whole number that would count.
+            let e = divide(x, ex, y, ey, quotient) * (1.0 + 4.0 * f64::EPSILON);
+            (quotient.trunc(), step(f64::trunc, quotient, e))
+        }
+        _ => return binary(op, (x, ex), (y, ey), value),
+    };
+    let (low, high) = integer_range(dtype);
+    if value - e < low || value + e > high || e.is_nan() { UNDECIDED } else { e }
 }
 
 /// Whether every number of one type is a number of the other.

@@ -191,7 +191,8 @@ impl Maker<'_, '_> {
             9 => self.extreme("min", &x, &y),
             10 => self.extreme("max", &x, &y),
             _ => {
-                // A multiple and a shift of the first.
+                // A multiple and a shift of the first; a whole number times 2 is a whole number.
+                let x = if x.ty == Type::Whole { self.cast(x, self.float) } else { x };
                 let factor = self.pick(&["2", "0.5", "3"]);
                 let x = self.fraction(x);
                 let text = format!("{factor} * {} + 1", x.operand(level::PREFIX));

@@ -2,7 +2,7 @@
 
 use super::reduction::reduced_range;
 use super::value::{Type, Value, full_range, level};
-use super::{INTEGERS, Maker};
+use super::{INTEGERS, Maker, Split};
 use tilewright_ir::DType;
 
 impl Maker<'_, '_> {
@@ -71,8 +71,13 @@ impl Maker<'_, '_> {
         let value = if value.ty.is_float() { value } else { self.typed_integer(value) };
         let op = self.pick(&["argmax", "argmin"]);
         let ty = Type::Of(DType::I32);
-        if self.scope.depth == 0 && self.one_in(3) {
+        if self.scope.depth == 0 && self.one_in(2) {
             let Some(part) = self.removable(value.axes) else { return self.integer(depth - 1) };
+            // A split may in the end not be written, and then its parts stand in another order.
+            let part = part & !self.split.as_ref().map_or(0, Split::axes);
+            if part == 0 {
+                return self.integer(depth - 1);
+            }
             let order = self.scope.signature.iter().filter(|&&bit| part >> bit & 1 == 1);
             let names: Vec<&str> = order.map(|&bit| self.scope.names[bit]).collect();
             let text = format!("{op}[{}]({})", names.join(", "), value.text);
