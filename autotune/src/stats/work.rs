@@ -107,6 +107,7 @@ fn cost(graph: &Graph, id: NodeId) -> (f64, f64) {
             let operand = graph.node(x).axes;
             (if axes.is_empty() { 0.0 } else { 1.0 }, volume(operand | axes))
         }
+        Op::Roll(_, axes, term, _) => (1.0, volume(graph.node(term).axes | axes)),
         Op::Scan(..) => (1.0, volume(node.axes)),
         // Signs and logic are free of floating-point work.
         Op::Unary(UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not, _)
@@ -122,7 +123,10 @@ fn cost(graph: &Graph, id: NodeId) -> (f64, f64) {
         | Op::Select(_, _, _)
         | Op::Gather(_, _)
         | Op::Cast(_)
-        | Op::Wrap(_) => (0.0, 0.0),
+        | Op::Wrap(_)
+        | Op::Before(_)
+        | Op::After(_)
+        | Op::Held => (0.0, 0.0),
     }
 }
 
@@ -282,7 +286,11 @@ fn value(graph: &Graph, id: NodeId, at: &dyn Fn(AxisId) -> f64) -> Option<f64> {
         | Op::Wrap(_)
         | Op::Gather(_, _)
         | Op::Reduce(..)
-        | Op::Scan(..) => {
+        | Op::Scan(..)
+        | Op::Roll(..)
+        | Op::Before(_)
+        | Op::After(_)
+        | Op::Held => {
             return None;
         }
     })

@@ -44,10 +44,14 @@ enum Kind {
     Wrap,
     Reduce(ReduceOp, AxisSet),
     Scan(ReduceOp, AxisId),
+    Roll(ReduceOp, AxisSet),
+    Before,
+    After,
+    Held(AxisSet),
 }
 
 impl Key {
-    fn of(op: Op, dtype: DType) -> Self {
+    fn of(op: Op, dtype: DType, axes: AxisSet) -> Self {
         let kind = match op {
             Op::Input(input) => Kind::Input(input),
             Op::Literal(value) => Kind::Literal(value.to_bits()),
@@ -62,6 +66,10 @@ impl Key {
             Op::Wrap(_) => Kind::Wrap,
             Op::Reduce(op, axes, _) => Kind::Reduce(op, axes),
             Op::Scan(op, axis, _) => Kind::Scan(op, axis),
+            Op::Roll(op, axes, ..) => Kind::Roll(op, axes),
+            Op::Before(_) => Kind::Before,
+            Op::After(_) => Kind::After,
+            Op::Held => Kind::Held(axes),
         };
         let mut operands = [None; 3];
         // The indices of a gather are in its kind already.
@@ -254,6 +262,35 @@ impl GraphBuilder {
         self.push(Op::Scan(op, axis, x), node.dtype, node.axes)
     }
 
+    /// A rolled reduction of `term` over axes that it has, where `update` makes of the value before a block what the
+    /// block is folded into. Both have one type; the update varies over none of the reduced axes.
+    pub fn roll(&mut self, op: ReduceOp, axes: AxisSet, term: NodeId, update: NodeId) -> NodeId {
+        let (of_term, of_update) = (*self.node(term), *self.node(update));
+        assert!(of_term.axes.contains_all(axes), "a roll removes axes that its term has");
+        assert!(of_update.axes.is_disjoint(axes), "an update stands between blocks");
+        assert_eq!(of_term.dtype, of_update.dtype, "term and update of a roll have one type");
+        assert!(op.fold().is_some(), "a roll folds");
+        let kept = (of_term.axes | of_update.axes) - axes;
+        self.push(Op::Roll(op, axes, term, update), of_term.dtype, kept)
+    }
+
+    /// The value of a reduction or roll before the current block of the roll that this is used in.
+    pub fn before(&mut self, x: NodeId) -> NodeId {
+        let Node { dtype, axes, .. } = *self.node(x);
+        self.push(Op::Before(x), dtype, axes)
+    }
+
+    /// The value of a reduction or roll after the current block of the roll that this is used in.
+    pub fn after(&mut self, x: NodeId) -> NodeId {
+        let Node { dtype, axes, .. } = *self.node(x);
+        self.push(Op::After(x), dtype, axes)
+    }
+
+    /// The value before a block of the roll in whose update this is used: that roll's type and axes.
+    pub fn held(&mut self, dtype: DType, axes: AxisSet) -> NodeId {
+        self.push(Op::Held, dtype, axes)
+    }
+
     /// A node of another graph with the same axes and inputs, whose operands have other numbers here.
     pub fn copy(&mut self, node: &Node, renumber: impl Fn(NodeId) -> NodeId) -> NodeId {
         self.push(node.op.map_operands(renumber), node.dtype, node.axes)
@@ -330,7 +367,7 @@ impl GraphBuilder {
 
     fn push(&mut self, op: Op, dtype: DType, axes: AxisSet) -> NodeId {
         let next = node_id(self.nodes.len());
-        let node = *self.known.entry(Key::of(op, dtype)).or_insert(next);
+        let node = *self.known.entry(Key::of(op, dtype, axes)).or_insert(next);
         if node == next {
             self.nodes.push(Node { op, dtype, axes });
             self.names.push(None);

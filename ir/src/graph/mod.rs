@@ -8,6 +8,7 @@
 mod build;
 mod legalise;
 mod picks;
+mod rolls;
 mod split;
 mod tensor;
 mod text;
@@ -68,6 +69,17 @@ pub enum Op {
     /// The running value of a reduction along an axis, which the result keeps: element j folds the operand's
     /// elements 0 to j. The node's type is the accumulator.
     Scan(ReduceOp, AxisId, NodeId),
+    /// A rolled reduction of the first over the axes, which it traverses together with other reductions over them. Where
+    /// it meets the next block of the axes, its value becomes that of the second, in which `Held` is the value before
+    /// the block, folded with the reduction of the first over the block. It starts at the value over nothing. Whoever
+    /// makes one promises that all ways to cut the axes into blocks give the same value up to rounding.
+    Roll(ReduceOp, AxisSet, NodeId, NodeId),
+    /// The value that a `Reduce` or `Roll` has before the current block of the roll in which this stands.
+    Before(NodeId),
+    /// The value that a `Reduce` or `Roll` has once the current block of the roll in which this stands is folded in.
+    After(NodeId),
+    /// The value before the current block of the roll in whose second operand this stands, of its type and axes.
+    Held,
 }
 
 /// One node.
@@ -113,14 +125,20 @@ impl Op {
     /// The operands, in order.
     pub fn operands(self) -> impl Iterator<Item = NodeId> {
         let list = match self {
-            Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) => [None, None, None],
+            Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) | Op::Held => {
+                [None, None, None]
+            }
             Op::Unary(_, x)
             | Op::Cast(x)
             | Op::Wrap(x)
             | Op::Reduce(_, _, x)
             | Op::Scan(_, _, x)
+            | Op::Before(x)
+            | Op::After(x)
             | Op::Gather(x, _) => [Some(x), None, None],
-            Op::Binary(_, x, y) | Op::Compare(_, x, y) => [Some(x), Some(y), None],
+            Op::Binary(_, x, y) | Op::Compare(_, x, y) | Op::Roll(_, _, x, y) => {
+                [Some(x), Some(y), None]
+            }
             Op::Select(x, y, z) => [Some(x), Some(y), Some(z)],
         };
         let picks = if let Op::Gather(_, picks) = self { picks } else { Picks::EMPTY };
@@ -133,7 +151,7 @@ impl Op {
     #[must_use]
     pub fn map_operands(self, mut f: impl FnMut(NodeId) -> NodeId) -> Self {
         match self {
-            Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) => self,
+            Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) | Op::Held => self,
             Op::Unary(op, x) => Op::Unary(op, f(x)),
             Op::Binary(op, x, y) => Op::Binary(op, f(x), f(y)),
             Op::Compare(op, x, y) => Op::Compare(op, f(x), f(y)),
@@ -146,12 +164,18 @@ impl Op {
             }
             Op::Reduce(op, axes, x) => Op::Reduce(op, axes, f(x)),
             Op::Scan(op, axis, x) => Op::Scan(op, axis, f(x)),
+            Op::Roll(op, axes, term, update) => {
+                let term = f(term);
+                Op::Roll(op, axes, term, f(update))
+            }
+            Op::Before(x) => Op::Before(f(x)),
+            Op::After(x) => Op::After(f(x)),
         }
     }
 
     /// Whether an element needs the operand's elements at other positions of an axis.
     pub fn is_traversal(self) -> bool {
-        matches!(self, Op::Reduce(..) | Op::Scan(..))
+        matches!(self, Op::Reduce(..) | Op::Scan(..) | Op::Roll(..))
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Values keep their names; a shared one without a name is `v1`, `v2`, .. A number, an index or a `len` whose type does
 //! not follow from the other operand is written with its type, so that no operand is left to be weak.
-//! Invariant: for a graph that the checker or a rewrite of its graphs made, `check(print(g))` gives an equal graph.
+//! Invariant: for a graph without rolls that the checker or a rewrite of its graphs made, `check(print(g))` gives an
+//! equal graph; the language has no rolls.
 //! Extents are not part of the text.
 
 use super::{Graph, NodeId, Op, Picks, Tensor};
@@ -60,7 +61,7 @@ impl Text {
 }
 
 fn is_leaf(op: Op) -> bool {
-    matches!(op, Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_))
+    matches!(op, Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) | Op::Held)
 }
 
 /// Which nodes are named: by the text, because they are shared or subscripted, or because they nest too deep.
@@ -251,6 +252,10 @@ impl<'g> Printer<'g> {
                 let name = op.scan_name().expect("a verified graph scans what has a scan");
                 self.fold(op, name, AxisSet::one(axis), x)
             }
+            Op::Roll(op, axes, term, update) => self.roll(op, axes, term, update),
+            Op::Before(x) => primary(format!("before({})", self.strong(x).text)),
+            Op::After(x) => primary(format!("after({})", self.strong(x).text)),
+            Op::Held => primary("held"),
         }
     }
 
@@ -263,6 +268,15 @@ impl<'g> Printer<'g> {
         } else {
             primary(call).typed(operand)
         }
+    }
+
+    /// `roll[j](term) from update`, with the reduction's name where it is no sum. The kernel language has no rolls, so
+    /// this is for readers only.
+    fn roll(&self, op: ReduceOp, axes: AxisSet, term: NodeId, update: NodeId) -> Text {
+        let name = if op == ReduceOp::Sum { String::new() } else { format!("_{op}") };
+        let (term, update) = (self.strong(term).text, self.strong(update).within(PRIMARY));
+        let text = format!("roll{name}[{}]({term}) from {update}", self.axes(axes));
+        Text { text, tightness: 0 }
     }
 
     fn unary(&self, op: UnaryOp, x: NodeId) -> Text {

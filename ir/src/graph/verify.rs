@@ -4,6 +4,7 @@
 //! guards against the caller's sizes, so its messages are diagnostics.
 //! Invariant: after `bind` every extent is known, fits an `i32`, and every tensor has at most `TENSOR_BYTES_MAX` bytes.
 
+use super::rolls;
 use super::split::{Misfit, solve};
 use super::{Graph, Node, NodeId, Op, Picks, Tensor};
 use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp, Sizes, UnaryOp};
@@ -38,6 +39,9 @@ pub fn verify(graph: &Graph) -> Result<(), Vec<String>> {
         }
     }
     verify_outputs(graph, &mut faults);
+    if faults.is_empty() {
+        rolls::verify(graph, &mut faults);
+    }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
@@ -90,6 +94,17 @@ fn verify_node(graph: &Graph, node: &Node) -> Result<(), String> {
             expect(x.dtype != DType::Bool, "the operand has a wrong type")?;
             (x.dtype, x.axes)
         }
+        Op::Roll(op, axes, term, update) => verify_roll(graph, op, axes, (term, update))?,
+        Op::Before(x) | Op::After(x) => {
+            let x = graph.node(x);
+            let running = match x.op {
+                Op::Reduce(op, ..) | Op::Roll(op, ..) => op.fold().is_some(),
+                _ => false,
+            };
+            expect(running, "only a reduction or a roll has running values")?;
+            (x.dtype, x.axes)
+        }
+        Op::Held => (node.dtype, node.axes),
     };
     expect(dtype == node.dtype, &format!("its type is {}, not {dtype}", node.dtype))?;
     expect(axes == node.axes, "its axes are not those of its operands")
@@ -119,6 +134,22 @@ fn verify_reduce(op: ReduceOp, axes: AxisSet, x: &Node) -> Result<(DType, AxisSe
         ReduceOp::All | ReduceOp::Any => x.dtype,
     };
     Ok((dtype, x.axes - axes))
+}
+
+fn verify_roll(
+    graph: &Graph,
+    op: ReduceOp,
+    axes: AxisSet,
+    (term, update): (NodeId, NodeId),
+) -> Result<(DType, AxisSet), String> {
+    let (dtype, both) = joined(graph, term, update)?;
+    expect(!axes.is_empty(), "it reduces no axis")?;
+    expect(graph.node(term).axes.contains_all(axes), "its term lacks an axis that it reduces")?;
+    expect(graph.node(update).axes.is_disjoint(axes), "its update varies over what it reduces")?;
+    expect(op.fold().is_some(), "the reduction cannot be rolled")?;
+    let logical = matches!(op, ReduceOp::All | ReduceOp::Any);
+    expect(logical == (dtype == DType::Bool), "the term has a wrong type")?;
+    Ok((dtype, both - axes))
 }
 
 fn joined(graph: &Graph, x: NodeId, y: NodeId) -> Result<(DType, AxisSet), String> {

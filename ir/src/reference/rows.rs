@@ -195,9 +195,13 @@ impl<'a, R: Real> Kernel<'a, R> {
                     | Op::Len(_)
                     | Op::Gather(..)
                     | Op::Reduce(..)
-                    | Op::Scan(..) => {
+                    | Op::Scan(..)
+                    | Op::Roll(..)
+                    | Op::Before(_)
+                    | Op::After(_)
+                    | Op::Held => {
                         unreachable!(
-                            "reductions and scans are held and leaves have their own source"
+                            "reductions are held, leaves have a source, and the text has no rolls"
                         )
                     }
                 }

@@ -309,6 +309,7 @@ fn expensive(op: Op) -> bool {
         Op::Binary(op, ..) => matches!(op, BinaryOp::Div | BinaryOp::Pow),
         Op::Input(_) | Op::Literal(_) | Op::Index(_) | Op::Len(_) | Op::Compare(..) => false,
         Op::Select(..) | Op::Cast(_) | Op::Wrap(_) | Op::Gather(..) => false,
-        Op::Reduce(..) | Op::Scan(..) => false,
+        Op::Reduce(..) | Op::Scan(..) | Op::Roll(..) => false,
+        Op::Before(_) | Op::After(_) | Op::Held => false,
     }
 }

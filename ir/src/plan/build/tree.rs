@@ -126,8 +126,14 @@ impl<'a> Trees<'a> {
                 Expr::At(buffer, picks.iter().map(pick).collect())
             }
             Op::Wrap(x) => Expr::wrap(graph_node.dtype, part(self, x)),
-            Op::Input(_) | Op::Reduce(..) | Op::Scan(..) => {
-                unreachable!("inputs, reductions and scans are leaves of every expression")
+            Op::Input(_)
+            | Op::Reduce(..)
+            | Op::Scan(..)
+            | Op::Roll(..)
+            | Op::Before(_)
+            | Op::After(_)
+            | Op::Held => {
+                unreachable!("inputs, reductions and running values are leaves of every expression")
             }
         };
         (expr, depth)
