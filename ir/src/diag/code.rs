@@ -30,7 +30,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("TW0212", "a tensor with the same axis twice"),
     ("TW0213", "more axes than a kernel may have"),
     ("TW0214", "a kernel that is too large once its functions are inlined"),
-    ("TW0215", "an unknown or faulty attribute"),
+    ("TW0215", "an attribute that is unknown, faulty or at odds with another"),
     ("TW0216", "a constant that is not computed from numbers and constants"),
     ("TW0217", "a split of an axis that is not of the form `outer*128 + inner`"),
     ("TW0218", "an axis that is split twice, or is a part of itself"),
