@@ -83,9 +83,7 @@ fn facts(graphs: &Graphs, node: &Math) -> Data {
         Math::Sum([j, _]) | Math::MaxOf([j, _]) | Math::MinOf([j, _]) => {
             Data { axes: axes - named(j), ..data }
         }
-        Math::Roll([j, ..]) => {
-            Data { axes: axes - named(j), running: running - named(j), ..data }
-        }
+        Math::Roll([j, ..]) => Data { axes: axes - named(j), running: running - named(j), ..data },
         Math::AfterSum([j, _])
         | Math::AfterMax([j, _])
         | Math::BeforeSum([j, _])
@@ -115,7 +113,9 @@ pub(super) fn bounds(graphs: &Graphs, node: &Math) -> (f64, f64) {
         Math::Number(number) if number.value().is_nan() => unbounded,
         Math::Number(number) => (number.value(), number.value()),
         Math::Axes(_) => unbounded,
-        Math::Add([x, y]) => difference(graphs, *x, *y, ordered(of(x).0 + of(y).0, of(x).1 + of(y).1)),
+        Math::Add([x, y]) => {
+            difference(graphs, *x, *y, ordered(of(x).0 + of(y).0, of(x).1 + of(y).1))
+        }
         Math::Mul([x, y]) if graphs.find(*x) == graphs.find(*y) => square(of(x)),
         Math::Mul([x, y]) => product(of(x), of(y)),
         Math::Neg([x]) => (-of(x).1, -of(x).0),

@@ -48,16 +48,24 @@ pub(super) fn centre(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
 fn centred(graphs: &mut Graphs, j: Id, class: Id, dtype: DType) -> Option<Centred> {
     let axes = named(graphs, j);
     let class = graphs.find(class);
-    let sums: Vec<(Id, Id)> = graphs[class].nodes.iter().filter_map(|node| match node {
-        Math::Add([x, y]) => Some((*x, *y)),
-        _ => None,
-    }).collect();
+    let sums: Vec<(Id, Id)> = graphs[class]
+        .nodes
+        .iter()
+        .filter_map(|node| match node {
+            Math::Add([x, y]) => Some((*x, *y)),
+            _ => None,
+        })
+        .collect();
     let pairs = sums.into_iter().flat_map(|(x, y)| [(x, y), (y, x)]).collect::<Vec<_>>();
     for (x, minus) in pairs {
-        let means: Vec<Id> = graphs[minus].nodes.iter().filter_map(|node| match node {
-            Math::Neg([mean]) => Some(graphs.find(*mean)),
-            _ => None,
-        }).collect();
+        let means: Vec<Id> = graphs[minus]
+            .nodes
+            .iter()
+            .filter_map(|node| match node {
+                Math::Neg([mean]) => Some(graphs.find(*mean)),
+                _ => None,
+            })
+            .collect();
         if !graphs[x].data.axes.contains_all(axes) {
             continue;
         }

@@ -82,7 +82,8 @@ fn vanishes(graphs: &Graphs, c: Id, product: &Product) -> bool {
         let Math::Equal([x, y]) = node else { return false };
         let zero = |id: Id| graphs[id].data.constant == Some(0.0);
         let sum = if zero(*y) { *x } else { *y };
-        (zero(*x) || zero(*y)) && graphs[sum].nodes.iter().any(|node| is_sum_of(graphs, node, product))
+        (zero(*x) || zero(*y))
+            && graphs[sum].nodes.iter().any(|node| is_sum_of(graphs, node, product))
     })
 }
 
@@ -137,7 +138,8 @@ pub(super) fn count(graphs: &mut Graphs, axes: AxisSet, dtype: DType) -> Option<
     let mut product = Product::default();
     for axis in axes.iter() {
         let name = |op: Op, dtype: DType| {
-            let is = |opaque: &&super::analysis::Opaque| opaque.dtype == dtype && same(opaque.op, op);
+            let is =
+                |opaque: &&super::analysis::Opaque| opaque.dtype == dtype && same(opaque.op, op);
             graphs.analysis.opaque.iter().find(|(_, opaque)| is(opaque)).map(|(name, _)| *name)
         };
         let len = name(Op::Len(axis), DType::I32)?;

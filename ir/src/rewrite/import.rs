@@ -113,7 +113,8 @@ impl Importer<'_> {
             (true, false) => y,
             _ => return None,
         };
-        let zero = |id: NodeId| matches!(self.graph.node(id).op, Op::Literal(value) if value == 0.0);
+        let zero =
+            |id: NodeId| matches!(self.graph.node(id).op, Op::Literal(value) if value == 0.0);
         let fits = match op {
             CompareOp::Eq => zero(then) && otherwise == value,
             CompareOp::Ne => zero(otherwise) && then == value,

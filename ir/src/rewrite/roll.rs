@@ -140,7 +140,8 @@ impl Lemma {
         let exponent = write_sum(graphs, view.exponent.clone(), dtype);
         let exponent = graphs.find(exponent);
         let (slope, symbolic) = self.exponent(graphs, &view.exponent)?;
-        let free_slope = slope.iter().all(|(factors, _)| !factors.iter().any(varies_in(graphs, axes)));
+        let free_slope =
+            slope.iter().all(|(factors, _)| !factors.iter().any(varies_in(graphs, axes)));
         if slope.is_empty() || !free_slope || !self.is_bounded(graphs, symbolic, exponent, dtype) {
             return None;
         }
@@ -176,11 +177,13 @@ impl Lemma {
                 let slope = self.slope(graphs, *x, depth)?;
                 Some(slope.into_iter().map(|(factors, times)| (factors, -times)).collect())
             }
-            Math::Mul([x, y]) => match (self.free.has(graphs.find(*x)), self.free.has(graphs.find(*y))) {
-                (true, _) => self.scaled(graphs, *x, *y, depth),
-                (_, true) => self.scaled(graphs, *y, *x, depth),
-                _ => None,
-            },
+            Math::Mul([x, y]) => {
+                match (self.free.has(graphs.find(*x)), self.free.has(graphs.find(*y))) {
+                    (true, _) => self.scaled(graphs, *x, *y, depth),
+                    (_, true) => self.scaled(graphs, *y, *x, depth),
+                    _ => None,
+                }
+            }
             // A masked element is -inf whatever the maximum is.
             Math::Where([c, x, y]) if self.free.has(graphs.find(*c)) => {
                 let masked = |id: Id| graphs[id].data.constant == Some(f64::NEG_INFINITY);
@@ -221,7 +224,13 @@ impl Lemma {
         classes.into_iter().flatten().map(|id| (id, new)).collect()
     }
 
-    fn write(&self, graphs: &mut Graphs, view: &Product, slope: &Slope, dtype: DType) -> Option<Id> {
+    fn write(
+        &self,
+        graphs: &mut Graphs,
+        view: &Product,
+        slope: &Slope,
+        dtype: DType,
+    ) -> Option<Id> {
         let Pivot { j, of, .. } = self.pivot;
         let after = graphs.add(Math::AfterMax([j, of]));
         let before = graphs.add(Math::BeforeMax([j, of]));

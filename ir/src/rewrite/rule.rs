@@ -119,7 +119,8 @@ impl Applier<Math, Facts> for Equates {
         name: Symbol,
     ) -> Vec<Id> {
         let id = graphs.find(id);
-        let nodes: Vec<Math> = graphs[id].nodes.iter().filter(|node| (self.accepts)(node)).cloned().collect();
+        let nodes: Vec<Math> =
+            graphs[id].nodes.iter().filter(|node| (self.accepts)(node)).cloned().collect();
         let mut changed = vec![];
         for node in nodes {
             let node = node.map_children(|child| graphs.find(child));

@@ -2,7 +2,8 @@
 
 use super::centre::centre;
 use super::factor::{
-    collect_exponentials, factor_constant, factor_sum, interchange, log_of_product, where_of_product,
+    collect_exponentials, factor_constant, factor_sum, interchange, log_of_product,
+    where_of_product,
 };
 use super::language::Math;
 use super::roll::{roll, stabilise};
@@ -36,18 +37,63 @@ const fn rule(name: &'static str, class: RuleClass, meaning: &'static str, how: 
 pub(super) const RULES: &[Rule] = &[
     rule("neg-neg", Exact, "--x = x", Pattern("(neg (neg ?x))", "?x")),
     rule("sum-neg", Exact, "sum(-x) = -sum(x)", Pattern("(sum ?j (neg ?x))", "(neg (sum ?j ?x))")),
-    rule("min-as-max", Exact, "min(x) = -max(-x)", Pattern("(min-of ?j ?x)", "(neg (max-of ?j (neg ?x)))")),
+    rule(
+        "min-as-max",
+        Exact,
+        "min(x) = -max(-x)",
+        Pattern("(min-of ?j ?x)", "(neg (max-of ?j (neg ?x)))"),
+    ),
     rule("recip-recip", Reassociating, "1 / (1 / x) = x", Pattern("(recip (recip ?x))", "?x")),
-    rule("recip-product", Range, "1 / (x y) = 1 / x * 1 / y", Pattern("(recip (* ?x ?y))", "(* (recip ?x) (recip ?y))")),
+    rule(
+        "recip-product",
+        Range,
+        "1 / (x y) = 1 / x * 1 / y",
+        Pattern("(recip (* ?x ?y))", "(* (recip ?x) (recip ?y))"),
+    ),
     rule("recip-exp", Range, "1 / exp(x) = exp(-x)", Pattern("(recip (exp ?x))", "(exp (neg ?x))")),
     rule("log-exp", Range, "log(exp(x)) = x", Pattern("(log (exp ?x))", "?x")),
     rule("log-product", Range, "log(exp(x) y) = x + log(y)", Node(is_log, log_of_product)),
-    rule("exp-product", Range, "exp(x) exp(y) = exp(x + y)", Node(is_product, collect_exponentials)),
-    rule("where-product", Range, "where(c, 0, x y) = x where(c, 0, y), if x = 0 where c", Node(is_where, where_of_product)),
+    rule(
+        "exp-product",
+        Range,
+        "exp(x) exp(y) = exp(x + y)",
+        Node(is_product, collect_exponentials),
+    ),
+    rule(
+        "where-product",
+        Range,
+        "where(c, 0, x y) = x where(c, 0, y), if x = 0 where c",
+        Node(is_where, where_of_product),
+    ),
     rule("sum-factor", Range, "sum[j](c x) = c sum[j](x), c without j", Node(is_sum, factor_sum)),
-    rule("sum-constant", Reassociating, "sum[j](c) = len(j) c, c without j", Node(is_sum, factor_constant)),
-    rule("sum-interchange", Reassociating, "sum[j](x sum[k](y)) = sum[k](sum[j](x y))", Node(is_sum, interchange)),
-    rule("stabilise", Range, "sum[j](exp(x) y) = exp(m) sum[j](exp(x - m) y), m = max[j](x)", Node(is_sum, stabilise)),
-    rule("roll", Range, "sum[j](exp(x - c m) y), m = max[j]: one traversal with m, rescaled as m grows", Node(is_sum, roll)),
-    rule("centre", Reassociating, "sum[j]((x - mean x)(y - mean y)): one traversal with the means, shifted as they move", Node(is_sum, centre)),
+    rule(
+        "sum-constant",
+        Reassociating,
+        "sum[j](c) = len(j) c, c without j",
+        Node(is_sum, factor_constant),
+    ),
+    rule(
+        "sum-interchange",
+        Reassociating,
+        "sum[j](x sum[k](y)) = sum[k](sum[j](x y))",
+        Node(is_sum, interchange),
+    ),
+    rule(
+        "stabilise",
+        Range,
+        "sum[j](exp(x) y) = exp(m) sum[j](exp(x - m) y), m = max[j](x)",
+        Node(is_sum, stabilise),
+    ),
+    rule(
+        "roll",
+        Range,
+        "sum[j](exp(x - c m) y), m = max[j]: one traversal with m, rescaled as m grows",
+        Node(is_sum, roll),
+    ),
+    rule(
+        "centre",
+        Reassociating,
+        "sum[j]((x - mean x)(y - mean y)): one traversal with the means, shifted as they move",
+        Node(is_sum, centre),
+    ),
 ];
