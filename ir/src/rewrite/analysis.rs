@@ -230,7 +230,8 @@ fn at_most(graphs: &Graphs, x: Id, y: Id, depth: u32) -> bool {
         return false;
     }
     let below = |node: &Math| match node {
-        Math::MaxOf([_, z]) | Math::AfterMax([_, z]) => at_most(graphs, x, *z, depth - 1),
+        Math::MaxOf([_, z]) => at_most(graphs, x, *z, depth - 1),
+        Math::AfterMax([_, z]) => is_before(graphs, x, *z) || at_most(graphs, x, *z, depth - 1),
         Math::Max([z, w]) => [z, w].iter().any(|z| at_most(graphs, x, **z, depth - 1)),
         Math::Guard([z]) => at_most(graphs, x, *z, depth - 1),
         Math::Neg([z]) => negated(graphs, x).any(|w| at_most(graphs, *z, w, depth - 1)),
@@ -245,6 +246,13 @@ fn at_most(graphs: &Graphs, x: Id, y: Id, depth: u32) -> bool {
     graphs[y].nodes.iter().any(below) || graphs[x].nodes.iter().any(above)
 }
 
+/// Whether the class is the running maximum of `of` before a block.
+fn is_before(graphs: &Graphs, id: Id, of: Id) -> bool {
+    let before =
+        |node: &Math| matches!(node, Math::BeforeMax([_, z]) if graphs.find(*z) == graphs.find(of));
+    graphs[id].nodes.iter().any(before)
+}
+
 /// The values whose negative is in the class.
 fn negated(graphs: &Graphs, id: Id) -> impl Iterator<Item = Id> {
     graphs[id].nodes.iter().filter_map(|node| match node {
@@ -256,4 +264,22 @@ fn negated(graphs: &Graphs, id: Id) -> impl Iterator<Item = Id> {
 /// A number's node.
 pub(super) fn number(graphs: &mut Graphs, value: f64, dtype: DType) -> Id {
     graphs.add(Math::Number(Number::new(value, dtype)))
+}
+
+/// Looks at relations again: bounds of a node may have become provable since it was made.
+pub(super) fn refresh(graphs: &mut Graphs) {
+    let ids: Vec<Id> = graphs.classes().map(|class| class.id).collect();
+    for id in ids {
+        let class = &graphs[id];
+        let old = class.data;
+        let mut new = old;
+        for node in &class.nodes {
+            let (low, high) = bounds(graphs, node);
+            new.low = new.low.max(low);
+            new.high = new.high.min(high);
+        }
+        if new != old {
+            graphs.set_analysis_data(id, new);
+        }
+    }
 }

@@ -7,7 +7,7 @@
 //! 2022), for any such R.
 //!
 //! Floats add a guard: before anything is seen, and while all h are -inf, `m_k` is -inf and cannot be subtracted. The
-//! pivot is then 0 instead (`guard`), and a state without anything in it is not rescaled. Where the text subtracts m
+//! pivot is then 0 instead (`guard`), and a state without anything in it is rescaled by 1. Where the text subtracts m
 //! without a guard, an m of -inf gives NaN, and the result says so.
 //! Invariant: `exp` of an unbounded argument is never introduced: with h in the place of m, E has an upper bound.
 
@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 
 /// Views of one sum that are rolled.
 const VIEWS: usize = 8;
+/// How deep the slope of an exponent is looked for.
+const DEPTH: u32 = 12;
 
 /// `sum[j](exp(x) y) = exp(m) sum[j](exp(x - m) y)` with `m = max[j](x)`, where x has no upper bound.
 pub(super) fn stabilise(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
@@ -139,24 +141,24 @@ impl Lemma {
         }
         let exponent = write_sum(graphs, view.exponent.clone(), dtype);
         let exponent = graphs.find(exponent);
-        let (slope, symbolic) = self.exponent(graphs, &view.exponent)?;
+        let slope = self.slope_of_sum(graphs, &view.exponent)?;
         let free_slope =
             slope.iter().all(|(factors, _)| !factors.iter().any(varies_in(graphs, axes)));
-        if slope.is_empty() || !free_slope || !self.is_bounded(graphs, symbolic, exponent, dtype) {
+        if slope.is_empty() || !free_slope || !self.is_bounded(graphs, exponent, dtype) {
             return None;
         }
         self.write(graphs, view, &slope, dtype)
     }
 
-    /// The slope of the exponent in the maximum, and the terms that depend on it.
-    fn exponent(&self, graphs: &Graphs, terms: &[(Id, f64)]) -> Option<(Slope, bool)> {
+    /// The slope of a sum of terms in the maximum.
+    fn slope_of_sum(&self, graphs: &Graphs, terms: &[(Id, f64)]) -> Option<Slope> {
         let mut slope = vec![];
         for &(id, factor) in terms {
-            for (factors, times) in self.slope(graphs, id, 12)? {
+            for (factors, times) in self.slope(graphs, id, DEPTH)? {
                 slope.push((factors, factor * times));
             }
         }
-        Some((slope, true))
+        Some(slope)
     }
 
     fn slope(&self, graphs: &Graphs, id: Id, depth: u32) -> Option<Slope> {
@@ -211,7 +213,7 @@ impl Lemma {
     }
 
     /// Whether the exponent is bounded above with h in the place of its maximum.
-    fn is_bounded(&self, graphs: &mut Graphs, _: bool, exponent: Id, dtype: DType) -> bool {
+    fn is_bounded(&self, graphs: &mut Graphs, exponent: Id, dtype: DType) -> bool {
         let replaced = self.replaced(self.pivot.of);
         let Some(own) = self.symbolic.rebuild(graphs, exponent, &replaced, &mut vec![]) else {
             return false;
@@ -234,7 +236,7 @@ impl Lemma {
         let Pivot { j, of, .. } = self.pivot;
         let after = graphs.add(Math::AfterMax([j, of]));
         let before = graphs.add(Math::BeforeMax([j, of]));
-        let (new, old) = (graphs.add(Math::Guard([after])), graphs.add(Math::Guard([before])));
+        let new = graphs.add(Math::Guard([after]));
         let mut met = vec![];
         let replaced = self.replaced(new);
         let mut rolled = Product { exponent: vec![], factors: view.factors.clone() };
@@ -243,7 +245,7 @@ impl Lemma {
             rolled.exponent.push((id, factor));
         }
         let term = write_product(graphs, rolled, dtype);
-        let scale = rescale(graphs, slope, (before, old, new), dtype);
+        let scale = rescale(graphs, slope, (before, new), dtype);
         let zero = number(graphs, 0.0, dtype);
         let rolled = graphs.add(Math::Roll([j, term, scale, zero]));
         if !met.contains(&self.pivot.most) {
@@ -261,28 +263,23 @@ fn varies_in(graphs: &Graphs, axes: crate::base::AxisSet) -> impl Fn(&Id) -> boo
     move |id| !graphs[*id].data.axes.is_disjoint(axes)
 }
 
-/// `exp(a (new - old))`, or 1 while nothing has been seen. For a negative slope the difference is turned round, so that
-/// it reads `old - new` and is known to be at most 0.
-fn rescale(
-    graphs: &mut Graphs,
-    slope: &Slope,
-    (before, old, new): (Id, Id, Id),
-    dtype: DType,
-) -> Id {
+/// `exp(a (new - old))`, where the difference is 0 while nothing has been seen. For a negative slope the difference is
+/// turned round, so that it reads `old - new` and is known to be at most 0.
+fn rescale(graphs: &mut Graphs, slope: &Slope, (before, new): (Id, Id), dtype: DType) -> Id {
+    let lowest = number(graphs, f64::NEG_INFINITY, dtype);
+    let zero = number(graphs, 0.0, dtype);
+    let unseen = graphs.add(Math::Equal([before, lowest]));
     let mut terms = vec![];
     for (factors, times) in slope {
-        let (first, second) = if *times < 0.0 { (old, new) } else { (new, old) };
+        let (first, second) = if *times < 0.0 { (before, new) } else { (new, before) };
         let minus = graphs.add(Math::Neg([second]));
-        let mut moved = graphs.add(Math::Add([first, minus]));
+        let difference = graphs.add(Math::Add([first, minus]));
+        let mut moved = graphs.add(Math::Where([unseen, zero, difference]));
         for &factor in factors {
             moved = graphs.add(Math::Mul([factor, moved]));
         }
         terms.push((moved, times.abs()));
     }
     let exponent = write_sum(graphs, terms, dtype);
-    let scale = graphs.add(Math::Exp([exponent]));
-    let lowest = number(graphs, f64::NEG_INFINITY, dtype);
-    let unseen = graphs.add(Math::Equal([before, lowest]));
-    let one = number(graphs, 1.0, dtype);
-    graphs.add(Math::Where([unseen, one, scale]))
+    graphs.add(Math::Exp([exponent]))
 }
