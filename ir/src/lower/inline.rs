@@ -38,6 +38,9 @@ impl Inliner<'_> {
         let mut pass = pass.clone();
         let bodies = pass.states.iter_mut().map(|state| &mut state.body).collect();
         self.section(&mut pass.body_lets, bodies);
+        let running = pass.states.iter_mut().filter_map(|state| state.running.as_mut());
+        let updates = running.map(|running| &mut running.update).collect();
+        self.section(&mut pass.update_lets, updates);
         let values = pass.results.iter_mut().map(|result| &mut result.value).collect();
         self.section(&mut pass.result_lets, values);
         pass

@@ -1,17 +1,28 @@
 //! The meaning of a pass program in f64, element by element.
 //!
-//! Slow and obvious on purpose: each pass runs over all its elements, each element over the whole stream.
+//! Slow and obvious on purpose: each pass runs over all its elements, each element over the whole stream. A group runs
+//! over blocks of its stream.
 //! Invariant: nothing is rounded but conversions to integers and to `bool`; memory that nothing has written is NaN.
 
 use super::{Let, Pass, PassProgram, State, ValueKind, start_value};
-use crate::base::{AxisId, BufferId, Expr};
+use crate::base::{AxisId, AxisSet, BufferId, Expr, LocalId};
 use crate::reference::HostTensor;
 use crate::reference::scalar::{self, Fold};
+use std::collections::BTreeMap;
 
 /// Runs the passes in f64 without rounding: one value list for each output, row-major.
 ///
 /// `inputs` are in signature order, with the shapes of the values. The program has passed `verify`.
 pub fn interpret(program: &PassProgram, inputs: &[HostTensor]) -> Vec<Vec<f64>> {
+    interpret_in_blocks(program, inputs, GROUP_BLOCK)
+}
+
+/// As `interpret`, with groups that traverse blocks of `block` elements along each axis of their streams.
+pub fn interpret_in_blocks(
+    program: &PassProgram,
+    inputs: &[HostTensor],
+    block: u64,
+) -> Vec<Vec<f64>> {
     let mut inputs = inputs.iter();
     let volume = |axes: &[AxisId]| program.axes.volume(axes.iter().copied().collect());
     let memory = program.values.iter().map(|value| match value.kind {
@@ -22,9 +33,16 @@ pub fn interpret(program: &PassProgram, inputs: &[HostTensor]) -> Vec<Vec<f64>> 
         program,
         memory: memory.collect(),
         index: vec![0; program.axes.len()],
+        ranges: program.axes.ids().map(|axis| (0, program.axes.extent(axis))).collect(),
         locals: vec![f64::NAN; program.locals.len()],
+        running: BTreeMap::new(),
     };
-    program.passes.iter().for_each(|pass| machine.pass(pass));
+    for members in program.passes.chunk_by(|a, b| a.group.is_some() && a.group == b.group) {
+        match members[0].group {
+            None => machine.pass(&members[0]),
+            Some(group) => machine.group(members, &program.groups[group], block.max(1)),
+        }
+    }
     let outputs = program.values.iter().zip(machine.memory);
     outputs.filter(|(value, _)| value.kind == ValueKind::Output).map(|(_, list)| list).collect()
 }
@@ -34,8 +52,15 @@ struct Machine<'a> {
     memory: Vec<Vec<f64>>,
     /// The position along each axis.
     index: Vec<u64>,
+    /// The positions along each axis that are visited: all, or those of the current block of a group.
+    ranges: Vec<(u64, u64)>,
     locals: Vec<f64>,
+    /// The running values of groups, row-major over the axes of the locals.
+    running: BTreeMap<LocalId, Vec<f64>>,
 }
+
+/// Elements of a group's stream in one block.
+const GROUP_BLOCK: u64 = 3;
 
 impl Machine<'_> {
     fn pass(&mut self, pass: &Pass) {
@@ -44,13 +69,17 @@ impl Machine<'_> {
         }
         self.each(&pass.axes, &mut |machine| {
             machine.stream(pass);
-            machine.lets(&pass.result_lets);
-            for result in &pass.results {
-                let value = machine.eval(&result.value);
-                let place = machine.place(result.buffer);
-                machine.memory[result.buffer.index()][place] = value;
-            }
+            machine.store_results(pass);
         });
+    }
+
+    fn store_results(&mut self, pass: &Pass) {
+        self.lets(&pass.result_lets);
+        for result in &pass.results {
+            let value = self.eval(&result.value);
+            let place = self.place(result.buffer);
+            self.memory[result.buffer.index()][place] = value;
+        }
     }
 
     /// A pass that scans: from each start along the axis, storing the state after every term.
@@ -73,13 +102,21 @@ impl Machine<'_> {
         let Some((&axis, inner)) = axes.split_first() else {
             return visit(self);
         };
-        for index in 0..self.program.axes.extent(axis) {
+        let (start, end) = self.ranges[axis.index()];
+        for index in start..end {
             self.index[axis.index()] = index;
             self.each(inner, visit);
         }
     }
 
     fn stream(&mut self, pass: &Pass) {
+        for (state, fold) in pass.states.iter().zip(self.folds(pass)) {
+            self.locals[state.local.index()] = fold.value();
+        }
+    }
+
+    /// The reductions of a pass over its stream, or over the current block of it.
+    fn folds(&mut self, pass: &Pass) -> Vec<Fold> {
         let mut folds: Vec<Fold> = pass.states.iter().map(|state| self.start(state)).collect();
         if !pass.stream.is_empty() {
             self.each(&pass.stream, &mut |machine| {
@@ -89,9 +126,88 @@ impl Machine<'_> {
                 }
             });
         }
-        for (state, fold) in pass.states.iter().zip(folds) {
-            self.locals[state.local.index()] = fold.value();
+        folds
+    }
+
+    /// A group: its members in each block, then the results of those that stream.
+    fn group(&mut self, members: &[Pass], stream: &[AxisId], block: u64) {
+        let program = self.program;
+        let streaming: Vec<&Pass> =
+            members.iter().filter(|pass| program.is_streaming(pass)).collect();
+        let states = || streaming.iter().flat_map(|pass| &pass.states);
+        for state in states() {
+            let Some(running) = &state.running else { continue };
+            let axes = program.locals[state.local.index()].axes;
+            let start = self.start(state).value();
+            let values = vec![start; program.axes.volume(axes) as usize];
+            self.running.insert(running.after, values.clone());
+            self.running.insert(running.before, values);
         }
+        self.blocks(stream, block, &mut |machine| {
+            for pass in members {
+                match program.is_streaming(pass) {
+                    true => machine.fold_block(pass),
+                    false => machine.pass(pass),
+                }
+            }
+            for running in states().filter_map(|state| state.running.as_ref()) {
+                let after = machine.running[&running.after].clone();
+                machine.running.insert(running.before, after);
+            }
+        });
+        for pass in streaming {
+            self.each(&pass.axes, &mut |machine| {
+                for state in &pass.states {
+                    let Some(running) = &state.running else { continue };
+                    machine.locals[state.local.index()] =
+                        machine.running[&running.before][machine.running_place(running.before)];
+                }
+                machine.store_results(pass);
+            });
+        }
+    }
+
+    /// Calls `visit` for each block of some axes, the last fastest.
+    fn blocks(&mut self, axes: &[AxisId], block: u64, visit: &mut dyn FnMut(&mut Self)) {
+        let Some((&axis, inner)) = axes.split_first() else {
+            return visit(self);
+        };
+        let whole = self.ranges[axis.index()];
+        let mut start = whole.0;
+        while start < whole.1 {
+            let end = start.saturating_add(block).min(whole.1);
+            self.ranges[axis.index()] = (start, end);
+            self.blocks(inner, block, visit);
+            start = end;
+        }
+        self.ranges[axis.index()] = whole;
+    }
+
+    /// Folds the current block into the states of a pass.
+    fn fold_block(&mut self, pass: &Pass) {
+        self.each(&pass.axes, &mut |machine| {
+            let folds = machine.folds(pass);
+            machine.lets(&pass.update_lets);
+            for (state, fold) in pass.states.iter().zip(folds) {
+                let Some(running) = &state.running else { continue };
+                let op = state.op.fold().expect("verify refuses what has no fold");
+                let dtype = machine.program.locals[state.local.index()].dtype;
+                let value = Fold::new(op, dtype, machine.eval(&running.update)).with(fold.value());
+                let place = machine.running_place(running.after);
+                if let Some(values) = machine.running.get_mut(&running.after) {
+                    values[place] = value.value();
+                }
+            }
+        });
+    }
+
+    /// The offset of the current position in the values of a local.
+    fn running_place(&self, local: LocalId) -> usize {
+        let axes: AxisSet = self.program.locals[local.index()].axes;
+        let place = axes.iter().fold(0, |place, axis| {
+            place * self.program.axes.extent(axis) + self.index[axis.index()]
+        });
+        place as usize
     }
 
     fn start(&self, state: &State) -> Fold {
@@ -132,7 +248,10 @@ impl Machine<'_> {
         let dtype = |expr: &Expr| expr.dtype(self.program);
         match expr {
             Expr::Literal(literal) => literal.value,
-            Expr::Local(local) => self.locals[local.index()],
+            Expr::Local(local) => match self.running.get(local) {
+                Some(values) => values[self.running_place(*local)],
+                None => self.locals[local.index()],
+            },
             Expr::Load(buffer) => self.memory[buffer.index()][self.place(*buffer)],
             Expr::At(buffer, picks) => {
                 let place = self.gathered(*buffer, picks);

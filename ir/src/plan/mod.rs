@@ -5,16 +5,21 @@
 //! axes is a map. A pass that scans has one state, whose value at an index of the scanned axis is the reduction of its
 //! body up to that index, and stores it. Tile sizes, fusion of passes into one grid, and packing belong to the schedule.
 //! The text is printed and parsed by `print` and `parse`.
+//!
+//! Passes that use each other's running values form a group: one traversal of the group's stream, block by block. In each
+//! block its members run in order. Those that stream the group's stream fold the block into their states and leave their
+//! results behind the last block; the others compute a block of their results for the members behind them.
 //! Invariant: a pass reads inputs and the results of earlier passes only; every output is a result of one pass.
 
 mod build;
+mod group;
 mod interp;
 mod parse;
 mod print;
 mod verify;
 
 pub use build::build;
-pub use interp::interpret;
+pub use interp::{interpret, interpret_in_blocks};
 pub use parse::parse;
 pub use print::print;
 pub use verify::verify;
@@ -78,6 +83,19 @@ pub struct State {
     pub op: ReduceOp,
     /// The summand, over `axes` and `stream`; contains no `Reduce` and no `Mma`.
     pub body: Expr,
+    /// What the members of a group know of the state while it runs; `None` outside of groups.
+    pub running: Option<Running>,
+}
+
+/// The values of a state of a group within its traversal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The local that holds the state before the current block.
+    pub before: LocalId,
+    /// The local that holds the state with the current block folded in.
+    pub after: LocalId,
+    /// What the current block is folded into, over `axes`: `before`, unless older terms have to be changed.
+    pub update: Expr,
 }
 
 /// What a pass leaves in a buffer.
@@ -104,12 +122,16 @@ pub struct Pass {
     pub body_lets: Vec<Let>,
     /// The reductions.
     pub states: Vec<State>,
+    /// Shared parts of the updates of the states.
+    pub update_lets: Vec<Let>,
     /// Shared parts of the results.
     pub result_lets: Vec<Let>,
     /// The results.
     pub results: Vec<PassResult>,
     /// A map that a schedule may inline into its users instead of storing it (`<pass>.store = no`).
     pub optional: bool,
+    /// The group that the pass is a member of.
+    pub group: Option<usize>,
 }
 
 /// A pass program with bound sizes.
@@ -123,6 +145,8 @@ pub struct PassProgram {
     pub values: Vec<Value>,
     /// The locals of all passes.
     pub locals: Vec<Local>,
+    /// The axes that each group of passes traverses together.
+    pub groups: Vec<Vec<AxisId>>,
     /// The passes in an order that satisfies their reads.
     pub passes: Vec<Pass>,
 }
@@ -142,9 +166,21 @@ impl ExprRef for PassProgram {
 impl Pass {
     /// Every expression of the pass.
     pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
-        let lets = self.body_lets.iter().chain(&self.result_lets).map(|item| &item.expr);
+        self.inner_exprs().chain(self.result_exprs())
+    }
+
+    /// The expressions that are evaluated along the stream: bodies, updates and their shared parts.
+    pub fn inner_exprs(&self) -> impl Iterator<Item = &Expr> {
+        let lets = self.body_lets.iter().chain(&self.update_lets).map(|item| &item.expr);
         let bodies = self.states.iter().map(|state| &state.body);
-        lets.chain(bodies).chain(self.results.iter().map(|result| &result.value))
+        let running = self.states.iter().filter_map(|state| state.running.as_ref());
+        lets.chain(bodies).chain(running.map(|running| &running.update))
+    }
+
+    /// The expressions of the results and their shared parts.
+    pub fn result_exprs(&self) -> impl Iterator<Item = &Expr> {
+        let lets = self.result_lets.iter().map(|item| &item.expr);
+        lets.chain(self.results.iter().map(|result| &result.value))
     }
 }
 

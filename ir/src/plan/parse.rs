@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! plan NAME { extents m=512, ..  input A: f32[m, k] [strides(1, 512)] ..  output C: f32[m, n] ..  value s: f32[m] ..  PASS .. }
+//! GROUP = group [j] { PASS .. }, in the place of a pass
 //! PASS = pass NAME [m, n] [stream [k] | scan [n]] [optional] { ITEM .. }
-//! ITEM = let t = EXPR  |  state c = sum(EXPR)  |  result C = EXPR
+//! ITEM = let t = EXPR  |  state c = sum(EXPR) [before b after a]  |  update c = EXPR  |  result C = EXPR
 //! ```
 //!
-//! A `let` before the last state belongs to the bodies, one after it to the results. A map has no states, so all its
+//! A `let` before the last state belongs to the bodies, one before the last update to the updates, one after both to the
+//! results. A map has no states, so all its
 //! lets belong to the results. Invariant: locals are numbered in the order of their declaration.
 
-use super::{Let, Local, Pass, PassProgram, PassResult, State, Value, ValueKind};
-use crate::base::{AxisId, AxisSet, AxisTable, BufferId, DType, LocalId, ReduceOp};
+use super::{Let, Local, Pass, PassProgram, PassResult, Running, State, Value, ValueKind};
+use crate::base::{AxisId, AxisSet, AxisTable, BufferId, DType, Expr, LocalId, ReduceOp};
 use crate::diag::{Diagnostic, Span};
 use crate::text::{Failed, HasAxes, Names, Parsed, Parser, Resolve, TokenKind, duplicate, extents};
 
@@ -24,6 +26,7 @@ pub fn parse(source: &str) -> Result<PassProgram, Vec<Diagnostic>> {
         axes: AxisTable::new(),
         values: vec![],
         locals: vec![],
+        groups: vec![],
         passes: vec![],
     };
     let mut reader = Reader { parser: Parser::new(source), names: Names::new(program) };
@@ -43,8 +46,8 @@ struct Reader {
     names: Names<PassProgram>,
 }
 
-const HEAD: [&str; 5] = ["extents", "input", "output", "value", "pass"];
-const ITEMS: [&str; 3] = ["let", "state", "result"];
+const HEAD: [&str; 6] = ["extents", "input", "output", "value", "pass", "group"];
+const ITEMS: [&str; 4] = ["let", "state", "update", "result"];
 
 impl Reader {
     fn program(&mut self) -> Parsed<()> {
@@ -81,7 +84,10 @@ impl Reader {
             return extents(&mut self.parser, &mut self.names.program.axes);
         }
         if self.parser.accept_word("pass") {
-            return self.pass();
+            return self.pass(None);
+        }
+        if self.parser.accept_word("group") {
+            return self.group();
         }
         let kinds = [
             ("input", ValueKind::Input),
@@ -93,7 +99,7 @@ impl Reader {
                 return self.value(kind);
             }
         }
-        Err(self.parser.unexpected("`extents`, `input`, `output`, `value` or `pass`"))
+        Err(self.parser.unexpected("`extents`, `input`, `output`, `value`, `pass` or `group`"))
     }
 
     fn axes(&mut self) -> Parsed<Vec<AxisId>> {
@@ -119,7 +125,18 @@ impl Reader {
         Ok(())
     }
 
-    fn pass(&mut self) -> Parsed<()> {
+    fn group(&mut self) -> Parsed<()> {
+        let stream = self.axes()?;
+        let group = self.names.program.groups.len();
+        self.names.program.groups.push(stream);
+        self.parser.expect("{")?;
+        self.items(&["pass"], |reader| {
+            reader.parser.expect_word("pass")?;
+            reader.pass(Some(group))
+        })
+    }
+
+    fn pass(&mut self, group: Option<usize>) -> Parsed<()> {
         let (name, axes) = (self.parser.name()?.0, self.axes()?);
         let stream = if self.parser.accept_word("stream") { self.axes()? } else { vec![] };
         let scan = if self.parser.accept_word("scan") {
@@ -133,9 +150,20 @@ impl Reader {
         let optional = self.parser.accept_word("optional");
         self.parser.expect("{")?;
         let (states, results) = (vec![], vec![]);
-        let (body_lets, result_lets) = (vec![], vec![]);
-        let mut pass =
-            Pass { name, axes, stream, scan, body_lets, states, result_lets, results, optional };
+        let (body_lets, update_lets, result_lets) = (vec![], vec![], vec![]);
+        let mut pass = Pass {
+            name,
+            axes,
+            stream,
+            scan,
+            body_lets,
+            states,
+            update_lets,
+            result_lets,
+            results,
+            optional,
+            group,
+        };
         self.items(&ITEMS, |reader| reader.pass_item(&mut pass))?;
         self.names.program.passes.push(pass);
         Ok(())
@@ -153,6 +181,9 @@ impl Reader {
         if self.parser.accept_word("state") {
             return self.state(pass);
         }
+        if self.parser.accept_word("update") {
+            return self.update(pass);
+        }
         if self.parser.accept_word("result") {
             let (name, span) = self.equals()?;
             let value = self.parser.expr(&self.names)?;
@@ -163,7 +194,7 @@ impl Reader {
             pass.results.push(PassResult { buffer, value });
             return Ok(());
         }
-        Err(self.parser.unexpected("`let`, `state` or `result`"))
+        Err(self.parser.unexpected("`let`, `state`, `update` or `result`"))
     }
 
     fn equals(&mut self) -> Parsed<(String, Span)> {
@@ -187,9 +218,35 @@ impl Reader {
         let body = self.parser.expr(&self.names)?;
         self.parser.expect(")")?;
         let dtype = body.dtype(&self.names.program);
-        let local = self.local(&name, span, dtype, pass.axes.iter().copied().collect())?;
+        let axes = pass.axes.iter().copied().collect();
+        let local = self.local(&name, span, dtype, axes)?;
         pass.body_lets.append(&mut pass.result_lets);
-        pass.states.push(State { local, op, body });
+        let mut running = None;
+        if self.parser.accept_word("before") {
+            let (name, span) = self.parser.name()?;
+            let before = self.local(&name, span, dtype, axes)?;
+            self.parser.expect_word("after")?;
+            let (name, span) = self.parser.name()?;
+            let after = self.local(&name, span, dtype, axes)?;
+            running = Some(Running { before, after, update: Expr::Local(before) });
+        }
+        pass.states.push(State { local, op, body, running });
+        Ok(())
+    }
+
+    fn update(&mut self, pass: &mut Pass) -> Parsed<()> {
+        let (name, span) = self.equals()?;
+        let update = self.parser.expr(&self.names)?;
+        pass.update_lets.append(&mut pass.result_lets);
+        let local = self.names.find_local(&name);
+        let state = pass.states.iter_mut().find(|state| Some(state.local) == local);
+        match state.and_then(|state| state.running.as_mut()) {
+            Some(running) => running.update = update,
+            None => {
+                self.parser.unknown("running state", &name, span);
+                return Err(Failed);
+            }
+        }
         Ok(())
     }
 

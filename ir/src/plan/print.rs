@@ -4,7 +4,7 @@
 //! in the order in which the passes declare them, as `build` numbers them.
 
 use super::{Let, Pass, PassProgram, ValueKind};
-use crate::base::{AxisId, BufferId, LocalId};
+use crate::base::{AxisId, BufferId, Expr, LocalId};
 use crate::text::{ExprNames, print_expr, print_strides, quote_name};
 use std::fmt::Write;
 
@@ -27,9 +27,31 @@ pub fn print(program: &PassProgram) -> String {
         let name = quote_name(&value.name);
         line(&mut out, 1, &format!("{word} {name}: {}{axes}{strides}", value.dtype));
     }
-    program.passes.iter().for_each(|pass| print_pass(program, pass, &mut out));
+    let mut open = None;
+    for pass in &program.passes {
+        if open != pass.group {
+            print_group(program, (open, pass.group), &mut out);
+            open = pass.group;
+        }
+        print_pass(program, pass, &mut out);
+    }
+    print_group(program, (open, None), &mut out);
     out.push_str("}\n");
     out
+}
+
+/// The line between two passes of different groups.
+fn print_group(
+    program: &PassProgram,
+    (from, to): (Option<usize>, Option<usize>),
+    out: &mut String,
+) {
+    if from.is_some() {
+        line(out, 1, "}");
+    }
+    if let Some(group) = to {
+        line(out, 1, &format!("group {} {{", axes(program, &program.groups[group])));
+    }
 }
 
 fn print_pass(program: &PassProgram, pass: &Pass, out: &mut String) {
@@ -44,25 +66,49 @@ fn print_pass(program: &PassProgram, pass: &Pass, out: &mut String) {
         head.push_str(&format!(" scan {}", axes(program, &[axis])));
     }
     let optional = if pass.optional { " optional" } else { "" };
-    line(out, 1, &format!("{head}{optional} {{"));
-    print_lets(program, &pass.body_lets, out);
+    let depth = 1 + usize::from(pass.group.is_some());
+    line(out, depth, &format!("{head}{optional} {{"));
+    print_lets(program, &pass.body_lets, depth, out);
     for state in &pass.states {
         let (name, body) = (program.local_name(state.local), print_expr(&state.body, program));
-        line(out, 2, &format!("state {} = {}({body})", quote_name(name), state.op));
+        let running = state.running.as_ref().map(|running| {
+            let name = |local| quote_name(program.local_name(local));
+            format!(" before {} after {}", name(running.before), name(running.after))
+        });
+        let running = running.unwrap_or_default();
+        line(
+            out,
+            depth + 1,
+            &format!("state {} = {}({body}){running}", quote_name(name), state.op),
+        );
     }
-    print_lets(program, &pass.result_lets, out);
+    print_updates(program, pass, depth, out);
+    print_lets(program, &pass.result_lets, depth, out);
     for result in &pass.results {
         let (name, value) =
             (program.buffer_name(result.buffer), print_expr(&result.value, program));
-        line(out, 2, &format!("result {} = {value}", quote_name(name)));
+        line(out, depth + 1, &format!("result {} = {value}", quote_name(name)));
     }
-    line(out, 1, "}");
+    line(out, depth, "}");
 }
 
-fn print_lets(program: &PassProgram, lets: &[Let], out: &mut String) {
+/// The updates that change what they hold.
+fn print_updates(program: &PassProgram, pass: &Pass, depth: usize, out: &mut String) {
+    print_lets(program, &pass.update_lets, depth, out);
+    for state in &pass.states {
+        let Some(running) = &state.running else { continue };
+        if running.update != Expr::Local(running.before) {
+            let name = quote_name(program.local_name(state.local));
+            let update = print_expr(&running.update, program);
+            line(out, depth + 1, &format!("update {name} = {update}"));
+        }
+    }
+}
+
+fn print_lets(program: &PassProgram, lets: &[Let], depth: usize, out: &mut String) {
     for item in lets {
         let (name, value) = (program.local_name(item.local), print_expr(&item.expr, program));
-        line(out, 2, &format!("let {} = {value}", quote_name(name)));
+        line(out, depth + 1, &format!("let {} = {value}", quote_name(name)));
     }
 }
 

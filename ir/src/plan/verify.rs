@@ -18,12 +18,23 @@ pub fn verify(program: &PassProgram) -> Result<(), Vec<String>> {
         written: BTreeSet::new(),
         defined: BTreeSet::new(),
         visible: BTreeSet::new(),
+        running: BTreeSet::new(),
+        blocks: BTreeSet::new(),
+        finals: BTreeSet::new(),
         faults: vec![],
         place: String::new(),
     };
     checker.values();
     if checker.faults.is_empty() {
-        program.passes.iter().for_each(|pass| checker.pass(pass));
+        checker.groups();
+        for (position, pass) in program.passes.iter().enumerate() {
+            let before = position.checked_sub(1).and_then(|before| program.passes[before].group);
+            if pass.group.is_none() || pass.group != before {
+                checker.running.clear();
+                checker.finals.clear();
+            }
+            checker.pass(pass);
+        }
         checker.all_written();
     }
     if checker.faults.is_empty() { Ok(()) } else { Err(checker.faults) }
@@ -37,6 +48,12 @@ struct Checker<'a> {
     defined: BTreeSet<LocalId>,
     /// Locals that may be used in the current place.
     visible: BTreeSet<LocalId>,
+    /// The running values of the group's members so far.
+    running: BTreeSet<LocalId>,
+    /// Buffers that hold a block of a group's stream, with the group.
+    blocks: BTreeSet<(BufferId, usize)>,
+    /// Buffers that the group's members so far leave behind its last block.
+    finals: BTreeSet<BufferId>,
     faults: Vec<String>,
     place: String,
 }
@@ -78,6 +95,69 @@ impl Checker<'_> {
         set.len() == axes.len() && axes.iter().all(|axis| axis.index() < self.program.axes.len())
     }
 
+    /// Members stand in a row, in the order of their groups, and one of them streams.
+    fn groups(&mut self) {
+        let program = self.program;
+        let mut numbers: Vec<usize> = vec![];
+        for pass in &program.passes {
+            if let Some(group) = pass.group.filter(|group| numbers.last() != Some(group)) {
+                numbers.push(group);
+            }
+        }
+        let in_order = numbers.iter().copied().eq(0..program.groups.len());
+        self.expect(in_order, || "the groups are out of order or empty".to_string());
+        if !in_order {
+            return;
+        }
+        for (group, stream) in program.groups.iter().enumerate() {
+            let legal = self.axes_are_legal(stream) && !stream.is_empty();
+            self.expect(legal, || {
+                "a group streams no axis, one twice or an unknown one".to_string()
+            });
+            let mut members = program.members(group).map(|position| &program.passes[position]);
+            let streams = members.any(|pass| program.is_streaming(pass));
+            self.expect(streams, || "no member streams the axes of its group".to_string());
+            let rows: Vec<usize> = program.members(group).collect();
+            let in_a_row = rows.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+            self.expect(in_a_row, || "the members of a group are apart".to_string());
+        }
+    }
+
+    /// What holds of a member that runs in each block and of the states of one that streams.
+    fn member(&mut self, pass: &Pass) {
+        let Some(group) = pass.group else {
+            let runs = pass.states.iter().any(|state| state.running.is_some());
+            return self.expect(!runs, || "it has running values outside of a group".to_string());
+        };
+        let streaming = self.program.is_streaming(pass);
+        let runs = pass.states.iter().all(|state| state.running.is_some() == streaming);
+        self.expect(runs, || "its states have running values where they may not".to_string());
+        self.expect(pass.scan.is_none(), || "it scans within a group".to_string());
+        let apart = pass.stream.iter().all(|axis| !self.program.groups[group].contains(axis));
+        self.expect(streaming || apart, || "it streams a part of its group's axes".to_string());
+        if !streaming {
+            let list = pass.results.iter().map(|result| (result.buffer, group));
+            self.blocks.extend(list);
+        }
+    }
+
+    fn updates(&mut self, pass: &Pass, axes: AxisSet) {
+        let running = pass.states.iter().filter_map(|state| state.running.as_ref());
+        let running: Vec<_> = running.collect();
+        self.visible = self.running.clone();
+        self.visible.extend(running.iter().map(|running| running.before));
+        self.lets(&pass.update_lets, axes);
+        for (state, running) in pass.states.iter().zip(&running) {
+            let found = self.expr(&running.update, axes);
+            let dtype = self.program.locals.get(state.local.index()).map(|local| local.dtype);
+            let fits = found.is_none() || found == dtype;
+            self.expect(fits, || "an update is of another type".to_string());
+            self.define(running.before, dtype, axes);
+            self.define(running.after, dtype, axes);
+        }
+        self.running.extend(running.iter().flat_map(|running| [running.before, running.after]));
+    }
+
     fn pass(&mut self, pass: &Pass) {
         self.place = format!("pass {}", pass.name);
         let all: Vec<AxisId> = pass.axes.iter().chain(&pass.stream).copied().collect();
@@ -89,7 +169,9 @@ impl Checker<'_> {
         self.expect(streams, || "it has states without a stream, or a stream without".to_string());
         let axes: AxisSet = pass.axes.iter().copied().collect();
         let inside: AxisSet = all.into_iter().collect();
-        self.visible.clear();
+        self.member(pass);
+        self.visible = self.running.clone();
+        self.loads(pass);
         self.lets(&pass.body_lets, inside);
         for state in &pass.states {
             let found = self.expr(&state.body, inside);
@@ -99,9 +181,44 @@ impl Checker<'_> {
             self.expect(fits, || format!("{} of another type", state.op));
             self.define(state.local, found, axes);
         }
+        self.updates(pass, axes);
         self.visible = pass.states.iter().map(|state| state.local).collect();
+        if self.program.is_within(pass) {
+            self.visible.extend(&self.running);
+        }
         self.lets(&pass.result_lets, axes);
         self.results(pass, axes);
+        if self.program.is_streaming(pass) {
+            self.finals.extend(pass.results.iter().map(|result| result.buffer));
+        }
+    }
+
+    /// Blocks are read in the blocks of their group, final values behind them.
+    fn loads(&mut self, pass: &Pass) {
+        let program = self.program;
+        let streaming = program.is_streaming(pass);
+        let mut faults = vec![];
+        for (exprs, behind) in [
+            (pass.inner_exprs().collect::<Vec<_>>(), false),
+            (pass.result_exprs().collect(), streaming),
+        ] {
+            let mut note = |expr: &Expr| {
+                let Some(buffer) = expr.read_buffer() else { return };
+                let block = self.blocks.iter().find(|(of, _)| *of == buffer);
+                let gathered = matches!(expr, Expr::At(..));
+                let out_of_reach = block
+                    .is_some_and(|(_, group)| pass.group != Some(*group) || behind || gathered);
+                let early = pass.group.is_some() && !behind && self.finals.contains(&buffer);
+                if out_of_reach || early {
+                    faults.push(buffer);
+                }
+            };
+            exprs.into_iter().for_each(|expr| expr.walk(&mut note));
+        }
+        for buffer in faults {
+            let name = program.values.get(buffer.index()).map(|value| value.name.clone());
+            self.expect(false, || format!("{} has no value here", name.unwrap_or_default()));
+        }
     }
 
     /// A scan has one state, which is its one result.
@@ -139,7 +256,8 @@ impl Checker<'_> {
     }
 
     fn results(&mut self, pass: &Pass, axes: AxisSet) {
-        self.expect(!pass.results.is_empty(), || "it has no result".to_string());
+        let bare = self.program.is_streaming(pass);
+        self.expect(bare || !pass.results.is_empty(), || "it has no result".to_string());
         for result in &pass.results {
             let found = self.expr(&result.value, axes);
             let Some(value) = self.program.values.get(result.buffer.index()) else {
@@ -150,6 +268,8 @@ impl Checker<'_> {
             self.expect(fits, || format!("{} is of another type", value.name));
             let of_value: AxisSet = value.axes.iter().copied().collect();
             self.expect(of_value == axes, || format!("{} has other axes", value.name));
+            let within = self.program.is_within(pass) && value.kind == ValueKind::Output;
+            self.expect(!within, || format!("{} is stored in each block", value.name));
             let optional =
                 pass.optional && (value.kind == ValueKind::Output || !pass.states.is_empty());
             self.expect(!optional, || "an optional pass is a map of an intermediate".to_string());

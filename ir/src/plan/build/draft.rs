@@ -3,15 +3,22 @@
 //! Reductions of one level over the same axes and stream are one pass. A reduction's stored value is the last
 //! element-wise node over the same axes that all its uses go through and whose other operands are at hand.
 //! A scan is a pass of its own that stores its value as it is; what is computed from it is a map.
+//! The reductions of a group of rolls are passes in a row, in the order of their levels. Between them stands what they
+//! need in each block: values made of running values, and values over the stream that nothing else reads.
 //! Invariant: a draft only needs nodes stored by drafts of a smaller key, so sorting by key is a legal order.
 
 use super::facts::{Facts, is_input};
+use super::within;
 use crate::base::{AxisId, AxisSet, BinaryOp};
 use crate::graph::{Graph, NodeId, Op};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The place of a draft in the order of passes: level, maps after reductions, first node.
-pub(super) type Key = (u32, bool, NodeId);
+/// The place of a draft in the order of passes: level, maps after reductions, place in its group, first node.
+pub(super) type Key = (u32, bool, Place, NodeId);
+
+/// The place in a group: the group's number and 1, level, maps after reductions, number of axes. Outside of groups 0s.
+type Place = (usize, u32, bool, usize);
+const APART: Place = (0, 0, false, 0);
 
 /// A pass before its expressions exist.
 #[derive(Debug)]
@@ -29,6 +36,8 @@ pub(super) struct Draft {
     /// Nodes that this pass stores if a later pass wants them.
     pub(super) stored: Vec<NodeId>,
     pub(super) optional: bool,
+    /// The group in whose traversal the pass runs.
+    pub(super) group: Option<usize>,
 }
 
 /// All drafts, sorted by key.
@@ -44,36 +53,63 @@ pub(super) fn drafts(graph: &Graph, facts: &Facts) -> Vec<Draft> {
     store_gathered(graph, facts, &group_of, &mut drafts);
     attach_outputs(graph, facts, &frontier, &mut drafts);
     store_shared(graph, facts, &mut drafts);
+    within::join(graph, facts, &mut drafts);
     drafts.sort_by_key(|draft| draft.key);
     drafts
 }
 
 fn reductions(graph: &Graph, facts: &Facts) -> Vec<Draft> {
-    let mut groups: BTreeMap<(u32, AxisSet, AxisSet), Vec<NodeId>> = BTreeMap::new();
+    type Passes = BTreeMap<(u32, Option<usize>, AxisSet, AxisSet), Vec<NodeId>>;
+    let mut passes: Passes = BTreeMap::new();
+    let rolls = &facts.rolls;
     for node in graph.ids() {
-        if let Op::Reduce(_, stream, _) = graph.node(node).op {
-            let key = (facts.levels[node.index()], graph.node(node).axes, stream);
-            groups.entry(key).or_default().push(node);
+        if let Op::Reduce(_, stream, _) | Op::Roll(_, stream, ..) = graph.node(node).op {
+            let group = rolls.member[node.index()].or(rolls.free[node.index()]);
+            let key = (facts.inner[node.index()], group, graph.node(node).axes, stream);
+            passes.entry(key).or_default().push(node);
         }
     }
-    let draft = |((level, axes, stream), states): ((u32, AxisSet, AxisSet), Vec<NodeId>)| Draft {
-        key: (level, false, states[0]),
-        axes: axes.iter().collect(),
-        stream,
-        scan: None,
-        states,
-        outputs: vec![],
-        stored: vec![],
-        optional: false,
+    let draft = |((_, group, axes, stream), states): (_, Vec<NodeId>)| {
+        let mut draft = Draft {
+            key: (facts.levels[states[0].index()], false, APART, states[0]),
+            axes: AxisSet::iter(axes).collect(),
+            stream,
+            scan: None,
+            states,
+            outputs: vec![],
+            stored: vec![],
+            optional: false,
+            group: None,
+        };
+        draft.enter(graph, facts, group);
+        draft
     };
-    groups.into_iter().map(draft).collect()
+    passes.into_iter().map(draft).collect()
+}
+
+impl Draft {
+    /// Becomes a member of a group.
+    pub(super) fn enter(&mut self, graph: &Graph, facts: &Facts, group: Option<usize>) {
+        let Some(group) = group else { return };
+        let node = self.key.3;
+        let first = facts.rolls.groups[group][0];
+        let (level, map) = (facts.inner[node.index()], self.states.is_empty());
+        let place = (group + 1, level, map, graph.node(node).axes.len());
+        self.key = (facts.levels[first.index()], false, place, node);
+        self.group = Some(group);
+    }
+
+    /// Whether the pass folds the blocks of its group's stream into states.
+    pub(super) fn is_streaming(&self, facts: &Facts) -> bool {
+        self.states.first().is_some_and(|state| facts.rolls.member[state.index()].is_some())
+    }
 }
 
 fn scans(graph: &Graph, facts: &Facts) -> Vec<Draft> {
     let scan = |node: NodeId| {
         let Op::Scan(_, axis, _) = graph.node(node).op else { return None };
         Some(Draft {
-            key: (facts.levels[node.index()], false, node),
+            key: (facts.levels[node.index()], false, APART, node),
             axes: graph.node(node).axes.iter().collect(),
             stream: AxisSet::EMPTY,
             scan: Some(axis),
@@ -81,6 +117,7 @@ fn scans(graph: &Graph, facts: &Facts) -> Vec<Draft> {
             outputs: vec![],
             stored: vec![],
             optional: false,
+            group: None,
         })
     };
     graph.ids().filter_map(scan).collect()
@@ -123,7 +160,10 @@ fn extend(
             let same_axes = graph.node(next).axes == graph.node(state).axes;
             let at_hand = frontier[next.index()] <= group_of[&state] + 1
                 && facts.levels[next.index()] == facts.levels[state.index()];
-            if group_of.contains_key(&next) || !same_axes || !at_hand {
+            let free = &facts.rolls.free;
+            let outside =
+                free[next.index()] != free[state.index()] || facts.rolls.held[next.index()];
+            if group_of.contains_key(&next) || !same_axes || !at_hand || outside {
                 break;
             }
             end = next;
@@ -171,7 +211,7 @@ fn attach_outputs(graph: &Graph, facts: &Facts, frontier: &[usize], drafts: &mut
         let home = home.unwrap_or_else(|| {
             *maps.entry((level, output.tensor.axes.clone())).or_insert_with(|| {
                 drafts.push(Draft {
-                    key: (level, true, output.node),
+                    key: (level, true, APART, output.node),
                     axes: output.tensor.axes.clone(),
                     stream: AxisSet::EMPTY,
                     scan: None,
@@ -179,6 +219,7 @@ fn attach_outputs(graph: &Graph, facts: &Facts, frontier: &[usize], drafts: &mut
                     outputs: vec![],
                     stored: vec![],
                     optional: false,
+                    group: None,
                 });
                 drafts.len() - 1
             })
@@ -188,7 +229,7 @@ fn attach_outputs(graph: &Graph, facts: &Facts, frontier: &[usize], drafts: &mut
             draft.axes.clone_from(&output.tensor.axes);
         }
         if draft.states.is_empty() {
-            draft.key.2 = draft.key.2.max(output.node);
+            draft.key.3 = draft.key.3.max(output.node);
         }
         draft.outputs.push(position);
     }
@@ -233,7 +274,8 @@ fn store_shared(graph: &Graph, facts: &Facts, drafts: &mut Vec<Draft>) {
         });
         let all = by_outputs.chain(by_users).fold(Uses::None, Uses::join);
         uses[node.index()] = all;
-        if !heavy[node.index()] || home.contains_key(&node) || !repeats(graph, node, all, drafts) {
+        let stays = home.contains_key(&node) || facts.rolls.held[node.index()];
+        if !heavy[node.index()] || stays || !repeats(graph, node, all, drafts) {
             continue;
         }
         let index = stored_by_output(graph, facts, node, &writer, drafts).unwrap_or_else(|| {
@@ -274,8 +316,8 @@ fn stored_by_output(
 }
 
 fn map(graph: &Graph, facts: &Facts, node: NodeId) -> Draft {
-    Draft {
-        key: (facts.levels[node.index()], true, node),
+    let mut draft = Draft {
+        key: (facts.levels[node.index()], true, APART, node),
         axes: graph.node(node).axes.iter().collect(),
         stream: AxisSet::EMPTY,
         scan: None,
@@ -283,7 +325,10 @@ fn map(graph: &Graph, facts: &Facts, node: NodeId) -> Draft {
         outputs: vec![],
         stored: vec![node],
         optional: true,
-    }
+        group: None,
+    };
+    draft.enter(graph, facts, facts.rolls.free[node.index()]);
+    draft
 }
 
 /// Nodes that end in an expensive operation over all their axes.

@@ -8,9 +8,10 @@
 mod draft;
 mod facts;
 mod tree;
+mod within;
 
-use super::{Let, Pass, PassProgram, PassResult, State, Value, ValueKind};
-use crate::base::{AxisId, BufferId, Expr, LocalId, Namer, ReduceOp};
+use super::{Let, Pass, PassProgram, PassResult, Running, State, Value, ValueKind};
+use crate::base::{AxisId, AxisSet, BufferId, Expr, LocalId, Namer, ReduceOp};
 use crate::graph::{Graph, NodeId, Op, legalise};
 use draft::Draft;
 use facts::Facts;
@@ -22,12 +23,12 @@ pub fn build(graph: &Graph) -> PassProgram {
     let graph = &legalise(graph);
     let facts = Facts::new(graph);
     let mut drafts = draft::drafts(graph, &facts);
-    keep_wanted(graph, &mut drafts);
-    Writer::new(graph).write(&drafts)
+    keep_wanted(graph, &facts, &mut drafts);
+    Writer::new(graph).write(&facts, &drafts)
 }
 
 /// Drops stored nodes that no later pass reads, and passes that then store nothing.
-fn keep_wanted(graph: &Graph, drafts: &mut Vec<Draft>) {
+fn keep_wanted(graph: &Graph, facts: &Facts, drafts: &mut Vec<Draft>) {
     let mut stored_at: BTreeMap<NodeId, usize> = BTreeMap::new();
     for (position, draft) in drafts.iter().enumerate() {
         for &node in &draft.stored {
@@ -49,12 +50,17 @@ fn keep_wanted(graph: &Graph, drafts: &mut Vec<Draft>) {
             }
             if stored_at.get(&node).is_some_and(|&at| at < position) {
                 wanted[node.index()] = true;
-            } else if !draft.states.contains(&node) {
+            } else if !draft.states.contains(&node) && !is_running(graph.node(node).op) {
                 stack.extend(graph.node(node).op.operands());
             }
         }
     }
-    drafts.retain(|draft| !draft.stored.is_empty() || !draft.outputs.is_empty());
+    let stores = |draft: &Draft| !draft.stored.is_empty() || !draft.outputs.is_empty();
+    drafts.retain(|draft| stores(draft) || draft.is_streaming(facts));
+}
+
+fn is_running(op: Op) -> bool {
+    matches!(op, Op::Before(_) | Op::After(_))
 }
 
 /// Writes drafts as passes, in order.
@@ -64,6 +70,8 @@ struct Writer<'a> {
     program: PassProgram,
     /// Where the value of a node can be loaded from.
     buffers: BTreeMap<NodeId, BufferId>,
+    /// The locals that hold a reduction of a group before and after a block.
+    running: BTreeMap<NodeId, (LocalId, LocalId)>,
 }
 
 impl<'a> Writer<'a> {
@@ -85,19 +93,30 @@ impl<'a> Writer<'a> {
         Self {
             graph,
             buffers: buffers.collect(),
+            running: BTreeMap::new(),
             trees: Trees::new(graph, namer),
             program: PassProgram {
                 name: graph.name.clone(),
                 axes: graph.axes.clone(),
                 values,
                 locals: vec![],
+                groups: vec![],
                 passes: vec![],
             },
         }
     }
 
-    fn write(mut self, drafts: &[Draft]) -> PassProgram {
+    fn write(mut self, facts: &Facts, drafts: &[Draft]) -> PassProgram {
+        let mut group = None;
         for draft in drafts {
+            if draft.group.is_some() && draft.group != group {
+                let first = draft.group.map(|group| facts.rolls.groups[group][0]);
+                let stream = first.map(|first| self.graph.node(first).op);
+                if let Some(Op::Reduce(_, axes, _) | Op::Roll(_, axes, ..)) = stream {
+                    self.program.groups.push(axes.iter().collect());
+                }
+            }
+            group = draft.group;
             self.pass(draft);
         }
         self.program.locals = self.trees.locals;
@@ -106,9 +125,14 @@ impl<'a> Writer<'a> {
 
     fn pass(&mut self, draft: &Draft) {
         let targets = self.targets(draft);
-        let (body_lets, states) = self.states(draft);
+        let (body_lets, mut states) = self.states(draft);
+        let update_lets = self.updates(draft, &mut states);
         let (result_lets, results) = self.results(draft, &targets, &states);
-        let name = self.program.values[targets[0].1.index()].name.clone();
+        let name = match targets.first() {
+            Some(target) => self.program.values[target.1.index()].name.clone(),
+            None => self.trees.locals[states[0].local.index()].name.clone(),
+        };
+        let group = draft.group.map(|_| self.program.groups.len() - 1);
         self.program.passes.push(Pass {
             name,
             axes: draft.axes.clone(),
@@ -116,9 +140,11 @@ impl<'a> Writer<'a> {
             scan: draft.scan,
             body_lets,
             states,
+            update_lets,
             result_lets,
             results,
             optional: draft.optional,
+            group,
         });
         let values = &self.program.values;
         let readable =
@@ -152,7 +178,7 @@ impl<'a> Writer<'a> {
             return self.trees.namer.fresh(name);
         }
         let base = match state.map(|state| self.graph.node(state).op) {
-            Some(Op::Reduce(op, ..)) => op.name(),
+            Some(Op::Reduce(op, ..) | Op::Roll(op, ..)) => op.name(),
             Some(Op::Scan(op, ..)) => op.scan_name().unwrap_or("scan"),
             _ => "map",
         };
@@ -160,26 +186,56 @@ impl<'a> Writer<'a> {
     }
 
     fn states(&mut self, draft: &Draft) -> (Vec<Let>, Vec<State>) {
+        let stream_of_group =
+            self.program.groups.last().map(|axes| axes.iter().copied().collect::<AxisSet>());
         let reductions: Vec<(ReduceOp, NodeId)> = draft
             .states
             .iter()
             .map(|&state| match self.graph.node(state).op {
                 Op::Reduce(op, _, operand) | Op::Scan(op, _, operand) => (op, operand),
+                Op::Roll(op, _, term, _) => (op, term),
                 _ => unreachable!("the states of a draft are reductions and scans"),
             })
             .collect();
         let roots: Vec<NodeId> = reductions.iter().map(|reduction| reduction.1).collect();
-        let buffers = &self.buffers;
-        let (lets, bodies) =
-            self.trees.build(&roots, |node| buffers.get(&node).map(|&b| Expr::Load(b)));
+        let (graph, buffers, running) = (self.graph, &self.buffers, &self.running);
+        let leaf = |node| leaf(graph, buffers, running, node);
+        let (lets, bodies) = self.trees.build(&roots, leaf);
         let state = |((&node, (op, operand)), body): ((&NodeId, &(ReduceOp, NodeId)), Expr)| {
             let dtype = self.graph.node(node).dtype;
             let keeps = self.graph.node(*operand).dtype == dtype;
             let body = if keeps { body } else { Expr::cast(dtype, body) };
-            State { local: self.trees.local(node, op.name()), op: *op, body }
+            let local = self.trees.local(node, op.name());
+            let running = draft.group.filter(|_| stream_of_group == Some(draft.stream)).map(|_| {
+                let name = self.trees.locals[local.index()].name.clone();
+                let before = self.trees.local_like(local, &format!("{name}_before"));
+                let after = self.trees.local_like(local, &format!("{name}_after"));
+                self.running.insert(node, (before, after));
+                Running { before, after, update: Expr::Local(before) }
+            });
+            State { local, op: *op, body, running }
         };
         let states = draft.states.iter().zip(&reductions).zip(bodies).map(state).collect();
         (lets, states)
+    }
+
+    /// Writes what rolls fold their blocks into. Each has lets of its own, since each holds another value.
+    fn updates(&mut self, draft: &Draft, states: &mut [State]) -> Vec<Let> {
+        let mut all = vec![];
+        for (&node, state) in draft.states.iter().zip(states) {
+            let Op::Roll(_, _, _, update) = self.graph.node(node).op else { continue };
+            let Some(own) = &mut state.running else { continue };
+            let (graph, buffers, running) = (self.graph, &self.buffers, &self.running);
+            let before = own.before;
+            let leaf = |node: NodeId| match graph.node(node).op {
+                Op::Held => Some(Expr::Local(before)),
+                _ => leaf(graph, buffers, running, node),
+            };
+            let (lets, mut updates) = self.trees.build(&[update], leaf);
+            all.extend(lets);
+            own.update = updates.pop().expect("one root in, one expression out");
+        }
+        all
     }
 
     fn results(
@@ -191,10 +247,10 @@ impl<'a> Writer<'a> {
         let own: BTreeMap<NodeId, LocalId> =
             draft.states.iter().copied().zip(states.iter().map(|state| state.local)).collect();
         let roots: Vec<NodeId> = targets.iter().map(|target| target.0).collect();
-        let buffers = &self.buffers;
+        let (graph, buffers, running) = (self.graph, &self.buffers, &self.running);
         let leaf = |node: NodeId| match own.get(&node) {
             Some(&local) => Some(Expr::Local(local)),
-            None => buffers.get(&node).map(|&buffer| Expr::Load(buffer)),
+            None => leaf(graph, buffers, running, node),
         };
         let (lets, values) = self.trees.build(&roots, leaf);
         let result = |(&(node, buffer), value): (&(NodeId, BufferId), Expr)| {
@@ -203,6 +259,20 @@ impl<'a> Writer<'a> {
             PassResult { buffer, value: if same { value } else { Expr::cast(dtype, value) } }
         };
         (lets, targets.iter().zip(values).map(result).collect())
+    }
+}
+
+/// What stands for a value that is at hand: the load of a buffer, or a running value.
+fn leaf(
+    graph: &Graph,
+    buffers: &BTreeMap<NodeId, BufferId>,
+    running: &BTreeMap<NodeId, (LocalId, LocalId)>,
+    node: NodeId,
+) -> Option<Expr> {
+    match graph.node(node).op {
+        Op::Before(x) => running.get(&x).map(|&(before, _)| Expr::Local(before)),
+        Op::After(x) => running.get(&x).map(|&(_, after)| Expr::Local(after)),
+        _ => buffers.get(&node).map(|&buffer| Expr::Load(buffer)),
     }
 }
 

@@ -38,6 +38,14 @@ impl<'a> Trees<'a> {
         id
     }
 
+    /// A fresh local of the type and axes of another one.
+    pub(super) fn local_like(&mut self, like: LocalId, name: &str) -> LocalId {
+        let name = self.namer.fresh(name);
+        let id = LocalId(u32::try_from(self.locals.len()).expect("fewer than 2^32 locals"));
+        self.locals.push(Local { name, ..self.locals[like.index()].clone() });
+        id
+    }
+
     /// The expressions of `roots`, and the lets they share. `leaf` says where a node's value is already at hand.
     pub(super) fn build(
         &mut self,
