@@ -24,6 +24,70 @@ fn target() -> Target {
     }
 }
 
+use tilewright_ir::graph::Graph;
+use tilewright_ir::plan;
+use tilewright_ir::reference::{self, Family, HostTensor, compare};
+
+fn judge(what: &str, bound: &Graph, form: &Graph) -> usize {
+    let mut wrong = 0;
+    let plan = plan::build(form);
+    plan::verify(&plan).unwrap_or_else(|faults| panic!("{what}: {faults:?}\n{}", form.print()));
+    for &family in Family::ALL {
+        for seed in 0..9 {
+            let inputs = reference::draw(bound, family, seed);
+            let expected = reference::evaluate(bound, &inputs);
+            for block in [1, 2, 3, 64] {
+                let got = plan::interpret_in_blocks(&plan, &inputs, block);
+                for ((expected, got), output) in expected.iter().zip(&got).zip(&bound.outputs) {
+                    let shape = output.tensor.shape(&bound.axes);
+                    let got =
+                        HostTensor::from_f64(output.tensor.dtype, &shape, got.iter().copied());
+                    let verdict = compare(expected, &got);
+                    if verdict.wrong > 0 {
+                        println!(
+                            "WRONG {what} {} seed {seed} block {block}: {verdict:?}",
+                            family.name()
+                        );
+                        wrong += 1;
+                    }
+                }
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn numbers() {
+    let path = std::env::var("TW").unwrap_or("../kernels/attention.tw".into());
+    let text = std::fs::read_to_string(path).unwrap();
+    let file = check::check(&text).unwrap();
+    let mut wrong = 0;
+    for kernel in &file.kernels {
+        let rewriter = Rewriter::new(&kernel.graph, Limits::default());
+        for round in 0..6_u64 {
+            let mut sizes = Sizes::new();
+            for (position, axis) in kernel.graph.axes.ids().enumerate() {
+                let extents = [1, 2, 3, 5, 7, 4];
+                let extent = extents
+                    [(position as u64 * 7 + round * 5 + position as u64 * round) as usize % 6];
+                let extent = if round == 5 && position == 0 { 0 } else { extent };
+                sizes.insert(kernel.graph.axes.name(axis).to_string(), extent);
+            }
+            let Ok(bound) = kernel.bind(&sizes) else { continue };
+            if bound.axes.volume(bound.axes.ids().collect()) > 400 { continue; }
+            for form in rewriter.forms(&bound, &target(), 6) {
+                wrong += judge(
+                    &format!("{} {sizes:?} {:?}", kernel.graph.name, form.passes),
+                    &bound,
+                    &form.graph,
+                );
+            }
+        }
+    }
+    assert_eq!(wrong, 0);
+}
+
 #[test]
 fn show() {
     let path = std::env::var("TW").unwrap_or("../kernels/attention.tw".into());

@@ -114,7 +114,8 @@ pub(super) fn bounds(graphs: &Graphs, node: &Math) -> (f64, f64) {
         Math::Number(number) => (number.value(), number.value()),
         Math::Axes(_) => unbounded,
         Math::Add([x, y]) => {
-            difference(graphs, *x, *y, ordered(of(x).0 + of(y).0, of(x).1 + of(y).1))
+            let sum = ordered(of(x).0 + of(y).0, of(x).1 + of(y).1);
+            difference(graphs, (*x, *y), None, sum)
         }
         Math::Mul([x, y]) if graphs.find(*x) == graphs.find(*y) => square(of(x)),
         Math::Mul([x, y]) => product(of(x), of(y)),
@@ -125,15 +126,17 @@ pub(super) fn bounds(graphs: &Graphs, node: &Math) -> (f64, f64) {
             _ => unbounded,
         },
         Math::Exp([x]) => (of(x).0.exp(), of(x).1.exp()),
-        Math::Log([x]) => {
-            let log = |x: f64| if x > 0.0 { x.ln() } else { f64::NEG_INFINITY };
-            (log(of(x).0), if of(x).1 > 0.0 { of(x).1.ln() } else { f64::INFINITY })
-        }
+        Math::Exp2([x]) => (of(x).0.exp2(), of(x).1.exp2()),
+        Math::Log([x]) => logarithm(f64::ln, of(x)),
+        Math::Log2([x]) => logarithm(f64::log2, of(x)),
         Math::Sqrt([x]) => (of(x).0.max(0.0).sqrt(), of(x).1.max(0.0).sqrt()),
         Math::Max([x, y]) => (of(x).0.max(of(y).0), of(x).1.max(of(y).1)),
         Math::Min([x, y]) => (of(x).0.min(of(y).0), of(x).1.min(of(y).1)),
-        Math::Where([_, x, y]) => (of(x).0.min(of(y).0), of(x).1.max(of(y).1)),
-        Math::Guard([x]) => (of(x).0.min(0.0), of(x).1.max(0.0)),
+        Math::Where([c, x, y]) => {
+            let kept = assumed(graphs, *x, *c);
+            (kept.0.min(of(y).0), kept.1.max(of(y).1))
+        }
+        Math::Guard([x]) | Math::Finite([x]) => (of(x).0.min(0.0), of(x).1.max(0.0)),
         Math::MaxOf([_, x]) | Math::MinOf([_, x]) => of(x),
         Math::AfterMax([_, x]) | Math::BeforeMax([_, x]) => of(x),
         // Extents are not known here, so only the sign of a sum is.
@@ -167,7 +170,7 @@ fn opaque_axes(opaque: &Opaque, operands: &[AxisSet]) -> AxisSet {
 fn opaque_bounds(opaque: &Opaque, operand: Option<(f64, f64)>) -> (f64, f64) {
     match opaque.op {
         Op::Unary(UnaryOp::Tanh | UnaryOp::Erf | UnaryOp::Sin | UnaryOp::Cos, _) => (-1.0, 1.0),
-        Op::Unary(UnaryOp::Abs | UnaryOp::Exp2, _) => (0.0, f64::INFINITY),
+        Op::Unary(UnaryOp::Abs, _) => (0.0, f64::INFINITY),
         Op::Index(_) | Op::Len(_) => (0.0, f64::from(i32::MAX)),
         Op::Cast(_) if opaque.dtype.is_float() => {
             operand.unwrap_or((f64::NEG_INFINITY, f64::INFINITY))
@@ -176,6 +179,11 @@ fn opaque_bounds(opaque: &Opaque, operand: Option<(f64, f64)>) -> (f64, f64) {
         Op::Input(_) if opaque.dtype.is_integer() => crate::reference::integer_range(opaque.dtype),
         _ => (f64::NEG_INFINITY, f64::INFINITY),
     }
+}
+
+fn logarithm(log: fn(f64) -> f64, (low, high): (f64, f64)) -> (f64, f64) {
+    let low = if low > 0.0 { log(low) } else { f64::NEG_INFINITY };
+    (low, if high > 0.0 { log(high) } else { f64::INFINITY })
 }
 
 fn ordered(low: f64, high: f64) -> (f64, f64) {
@@ -205,45 +213,76 @@ fn rolled(term: (f64, f64), scale: (f64, f64), shift: (f64, f64)) -> (f64, f64) 
     (if positive { 0.0 } else { f64::NEG_INFINITY }, f64::INFINITY)
 }
 
+/// The bounds of a value where a condition holds.
+fn assumed(graphs: &Graphs, id: Id, condition: Id) -> (f64, f64) {
+    let data = graphs[id].data;
+    let sums = graphs[id].nodes.iter().filter_map(|node| match node {
+        Math::Add([x, y]) => Some((*x, *y)),
+        _ => None,
+    });
+    sums.fold((data.low, data.high), |bounds, sum| {
+        difference(graphs, sum, Some(graphs.find(condition)), bounds)
+    })
+}
+
 /// Sharpens the bounds of `x + y` where one of them is minus something that the other is known not to exceed.
-fn difference(graphs: &Graphs, x: Id, y: Id, (low, high): (f64, f64)) -> (f64, f64) {
+fn difference(
+    graphs: &Graphs,
+    (x, y): (Id, Id),
+    condition: Option<Id>,
+    (low, high): (f64, f64),
+) -> (f64, f64) {
     let (mut low, mut high) = (low, high);
+    let order = Order { graphs, condition };
     for (x, y) in [(x, y), (y, x)] {
         for node in &graphs[y].nodes {
             if let Math::Neg([z]) = node {
-                high = if high > 0.0 && at_most(graphs, x, *z, PROOF_DEPTH) { 0.0 } else { high };
-                low = if low < 0.0 && at_most(graphs, *z, x, PROOF_DEPTH) { 0.0 } else { low };
+                high = if high > 0.0 && order.at_most(x, *z, PROOF_DEPTH) { 0.0 } else { high };
+                low = if low < 0.0 && order.at_most(*z, x, PROOF_DEPTH) { 0.0 } else { low };
             }
         }
     }
     (low, high)
 }
 
-/// Whether `x <= y` follows from what they are made of: an element is at most its maximum, also the running one that
-/// includes it, and the guard of a maximum is at least that.
-fn at_most(graphs: &Graphs, x: Id, y: Id, depth: u32) -> bool {
-    let (x, y) = (graphs.find(x), graphs.find(y));
-    if x == y || graphs[x].data.high <= graphs[y].data.low {
-        return true;
+/// What is known of the order of values, where a condition holds.
+struct Order<'g> {
+    graphs: &'g Graphs,
+    condition: Option<Id>,
+}
+
+impl Order<'_> {
+    /// Whether `x <= y` follows from what they are made of: an element is at most its maximum, also the running one that
+    /// includes it, and the guard of a maximum is at least that.
+    fn at_most(&self, x: Id, y: Id, depth: u32) -> bool {
+        let graphs = self.graphs;
+        let (x, y) = (graphs.find(x), graphs.find(y));
+        if x == y || graphs[x].data.high <= graphs[y].data.low {
+            return true;
+        }
+        if depth == 0 {
+            return false;
+        }
+        let holds = |c: &Id| self.condition == Some(graphs.find(*c));
+        let below = |node: &Math| match node {
+            Math::MaxOf([_, z]) | Math::Guard([z]) | Math::Finite([z]) => {
+                self.at_most(x, *z, depth - 1)
+            }
+            Math::AfterMax([_, z]) => is_before(graphs, x, *z) || self.at_most(x, *z, depth - 1),
+            Math::Max([z, w]) => [z, w].iter().any(|z| self.at_most(x, **z, depth - 1)),
+            Math::Neg([z]) => negated(graphs, x).any(|w| self.at_most(*z, w, depth - 1)),
+            Math::Where([c, z, _]) if holds(c) => self.at_most(x, *z, depth - 1),
+            _ => false,
+        };
+        let above = |node: &Math| match node {
+            Math::MinOf([_, z]) => self.at_most(*z, y, depth - 1),
+            Math::Max([z, w]) => [z, w].iter().all(|z| self.at_most(**z, y, depth - 1)),
+            Math::Min([z, w]) => [z, w].iter().any(|z| self.at_most(**z, y, depth - 1)),
+            Math::Where([c, z, _]) if holds(c) => self.at_most(*z, y, depth - 1),
+            _ => false,
+        };
+        graphs[y].nodes.iter().any(below) || graphs[x].nodes.iter().any(above)
     }
-    if depth == 0 {
-        return false;
-    }
-    let below = |node: &Math| match node {
-        Math::MaxOf([_, z]) => at_most(graphs, x, *z, depth - 1),
-        Math::AfterMax([_, z]) => is_before(graphs, x, *z) || at_most(graphs, x, *z, depth - 1),
-        Math::Max([z, w]) => [z, w].iter().any(|z| at_most(graphs, x, **z, depth - 1)),
-        Math::Guard([z]) => at_most(graphs, x, *z, depth - 1),
-        Math::Neg([z]) => negated(graphs, x).any(|w| at_most(graphs, *z, w, depth - 1)),
-        _ => false,
-    };
-    let above = |node: &Math| match node {
-        Math::MinOf([_, z]) => at_most(graphs, *z, y, depth - 1),
-        Math::Max([z, w]) => [z, w].iter().all(|z| at_most(graphs, **z, y, depth - 1)),
-        Math::Min([z, w]) => [z, w].iter().any(|z| at_most(graphs, **z, y, depth - 1)),
-        _ => false,
-    };
-    graphs[y].nodes.iter().any(below) || graphs[x].nodes.iter().any(above)
 }
 
 /// Whether the class is the running maximum of `of` before a block.

@@ -7,20 +7,14 @@
 //! Invariant: nothing is squared before a mean is taken off, so nothing cancels.
 
 use super::analysis::{Graphs, number};
-use super::factor::{count, named};
+use super::factor::{length, named};
 use super::language::Math;
 use super::view::{Product, products, write_product};
 use crate::base::DType;
 use egg::Id;
 
-/// A value whose mean is taken off.
-#[derive(Clone, Copy)]
-struct Centred {
-    /// The value itself.
-    of: Id,
-    /// The difference.
-    class: Id,
-}
+/// Views of one class that are looked at.
+const VIEWS: usize = 8;
 
 /// The lemma, for every product of two centred factors under a sum.
 pub(super) fn centre(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
@@ -30,7 +24,7 @@ pub(super) fn centre(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
         return vec![];
     }
     let mut equal = vec![];
-    for view in products(graphs, *x, 8) {
+    for view in products(graphs, *x, VIEWS) {
         let [first, second] = view.factors[..] else { continue };
         if !view.exponent.is_empty() {
             continue;
@@ -45,9 +39,8 @@ pub(super) fn centre(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
 }
 
 /// The x of a class that is `x - mean[j](x)`.
-fn centred(graphs: &mut Graphs, j: Id, class: Id, dtype: DType) -> Option<Centred> {
+fn centred(graphs: &mut Graphs, j: Id, class: Id, dtype: DType) -> Option<Id> {
     let axes = named(graphs, j);
-    let class = graphs.find(class);
     let sums: Vec<(Id, Id)> = graphs[class]
         .nodes
         .iter()
@@ -56,28 +49,33 @@ fn centred(graphs: &mut Graphs, j: Id, class: Id, dtype: DType) -> Option<Centre
             _ => None,
         })
         .collect();
-    let pairs = sums.into_iter().flat_map(|(x, y)| [(x, y), (y, x)]).collect::<Vec<_>>();
-    for (x, minus) in pairs {
-        let means: Vec<Id> = graphs[minus]
-            .nodes
-            .iter()
-            .filter_map(|node| match node {
-                Math::Neg([mean]) => Some(graphs.find(*mean)),
-                _ => None,
-            })
-            .collect();
-        if !graphs[x].data.axes.contains_all(axes) {
-            continue;
-        }
-        let Some(count) = count(graphs, axes, dtype) else { return None };
-        let sum = graphs.add(Math::Sum([j, x]));
-        let inverse = graphs.add(Math::Recip([count]));
-        let mean = graphs.add(Math::Mul([sum, inverse]));
-        if means.contains(&graphs.find(mean)) {
-            return Some(Centred { of: graphs.find(x), class });
-        }
+    let pairs: Vec<(Id, Id)> = sums.into_iter().flat_map(|(x, y)| [(x, y), (y, x)]).collect();
+    pairs.into_iter().find_map(|(x, minus)| {
+        let varies = graphs[x].data.axes.contains_all(axes);
+        let found = varies && is_minus_mean(graphs, j, x, minus, dtype);
+        found.then(|| graphs.find(x))
+    })
+}
+
+/// Whether a class is `-sum[j](x) / len(j)`, for each of the axes.
+fn is_minus_mean(graphs: &mut Graphs, j: Id, x: Id, minus: Id, dtype: DType) -> bool {
+    let means: Vec<Id> = graphs[minus]
+        .nodes
+        .iter()
+        .filter_map(|node| match node {
+            Math::Neg([mean]) => Some(*mean),
+            _ => None,
+        })
+        .collect();
+    let axes = named(graphs, j);
+    let mut expected = vec![graphs.add(Math::Sum([j, x]))];
+    for axis in axes.iter() {
+        let Some(length) = length(graphs, axis, dtype) else { return false };
+        expected.push(graphs.add(Math::Recip([length])));
     }
-    None
+    let expected: Vec<Id> = expected.into_iter().map(|id| graphs.find(id)).collect();
+    let expected = Product::of(expected).normal();
+    means.into_iter().any(|mean| products(graphs, mean, VIEWS).contains(&expected))
 }
 
 /// The running means of a value before and after a block; the mean of nothing is 0.
@@ -99,22 +97,21 @@ fn means(graphs: &mut Graphs, j: Id, x: Id, one: Id) -> Means {
     Means { before, after }
 }
 
-fn write(graphs: &mut Graphs, j: Id, x: Centred, y: Centred, dtype: DType) -> Id {
+fn write(graphs: &mut Graphs, j: Id, x: Id, y: Id, dtype: DType) -> Id {
     let one = number(graphs, 1.0, dtype);
-    let (of_x, of_y) = (means(graphs, j, x.of, one), means(graphs, j, y.of, one));
+    let (of_x, of_y) = (means(graphs, j, x, one), means(graphs, j, y, one));
     let distance = |graphs: &mut Graphs, x: Id, mean: Id| {
         let minus = graphs.add(Math::Neg([mean]));
         graphs.add(Math::Add([x, minus]))
     };
-    let from_x = distance(graphs, x.of, of_x.after);
-    let from_y = distance(graphs, y.of, of_y.after);
+    let from_x = distance(graphs, x, of_x.after);
+    let from_y = distance(graphs, y, of_y.after);
     let term = graphs.add(Math::Mul([from_x, from_y]));
     let moved_x = distance(graphs, of_x.before, of_x.after);
     let moved_y = distance(graphs, of_y.before, of_y.after);
     let ones = graphs.add(Math::Ones([j, one]));
     let seen = graphs.add(Math::BeforeSum([j, ones]));
-    let product = Product { exponent: vec![], factors: vec![seen, moved_x, moved_y] };
+    let product = Product::of(vec![seen, moved_x, moved_y]);
     let shift = write_product(graphs, product, dtype);
-    debug_assert!(x.class != x.of, "a centred value is a difference");
     graphs.add(Math::Roll([j, term, one, shift]))
 }

@@ -189,7 +189,8 @@ impl Model<'_> {
             _ => 0.5,
         };
         let rescaled = match self.graph.node(head).op {
-            Op::Roll(..) => volume / 64.0,
+            // The state is scaled once for each block of the stream.
+            Op::Roll(..) => volume / 128.0,
             _ => 0.0,
         };
         (volume * cycles + rescaled) / self.lanes(head)

@@ -78,7 +78,9 @@ impl Exporter<'_> {
                 _ => self.unary(UnaryOp::Recip, *x),
             },
             Math::Exp([x]) => self.unary(UnaryOp::Exp, *x),
+            Math::Exp2([x]) => self.unary(UnaryOp::Exp2, *x),
             Math::Log([x]) => self.unary(UnaryOp::Log, *x),
+            Math::Log2([x]) => self.unary(UnaryOp::Log2, *x),
             Math::Sqrt([x]) => self.unary(UnaryOp::Sqrt, *x),
             Math::Max([x, y]) => self.binary(BinaryOp::Max, *x, *y),
             Math::Min([x, y]) => self.binary(BinaryOp::Min, *x, *y),
@@ -91,6 +93,7 @@ impl Exporter<'_> {
                 Some(self.builder.select(c, x, y))
             }
             Math::Guard([x]) => self.guard(*x),
+            Math::Finite([x]) => self.finite(*x),
             Math::Sum([j, x]) => self.reduce(ReduceOp::Sum, *j, *x),
             Math::MaxOf([j, x]) => self.reduce(ReduceOp::Max, *j, *x),
             Math::MinOf([j, x]) => self.reduce(ReduceOp::Min, *j, *x),
@@ -151,6 +154,16 @@ impl Exporter<'_> {
         let zero = self.builder.literal(0.0, dtype);
         let unseen = self.builder.compare(CompareOp::Eq, x, lowest);
         Some(self.builder.select(unseen, zero, x))
+    }
+
+    fn finite(&mut self, x: Id) -> Option<NodeId> {
+        let x = self.class(x)?;
+        let dtype = self.builder.node(x).dtype;
+        let size = self.builder.unary(UnaryOp::Abs, x);
+        let (infinity, zero) =
+            (self.builder.literal(f64::INFINITY, dtype), self.builder.literal(0.0, dtype));
+        let infinite = self.builder.compare(CompareOp::Eq, size, infinity);
+        Some(self.builder.select(infinite, zero, x))
     }
 
     fn axes(&self, j: Id) -> Option<AxisSet> {

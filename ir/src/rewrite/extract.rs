@@ -128,12 +128,12 @@ impl Extraction<'_> {
         used
     }
 
-    /// Exponentials of something that has no upper bound.
+    /// Exponentials of something that has no upper bound. Those of running values have one by the lemma that made them.
     fn risks(&self, choice: &Choice) -> u32 {
         let risky = |id: &Id| match choice.get(id) {
-            Some(Math::Exp([x])) => {
+            Some(Math::Exp([x]) | Math::Exp2([x])) => {
                 let data = self.graphs[*x].data;
-                data.high > exponent_max(data.dtype)
+                data.high > exponent_max(data.dtype) && data.running.is_empty()
             }
             _ => false,
         };

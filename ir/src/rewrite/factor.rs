@@ -4,10 +4,10 @@
 //! collected, or taken apart where both parts stay far from overflow.
 
 use super::analysis::{Graphs, number};
-use super::language::{Axes, Math};
-use super::view::{Product, longest, part, products, terms, write_product, write_sum};
-use crate::base::{AxisSet, DType};
-use crate::graph::Op;
+use super::language::Math;
+use super::view::{Base, Product, exponent, longest, part, products, write_product, write_sum};
+use crate::base::{AxisId, AxisSet, DType};
+use crate::graph::{NodeId, Op};
 use egg::Id;
 
 /// Views of one class that a rule looks at.
@@ -34,20 +34,41 @@ pub(super) fn collect_exponentials(graphs: &mut Graphs, id: Id, _: &Math) -> Vec
 
 /// `log(exp(x) y) = x + log(y)`.
 pub(super) fn log_of_product(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
-    let Math::Log([x]) = node else { return vec![] };
+    let (base, x) = match node {
+        Math::Log([x]) => (Base::Natural, *x),
+        Math::Log2([x]) => (Base::Two, *x),
+        _ => return vec![],
+    };
     let dtype = graphs[id].data.dtype;
-    let views = products(graphs, *x, VIEWS).into_iter();
-    let views: Vec<_> = views.filter(|view| !view.exponent.is_empty()).collect();
+    let views = products(graphs, x, VIEWS).into_iter();
+    let views = views.filter(|view| !view.exponent.is_empty() && view.base == base);
+    let views: Vec<Product> = views.collect();
     let mut equal = vec![];
-    for Product { exponent, factors } in views {
+    for Product { base, exponent, factors } in views {
         let mut sum = exponent;
         if !factors.is_empty() {
-            let rest = write_product(graphs, Product { exponent: vec![], factors }, dtype);
-            sum.push((graphs.add(Math::Log([rest])), 1.0));
+            let rest = write_product(graphs, Product::of(factors), dtype);
+            sum.push((base.log(graphs, rest), 1.0));
         }
         equal.push(write_sum(graphs, sum, dtype));
     }
     equal
+}
+
+/// `where(c, exp(x), 0) = exp(where(c, x, -inf))`, and with the branches exchanged.
+pub(super) fn where_of_exponential(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
+    let Math::Where([c, x, y]) = node else { return vec![] };
+    let zero = |id: Id| graphs[id].data.constant == Some(0.0);
+    let (kept, first) = match (zero(*x), zero(*y)) {
+        (false, true) => (*x, true),
+        (true, false) => (*y, false),
+        _ => return vec![],
+    };
+    let Some((base, exponent)) = exponent(graphs, kept) else { return vec![] };
+    let lowest = number(graphs, f64::NEG_INFINITY, graphs[id].data.dtype);
+    let branches = if first { [*c, exponent, lowest] } else { [*c, lowest, exponent] };
+    let masked = graphs.add(Math::Where(branches));
+    vec![base.power(graphs, masked)]
 }
 
 /// `where(c, 0, x y) = x where(c, 0, y)` where y has no axis but c's and x has one. Where c holds, x has to be a number,
@@ -63,11 +84,11 @@ pub(super) fn where_of_product(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<
     for view in products(graphs, *product, VIEWS) {
         let (inner, outer): (Vec<Id>, Vec<Id>) =
             view.factors.iter().partition(|&&factor| inside(graphs, factor));
-        let outer = Product { exponent: view.exponent, factors: outer };
+        let outer = Product { factors: outer, ..view };
         if inner.is_empty() || outer.len() == 0 || !vanishes(graphs, *c, &outer) {
             continue;
         }
-        let inner = write_product(graphs, Product { exponent: vec![], factors: inner }, dtype);
+        let inner = write_product(graphs, Product::of(inner), dtype);
         let kept = graphs.add(Math::Where([*c, *zero, inner]));
         let outer = write_product(graphs, outer, dtype);
         equal.push(graphs.add(Math::Mul([outer, kept])));
@@ -134,24 +155,28 @@ pub(super) fn factor_constant(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<I
 }
 
 /// The number of elements along some axes, if the text has their lengths.
-pub(super) fn count(graphs: &mut Graphs, axes: AxisSet, dtype: DType) -> Option<Id> {
+fn count(graphs: &mut Graphs, axes: AxisSet, dtype: DType) -> Option<Id> {
     let mut product = Product::default();
     for axis in axes.iter() {
-        let name = |op: Op, dtype: DType| {
-            let is =
-                |opaque: &&super::analysis::Opaque| opaque.dtype == dtype && same(opaque.op, op);
-            graphs.analysis.opaque.iter().find(|(_, opaque)| is(opaque)).map(|(name, _)| *name)
-        };
-        let len = name(Op::Len(axis), DType::I32)?;
-        let cast = name(Op::Cast(crate::graph::NodeId(0)), dtype)?;
-        let len = graphs.add(Math::Other(len, vec![]));
-        product.factors.push(graphs.add(Math::Other(cast, vec![len])));
+        product.factors.push(length(graphs, axis, dtype)?);
     }
     Some(write_product(graphs, product, dtype))
 }
 
+/// The length of an axis as a number of a type, if the text has it.
+pub(super) fn length(graphs: &mut Graphs, axis: AxisId, dtype: DType) -> Option<Id> {
+    let opaque = &graphs.analysis.opaque;
+    let find = |op: Op, dtype: DType| {
+        let found = opaque.iter().find(|(_, known)| known.dtype == dtype && same(known.op, op));
+        found.map(|(name, _)| *name)
+    };
+    let (len, cast) = (find(Op::Len(axis), DType::I32)?, find(Op::Cast(NodeId(0)), dtype)?);
+    let len = graphs.add(Math::Other(len, vec![]));
+    Some(graphs.add(Math::Other(cast, vec![len])))
+}
+
 fn same(x: Op, y: Op) -> bool {
-    x.map_operands(|_| crate::graph::NodeId(0)) == y.map_operands(|_| crate::graph::NodeId(0))
+    x.map_operands(|_| NodeId(0)) == y.map_operands(|_| NodeId(0))
 }
 
 /// `sum[j](x sum[k](y)) = sum[k](y' sum[j](x y''))`, where y' are the factors of y without j: a chain of contractions
@@ -202,34 +227,11 @@ fn exchanged(
         return None;
     }
     let factors = [rest.factors.clone(), with.factors].concat();
-    let product = Product { exponent: rest.exponent.clone(), factors };
+    let product = Product { factors, ..rest.clone() };
     let term = write_product(graphs, product, dtype);
     let sum = graphs.add(Math::Sum([j, term]));
     let mut product = without;
     product.factors.push(sum);
     let term = write_product(graphs, product, dtype);
     Some(graphs.add(Math::Sum([k, term])))
-}
-
-/// The axes node of a set.
-pub(super) fn axes_node(graphs: &mut Graphs, axes: AxisSet) -> Id {
-    graphs.add(Math::Axes(Axes(axes)))
-}
-
-/// A product with one more factor.
-pub(super) fn times(graphs: &mut Graphs, product: &Product, factor: Id, dtype: DType) -> Id {
-    let mut product = product.clone();
-    product.factors.push(factor);
-    write_product(graphs, product, dtype)
-}
-
-/// The value of the exponent of a product.
-pub(super) fn exponent_terms(graphs: &Graphs, id: Id) -> Vec<super::view::Term> {
-    terms(graphs, id)
-}
-
-/// A number next to values of a class.
-pub(super) fn number_like(graphs: &mut Graphs, value: f64, like: Id) -> Id {
-    let dtype = graphs[like].data.dtype;
-    number(graphs, value, dtype)
 }

@@ -71,7 +71,9 @@ impl Importer<'_> {
             UnaryOp::Neg => Math::Neg([x]),
             UnaryOp::Recip => Math::Recip([x]),
             UnaryOp::Exp => Math::Exp([x]),
+            UnaryOp::Exp2 => Math::Exp2([x]),
             UnaryOp::Log => Math::Log([x]),
+            UnaryOp::Log2 => Math::Log2([x]),
             UnaryOp::Sqrt => Math::Sqrt([x]),
             UnaryOp::Rsqrt => {
                 let root = self.expression.add(Math::Sqrt([x]));

@@ -2,11 +2,12 @@
 //!
 //! Arithmetic in f32 and f64 is spelled out in few operators (`a - b` is `a + neg b`, `a / b` is `a * recip b`); every
 //! other operation of the graph is an `Other` with its operands, which the rules leave alone. A reduction names its axes
-//! by its first operand. Three operators exist only here:
+//! by its first operand. Four operators exist only here:
 //! * `(roll j term scale shift)` is the sum over j of `term`, accumulated beside another reduction over j whose running
 //!   values it reads: after each block `acc = acc * scale + shift + sum of term`;
 //! * `(after-max j h)` and its kin are the running value of `max[j](h)` with the current block, `before-max` without it;
-//! * `(guard x)` is x, but 0 where x is -inf: a pivot that can always be subtracted.
+//! * `(guard x)` is x, but 0 where x is -inf: a pivot that can be subtracted where nothing was seen; `(finite x)` is 0
+//!   where x is either infinity.
 //!
 //! Invariant: operands of one operator have one type; a leaf carries its own.
 
@@ -79,13 +80,16 @@ define_language! {
         "neg" = Neg([Id; 1]),
         "recip" = Recip([Id; 1]),
         "exp" = Exp([Id; 1]),
+        "exp2" = Exp2([Id; 1]),
         "log" = Log([Id; 1]),
+        "log2" = Log2([Id; 1]),
         "sqrt" = Sqrt([Id; 1]),
         "max" = Max([Id; 2]),
         "min" = Min([Id; 2]),
         "==" = Equal([Id; 2]),
         "where" = Where([Id; 3]),
         "guard" = Guard([Id; 1]),
+        "finite" = Finite([Id; 1]),
         "sum" = Sum([Id; 2]),
         "max-of" = MaxOf([Id; 2]),
         "min-of" = MinOf([Id; 2]),

@@ -46,12 +46,13 @@ pub(super) fn stabilise(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
     }
     let stable = |(exponent, view): (Id, Product)| {
         let most = graphs.add(Math::MaxOf([*j, exponent]));
-        let pivot = graphs.add(Math::Guard([most]));
-        let mut view = view;
+        // Not even +inf is subtracted: there the text has infinities, and so has this.
+        let pivot = graphs.add(Math::Finite([most]));
+        let (base, mut view) = (view.base, view);
         view.exponent.push((pivot, -1.0));
         let term = write_product(graphs, view, dtype);
         let sum = graphs.add(Math::Sum([*j, term]));
-        let out = graphs.add(Math::Exp([pivot]));
+        let out = base.power(graphs, pivot);
         graphs.add(Math::Mul([out, sum]))
     };
     found.into_iter().map(stable).collect()
@@ -61,8 +62,9 @@ pub(super) fn stabilise(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
 struct Pivot {
     /// The class of the maximum.
     most: Id,
-    /// The class of its guard, if the e-graph has one.
+    /// The classes of its guards, if the e-graph has them.
     guard: Option<Id>,
+    finite: Option<Id>,
     /// The axes of the maximum, as an operand.
     j: Id,
     /// What it is the maximum of.
@@ -106,7 +108,8 @@ fn pivots(graphs: &Graphs, j: Id) -> Vec<Pivot> {
             let Math::MaxOf([axes, of]) = node else { continue };
             if graphs.find(*axes) == graphs.find(j) && class.data.running.is_empty() {
                 let guard = graphs.lookup(Math::Guard([class.id]));
-                pivots.push(Pivot { most: class.id, guard, j, of: graphs.find(*of) });
+                let finite = graphs.lookup(Math::Finite([class.id]));
+                pivots.push(Pivot { most: class.id, guard, finite, j, of: graphs.find(*of) });
             }
         }
     }
@@ -124,9 +127,16 @@ struct Lemma {
     free: Smallest,
 }
 
+impl Pivot {
+    /// The maximum and its guards.
+    fn classes(&self) -> Vec<Id> {
+        [Some(self.most), self.guard, self.finite].into_iter().flatten().collect()
+    }
+}
+
 impl Lemma {
     fn new(graphs: &Graphs, pivot: Pivot) -> Self {
-        let leaves: Vec<Id> = [Some(pivot.most), pivot.guard].into_iter().flatten().collect();
+        let leaves = pivot.classes();
         let symbolic = Smallest::new(graphs, &leaves, &[]);
         let free = Smallest::new(graphs, &[], &leaves);
         Self { pivot, symbolic, free }
@@ -163,7 +173,7 @@ impl Lemma {
 
     fn slope(&self, graphs: &Graphs, id: Id, depth: u32) -> Option<Slope> {
         let id = graphs.find(id);
-        if id == self.pivot.most || Some(id) == self.pivot.guard {
+        if self.pivot.classes().contains(&id) {
             return Some(vec![(vec![], 1.0)]);
         }
         if self.free.has(id) {
@@ -222,8 +232,7 @@ impl Lemma {
     }
 
     fn replaced(&self, new: Id) -> BTreeMap<Id, Id> {
-        let classes = [Some(self.pivot.most), self.pivot.guard];
-        classes.into_iter().flatten().map(|id| (id, new)).collect()
+        self.pivot.classes().into_iter().map(|id| (id, new)).collect()
     }
 
     fn write(
@@ -236,16 +245,24 @@ impl Lemma {
         let Pivot { j, of, .. } = self.pivot;
         let after = graphs.add(Math::AfterMax([j, of]));
         let before = graphs.add(Math::BeforeMax([j, of]));
-        let new = graphs.add(Math::Guard([after]));
-        let mut met = vec![];
+        let met = self.met(graphs, view)?;
+        // Beside the text's own guard, if there is one; else the weaker one.
+        let is_finite = self.pivot.finite.is_some_and(|id| met.contains(&id));
+        let guard = |graphs: &mut Graphs, x: Id| match is_finite {
+            true => graphs.add(Math::Finite([x])),
+            false => graphs.add(Math::Guard([x])),
+        };
+        let new = guard(graphs, after);
+        let old = if is_finite { guard(graphs, before) } else { before };
         let replaced = self.replaced(new);
-        let mut rolled = Product { exponent: vec![], factors: view.factors.clone() };
+        let mut rolled = Product { exponent: vec![], ..view.clone() };
         for &(id, factor) in &view.exponent {
-            let id = self.symbolic.rebuild(graphs, id, &replaced, &mut met)?;
+            let id = self.symbolic.rebuild(graphs, id, &replaced, &mut vec![])?;
             rolled.exponent.push((id, factor));
         }
         let term = write_product(graphs, rolled, dtype);
-        let scale = rescale(graphs, slope, (before, new), dtype);
+        let moved = moved(graphs, slope, (before, old, new), dtype);
+        let scale = view.base.power(graphs, moved);
         let zero = number(graphs, 0.0, dtype);
         let rolled = graphs.add(Math::Roll([j, term, scale, zero]));
         if !met.contains(&self.pivot.most) {
@@ -257,21 +274,31 @@ impl Lemma {
         let nan = number(graphs, f64::NAN, dtype);
         Some(graphs.add(Math::Where([unseen, nan, rolled])))
     }
+
+    /// Which of the maximum and its guards the exponent reads.
+    fn met(&self, graphs: &mut Graphs, view: &Product) -> Option<Vec<Id>> {
+        let mut met = vec![];
+        let same = self.pivot.classes().into_iter().map(|id| (id, id)).collect();
+        for &(id, _) in &view.exponent {
+            self.symbolic.rebuild(graphs, id, &same, &mut met)?;
+        }
+        Some(met)
+    }
 }
 
 fn varies_in(graphs: &Graphs, axes: crate::base::AxisSet) -> impl Fn(&Id) -> bool {
     move |id| !graphs[*id].data.axes.is_disjoint(axes)
 }
 
-/// `exp(a (new - old))`, where the difference is 0 while nothing has been seen. For a negative slope the difference is
-/// turned round, so that it reads `old - new` and is known to be at most 0.
-fn rescale(graphs: &mut Graphs, slope: &Slope, (before, new): (Id, Id), dtype: DType) -> Id {
+/// `a (new - old)`, where the difference is 0 while nothing has been seen. For a negative slope the difference is turned
+/// round, so that it reads `old - new` and is known to be at most 0.
+fn moved(graphs: &mut Graphs, slope: &Slope, (before, old, new): (Id, Id, Id), dtype: DType) -> Id {
     let lowest = number(graphs, f64::NEG_INFINITY, dtype);
     let zero = number(graphs, 0.0, dtype);
     let unseen = graphs.add(Math::Equal([before, lowest]));
     let mut terms = vec![];
     for (factors, times) in slope {
-        let (first, second) = if *times < 0.0 { (before, new) } else { (new, before) };
+        let (first, second) = if *times < 0.0 { (old, new) } else { (new, old) };
         let minus = graphs.add(Math::Neg([second]));
         let difference = graphs.add(Math::Add([first, minus]));
         let mut moved = graphs.add(Math::Where([unseen, zero, difference]));
@@ -280,6 +307,5 @@ fn rescale(graphs: &mut Graphs, slope: &Slope, (before, new): (Id, Id), dtype: D
         }
         terms.push((moved, times.abs()));
     }
-    let exponent = write_sum(graphs, terms, dtype);
-    graphs.add(Math::Exp([exponent]))
+    write_sum(graphs, terms, dtype)
 }

@@ -3,7 +3,7 @@
 use super::centre::centre;
 use super::factor::{
     collect_exponentials, factor_constant, factor_sum, interchange, log_of_product,
-    where_of_product,
+    where_of_exponential, where_of_product,
 };
 use super::language::Math;
 use super::roll::{roll, stabilise};
@@ -21,7 +21,7 @@ fn is_product(node: &Math) -> bool {
 }
 
 fn is_log(node: &Math) -> bool {
-    matches!(node, Math::Log(_))
+    matches!(node, Math::Log(_) | Math::Log2(_))
 }
 
 fn is_where(node: &Math) -> bool {
@@ -52,6 +52,19 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule("recip-exp", Range, "1 / exp(x) = exp(-x)", Pattern("(recip (exp ?x))", "(exp (neg ?x))")),
     rule("log-exp", Range, "log(exp(x)) = x", Pattern("(log (exp ?x))", "?x")),
+    rule(
+        "recip-exp2",
+        Range,
+        "1 / exp2(x) = exp2(-x)",
+        Pattern("(recip (exp2 ?x))", "(exp2 (neg ?x))"),
+    ),
+    rule("log2-exp2", Range, "log2(exp2(x)) = x", Pattern("(log2 (exp2 ?x))", "?x")),
+    rule(
+        "where-exp",
+        Exact,
+        "where(c, exp(x), 0) = exp(where(c, x, -inf))",
+        Node(is_where, where_of_exponential),
+    ),
     rule("log-product", Range, "log(exp(x) y) = x + log(y)", Node(is_log, log_of_product)),
     rule(
         "exp-product",

@@ -16,9 +16,39 @@ const DEPTH: u32 = 5;
 /// `x` times a number, in a sum.
 pub(super) type Term = (Id, f64);
 
+/// What an exponential is a power of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Base {
+    /// `exp`.
+    #[default]
+    Natural,
+    /// `exp2`.
+    Two,
+}
+
+impl Base {
+    /// The exponential of a class.
+    pub(super) fn power(self, graphs: &mut Graphs, exponent: Id) -> Id {
+        graphs.add(match self {
+            Self::Natural => Math::Exp([exponent]),
+            Self::Two => Math::Exp2([exponent]),
+        })
+    }
+
+    /// The logarithm of a class.
+    pub(super) fn log(self, graphs: &mut Graphs, id: Id) -> Id {
+        graphs.add(match self {
+            Self::Natural => Math::Log([id]),
+            Self::Two => Math::Log2([id]),
+        })
+    }
+}
+
 /// A product: the exponential of a sum, times factors. The empty product is 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Product {
+    /// Of the exponential, if there is one.
+    pub(super) base: Base,
     /// The terms of the exponent, by class; cancelled.
     pub(super) exponent: Vec<Term>,
     /// The factors, by class.
@@ -26,16 +56,31 @@ pub(super) struct Product {
 }
 
 impl Product {
-    fn normal(mut self) -> Self {
+    /// A product of factors alone.
+    pub(super) fn of(factors: Vec<Id>) -> Self {
+        Self { factors, ..Self::default() }
+    }
+
+    /// In canonical order, with terms of one class added up.
+    pub(super) fn normal(mut self) -> Self {
         combine(&mut self.exponent);
         self.factors.sort_unstable();
+        if self.exponent.is_empty() {
+            self.base = Base::default();
+        }
         self
     }
 
-    fn times(&self, other: &Self) -> Self {
+    /// The product of two; `None` for exponentials of different bases.
+    fn times(&self, other: &Self) -> Option<Self> {
+        let powers = !self.exponent.is_empty() && !other.exponent.is_empty();
+        if powers && self.base != other.base {
+            return None;
+        }
+        let base = if self.exponent.is_empty() { other.base } else { self.base };
         let exponent = [self.exponent.clone(), other.exponent.clone()].concat();
         let factors = [self.factors.clone(), other.factors.clone()].concat();
-        Self { exponent, factors }.normal()
+        Some(Self { base, exponent, factors }.normal())
     }
 
     /// How many parts it has.
@@ -65,12 +110,12 @@ pub(super) fn products(graphs: &Graphs, id: Id, limit: usize) -> Vec<Product> {
 
 fn products_within(graphs: &Graphs, id: Id, depth: u32, limit: usize) -> Vec<Product> {
     let id = graphs.find(id);
-    if let Some(exponent) = exponent(graphs, id) {
+    if let Some((base, exponent)) = exponent(graphs, id) {
         let exponent = terms(graphs, exponent);
-        return vec![Product { exponent, factors: vec![] }];
+        return vec![Product { base, exponent, factors: vec![] }.normal()];
     }
     let one = graphs[id].data.constant == Some(1.0);
-    let itself = Product { exponent: vec![], factors: if one { vec![] } else { vec![id] } };
+    let itself = Product::of(if one { vec![] } else { vec![id] });
     let mut views = vec![itself];
     if depth == 0 {
         return views;
@@ -83,7 +128,7 @@ fn products_within(graphs: &Graphs, id: Id, depth: u32, limit: usize) -> Vec<Pro
         }
         let left = products_within(graphs, x, depth - 1, limit);
         let right = products_within(graphs, y, depth - 1, limit);
-        for view in left.iter().flat_map(|x| right.iter().map(move |y| x.times(y))) {
+        for view in left.iter().flat_map(|x| right.iter().filter_map(move |y| x.times(y))) {
             if !views.contains(&view) {
                 views.push(view);
             }
@@ -103,9 +148,10 @@ pub(super) fn longest(graphs: &Graphs, id: Id) -> Product {
 }
 
 /// What the class is the exponential of.
-pub(super) fn exponent(graphs: &Graphs, id: Id) -> Option<Id> {
+pub(super) fn exponent(graphs: &Graphs, id: Id) -> Option<(Base, Id)> {
     graphs[graphs.find(id)].nodes.iter().find_map(|node| match node {
-        Math::Exp([x]) => Some(graphs.find(*x)),
+        Math::Exp([x]) => Some((Base::Natural, graphs.find(*x))),
+        Math::Exp2([x]) => Some((Base::Two, graphs.find(*x))),
         _ => None,
     })
 }
@@ -173,10 +219,10 @@ fn write_term(graphs: &mut Graphs, id: Id, factor: f64, dtype: DType) -> Id {
 
 /// Writes a product: what has fewest axes first.
 pub(super) fn write_product(graphs: &mut Graphs, product: Product, dtype: DType) -> Id {
-    let Product { exponent, mut factors } = product;
+    let Product { base, exponent, mut factors } = product;
     if !exponent.is_empty() {
         let sum = write_sum(graphs, exponent, dtype);
-        factors.push(graphs.add(Math::Exp([sum])));
+        factors.push(base.power(graphs, sum));
     }
     factors.sort_by_key(|&id| {
         let axes = graphs[id].data.axes;
@@ -192,6 +238,6 @@ pub(super) fn part(graphs: &Graphs, product: &Product, axes: AxisSet) -> (Produc
     let varies = |id: Id| !graphs[id].data.axes.is_disjoint(axes);
     let (exponent, free_terms) = product.exponent.iter().partition(|term| varies(term.0));
     let (factors, free_factors) = product.factors.iter().partition(|&&id| varies(id));
-    let free = Product { exponent: free_terms, factors: free_factors };
-    (Product { exponent, factors }, free)
+    let free = Product { base: product.base, exponent: free_terms, factors: free_factors };
+    (Product { base: product.base, exponent, factors }, free)
 }
