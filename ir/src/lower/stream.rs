@@ -81,7 +81,7 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
     fn stage(&mut self, expr: &Expr, pack: Pack, suffix: &str) -> BufferId {
         let axes = expr.axes(self.nest.plan);
         let dtype = expr.dtype(self.nest.plan);
-        let level = self.level(axes).max(self.level_inside(expr));
+        let level = self.level_of(expr, axes);
         let order = stage_order(self.nest, axes);
         let spans = order.iter().map(|&axis| self.span(axis, level)).collect();
         let base = match expr {
@@ -122,8 +122,20 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         self.nest.loops.iter().rposition(moving).map_or(0, |position| position + 1)
     }
 
-    /// The level inside of the loop of the pass's group for a value that changes with its blocks, else 0.
-    fn level_inside(&self, expr: &Expr) -> usize {
+    /// As `level`, but a value that is the same in all blocks of the pass's group stands whole before them, and one
+    /// that changes with them inside of their loop.
+    fn level_of(&self, expr: &Expr, axes: AxisSet) -> usize {
+        let looped = |&(axis, _): &(AxisId, u64)| axes.contains(axis);
+        let within = self.nest.plan.is_within(self.nest.pass);
+        match self.is_moving(expr) {
+            true => self.level(axes).max(self.nest.loops.len().max(1)),
+            false if within && !self.nest.loops.iter().any(looped) => 0,
+            false => self.level(axes),
+        }
+    }
+
+    /// Whether a value changes with the blocks of the pass's group.
+    fn is_moving(&self, expr: &Expr) -> bool {
         let member = &self.nest.member;
         let mut todo = vec![expr];
         let mut seen = BTreeSet::new();
@@ -140,8 +152,7 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
                 _ => {}
             });
         }
-        let inside = if self.nest.loops.is_empty() { 1 } else { self.nest.loops.len() };
-        if moving { inside } else { 0 }
+        moving
     }
 
     fn span(&self, axis: AxisId, level: usize) -> Span {
