@@ -1,10 +1,12 @@
 //! From a pass program and a schedule to a tile program.
 //!
 //! The steps, each in its own file: decide the choices (`schedule`), inline the maps that are not stored (`inline`),
-//! place the buffers (`place`), write each pass as a loop nest (`nest`) with packed operands (`stream`).
+//! place the buffers (`place`), write each pass as a loop nest (`nest`) with packed operands (`stream`), or a group of
+//! passes as one loop (`group`).
 //! Invariant: the schedule changes the order and the place of the work, never what is computed.
 
 mod contraction;
+mod group;
 mod inline;
 mod micro;
 mod nest;
@@ -58,8 +60,16 @@ pub(crate) fn write(plan: &PassProgram, config: &Config, target: &Target) -> Til
     for phase in &phases {
         let group = placer.open(phase);
         let mut body = vec![];
-        for &position in &phase.passes {
-            let nest = Nest::new(&plan, position, &config.passes[position], phase, target);
+        let same = |a: &usize, b: &usize| {
+            let group = plan.passes[*a].group;
+            group.is_some() && group == plan.passes[*b].group
+        };
+        for run in phase.passes.chunk_by(same) {
+            if plan.passes[run[0]].group.is_some() {
+                group::write((&plan, run), &config, phase, target, (&mut placer, &mut body));
+                continue;
+            }
+            let nest = Nest::new(&plan, run[0], &config.passes[run[0]], phase, target);
             nest.write(&mut placer, &mut body);
         }
         let name = plan.passes[phase.passes[0]].name.clone();

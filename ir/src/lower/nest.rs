@@ -21,7 +21,7 @@ use crate::plan::{Let, Pass, PassProgram, State, start_value};
 use crate::schedule::{PassConfig, PhaseConfig};
 use crate::target::Target;
 use crate::tile::{Carry, For, Place, Scan, Stmt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An epilogue with more parts than this is not repeated inside a carry's `last`.
 const LAST_PARTS_MAX: usize = 200;
@@ -39,6 +39,17 @@ pub(super) struct Nest<'a> {
     pub(super) loops: Vec<(AxisId, u64)>,
     /// The loop over the stream; empty for a map.
     pub(super) stream: Vec<(AxisId, u64)>,
+    /// What the pass knows of the group that it is a member of.
+    pub(super) member: Member,
+}
+
+/// A pass's place in its group; empty outside of groups.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Member {
+    /// The locals of the tile program that hold the values of the group's states.
+    pub(super) names: BTreeMap<LocalId, LocalId>,
+    /// The buffers of the plan that hold a block of the group's stream.
+    pub(super) blocks: BTreeSet<BufferId>,
 }
 
 impl<'a> Nest<'a> {
@@ -56,7 +67,43 @@ impl<'a> Nest<'a> {
         let outside = outside.filter(|&axis| !in_grid(axis) && pass.scan != Some(axis)).map(step);
         let loops = outside.filter(|&(axis, step)| step < plan.axes.extent(axis)).collect();
         let stream = pass.stream.iter().copied().map(step).collect();
-        Self { plan, pass, config, phase, target, loops, stream }
+        Self { plan, pass, config, phase, target, loops, stream, member: Member::default() }
+    }
+
+    /// A member of a group. The loop over the group's stream is its stream, or stands around it.
+    pub(super) fn of_member(
+        (plan, position): (&'a PassProgram, usize),
+        config: &'a PassConfig,
+        phase: &'a PhaseConfig,
+        target: &'a Target,
+        member: Member,
+    ) -> Self {
+        let pass = &plan.passes[position];
+        let streams = phase.streams.iter().find(|(of, _)| Some(*of) == pass.group);
+        let shared = streams.map(|(_, steps)| steps.clone()).unwrap_or_default();
+        let own = pass.stream.iter().map(|&axis| (axis, config.block[&axis].max(1))).collect();
+        let (loops, stream) =
+            if plan.is_streaming(pass) { (vec![], shared) } else { (shared, own) };
+        Self { plan, pass, config, phase, target, loops, stream, member }
+    }
+
+    /// Writes what a member computes in each block: what is the same in all of them to `outside`.
+    pub(super) fn write_within(
+        &self,
+        placer: &mut Placer<'_>,
+        outside: &mut Vec<Stmt>,
+        inside: &mut Vec<Stmt>,
+    ) {
+        let mut levels = if self.pass.stream.is_empty() {
+            let mut levels = vec![vec![]; self.loops.len() + 1];
+            let mut names = self.member.names.clone();
+            self.store_results(placer, &mut names, &mut levels[self.loops.len()]);
+            levels
+        } else {
+            self.write_stream(placer)
+        };
+        inside.extend(levels.split_off(1).into_iter().flatten());
+        outside.extend(levels.into_iter().flatten());
     }
 
     pub(super) fn write(&self, placer: &mut Placer<'_>, body: &mut Vec<Stmt>) {
@@ -102,13 +149,15 @@ impl<'a> Nest<'a> {
 
     /// The loop over the stream, its stages at their levels, and the stores after it.
     fn write_stream(&self, placer: &mut Placer<'_>) -> Vec<Vec<Stmt>> {
-        let mut names = BTreeMap::new();
+        let mut names = self.member.names.clone();
         for state in &self.pass.states {
             let like = &self.plan.locals[state.local.index()];
             names.insert(state.local, placer.local(&like.name, like.dtype, like.axes));
         }
         let mut stream = Stream::new(self, placer, names.clone());
-        let next: Vec<Expr> = self.pass.states.iter().map(|state| stream.next(state)).collect();
+        let held = |state: &State| Expr::Local(names[&state.local]);
+        let next: Vec<Expr> =
+            self.pass.states.iter().map(|state| stream.next(state, held(state))).collect();
         let mut levels = stream.levels;
         let direct = self.direct_result(placer, &names);
         let carries = self.pass.states.iter().zip(next);
@@ -124,7 +173,7 @@ impl<'a> Nest<'a> {
         levels
     }
 
-    fn carry(
+    pub(super) fn carry(
         &self,
         state: &State,
         local: LocalId,
@@ -147,7 +196,7 @@ impl<'a> Nest<'a> {
     }
 
     /// The buffer and epilogue of a carry that lives in the result itself, where that is possible.
-    fn direct_result(
+    pub(super) fn direct_result(
         &self,
         placer: &Placer<'_>,
         names: &BTreeMap<LocalId, LocalId>,
@@ -163,11 +212,21 @@ impl<'a> Nest<'a> {
         let mut parts = LAST_PARTS_MAX;
         let last = expand(&result.value, &self.pass.result_lets, &mut parts)?;
         let buffer = placer.at(result.buffer);
+        // Behind the loop of a group its members leave their results one after the other.
+        let mut early = false;
+        last.walk(&mut |part: &Expr| {
+            let writer = part.read_buffer().and_then(|buffer| self.plan.producer(buffer));
+            let group = writer.map(|writer| self.plan.passes[writer].group);
+            early |= self.pass.group.is_some() && group == Some(self.pass.group);
+        });
+        if early {
+            return None;
+        }
         let keeps = last == Expr::Local(state.local);
         Some((buffer, (!keeps).then(|| placer.translate(&last, names))))
     }
 
-    fn store_results(
+    pub(super) fn store_results(
         &self,
         placer: &mut Placer<'_>,
         names: &mut BTreeMap<LocalId, LocalId>,
@@ -187,7 +246,7 @@ impl<'a> Nest<'a> {
     }
 
     /// Copies results that are read both here and in later phases to their device buffers.
-    fn copy_results(&self, placer: &Placer<'_>, body: &mut Vec<Stmt>) {
+    pub(super) fn copy_results(&self, placer: &Placer<'_>, body: &mut Vec<Stmt>) {
         for result in &self.pass.results {
             if let Some(buffer) = placer.copy_of(result.buffer) {
                 let expr = Expr::Load(placer.at(result.buffer));

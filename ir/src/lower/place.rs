@@ -101,7 +101,13 @@ impl<'a> Placer<'a> {
                 let local = value.kind == ValueKind::Intermediate
                     && (self.is_read_at_once(result.buffer) || !self.is_read_later(result.buffer));
                 if local {
-                    let spans = value.axes.iter().map(|&axis| grid_span(axis, phase)).collect();
+                    let block = self.plan.passes[pass].group;
+                    let block = block.filter(|_| self.plan.is_within(&self.plan.passes[pass]));
+                    let span = |&axis: &AxisId| match phase.stream_step(block, axis) {
+                        Some(step) => Span::Block(step),
+                        None => grid_span(axis, phase),
+                    };
+                    let spans = value.axes.iter().map(span).collect();
                     let base = match self.global.contains_key(&result.buffer) {
                         true => self.namer.fresh(&value.name),
                         false => value.name.clone(),

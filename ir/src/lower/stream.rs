@@ -10,7 +10,7 @@ use crate::base::{AxisId, AxisSet, BufferId, Expr, LocalId};
 use crate::plan::State;
 use crate::schedule::{Pack, PassConfig};
 use crate::tile::{Layout, Scope, Span, Stmt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The stream of one pass while it is written.
 pub(super) struct Stream<'s, 'a, 'p> {
@@ -33,10 +33,9 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         Self { nest, placer, levels, names, staged: vec![] }
     }
 
-    /// The next value of a state after a block.
-    pub(super) fn next(&mut self, state: &State) -> Expr {
+    /// The next value of a state after a block, which is folded into `so_far`.
+    pub(super) fn next(&mut self, state: &State, so_far: Expr) -> Expr {
         let stream: AxisSet = self.nest.pass.stream.iter().copied().collect();
-        let so_far = Expr::Local(self.names[&state.local]);
         let config = self.nest.config;
         match contraction(self.nest.plan, self.nest.pass, state, config.vector) {
             Some(found) => {
@@ -50,6 +49,16 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
                 Expr::binary(fold, so_far, Expr::reduce(state.op, stream, body))
             }
         }
+    }
+
+    /// What the next block is folded into: the state of a group before it, as changed by the block.
+    pub(super) fn update(&mut self, state: &State) -> Expr {
+        let Some(running) = &state.running else { return Expr::Local(self.names[&state.local]) };
+        let inner = self.levels.last_mut().expect("there is a level inside of the stream");
+        let lets = &self.nest.pass.update_lets;
+        let exprs = std::slice::from_ref(&running.update);
+        let mut exprs = self.nest.instantiate(self.placer, lets, &mut self.names, exprs, inner);
+        exprs.pop().expect("one expression in, one out")
     }
 
     fn operand(&mut self, expr: &Expr, pack: Pack, suffix: &str) -> Expr {
@@ -72,7 +81,7 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
     fn stage(&mut self, expr: &Expr, pack: Pack, suffix: &str) -> BufferId {
         let axes = expr.axes(self.nest.plan);
         let dtype = expr.dtype(self.nest.plan);
-        let level = self.level(axes);
+        let level = self.level_of(expr, axes);
         let order = stage_order(self.nest, axes);
         let spans = order.iter().map(|&axis| self.span(axis, level)).collect();
         let base = match expr {
@@ -92,7 +101,7 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         let micro = micro::of_copy(whole, self.nest.config, self.nest.target);
         let (exprs, out) = (std::slice::from_ref(expr), &mut self.levels[level]);
         let lets = &self.nest.pass.body_lets;
-        let mut names = BTreeMap::new();
+        let mut names = self.nest.member.names.clone();
         let exprs = self.nest.instantiate(self.placer, lets, &mut names, exprs, out);
         out.extend(exprs.into_iter().map(|expr| Stmt::Stage {
             buffer,
@@ -111,6 +120,39 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
             return self.nest.loops.len() + 1;
         }
         self.nest.loops.iter().rposition(moving).map_or(0, |position| position + 1)
+    }
+
+    /// As `level`, but a value that is the same in all blocks of the pass's group stands whole before them, and one
+    /// that changes with them inside of their loop.
+    fn level_of(&self, expr: &Expr, axes: AxisSet) -> usize {
+        let looped = |&(axis, _): &(AxisId, u64)| axes.contains(axis);
+        let within = self.nest.plan.is_within(self.nest.pass);
+        match self.is_moving(expr) {
+            true => self.level(axes).max(self.nest.loops.len().max(1)),
+            false if within && !self.nest.loops.iter().any(looped) => 0,
+            false => self.level(axes),
+        }
+    }
+
+    /// Whether a value changes with the blocks of the pass's group.
+    fn is_moving(&self, expr: &Expr) -> bool {
+        let member = &self.nest.member;
+        let mut todo = vec![expr];
+        let mut seen = BTreeSet::new();
+        let mut moving = false;
+        while let Some(expr) = todo.pop() {
+            expr.walk(&mut |part: &Expr| match part {
+                Expr::Local(local) => {
+                    moving |= member.names.contains_key(local);
+                    let lets = self.nest.pass.body_lets.iter();
+                    let found = lets.filter(|item| item.local == *local && seen.insert(*local));
+                    todo.extend(found.map(|item| &item.expr));
+                }
+                Expr::Load(buffer) => moving |= member.blocks.contains(buffer),
+                _ => {}
+            });
+        }
+        moving
     }
 
     fn span(&self, axis: AxisId, level: usize) -> Span {

@@ -57,10 +57,14 @@ pub struct Config {
 /// A run of fused passes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PhaseConfig {
-    /// Positions of its stored passes in the plan; the first is the head.
+    /// Positions of its stored passes in the plan.
     pub passes: Vec<usize>,
+    /// The one whose choices say how the grid is cut: the first that no iteration computes for itself.
+    pub head: usize,
     /// The grid axes and steps, outermost first.
     pub grid: Vec<(AxisId, u64)>,
+    /// The groups among the passes, with the loops over their streams.
+    pub streams: Vec<(usize, Vec<(AxisId, u64)>)>,
 }
 
 impl Config {
@@ -69,7 +73,7 @@ impl Config {
         let mut runs: Vec<Vec<usize>> = vec![];
         for (position, pass) in self.passes.iter().enumerate().filter(|(_, pass)| pass.stored) {
             match runs.last_mut() {
-                Some(run) if pass.fused => run.push(position),
+                Some(run) if pass.fused || is_same_group(plan, run, position) => run.push(position),
                 _ => runs.push(vec![position]),
             }
         }
@@ -78,19 +82,69 @@ impl Config {
 
     fn phase(&self, plan: &PassProgram, passes: Vec<usize>) -> PhaseConfig {
         let shared = grid_axes(plan, &passes);
-        let head = &self.passes[passes[0]];
+        let first = passes.iter().copied().find(|&pass| !is_repeated(plan, &passes, pass));
+        let first = first.unwrap_or(passes[0]);
+        let head = &self.passes[first];
         let order = head.grid_order.iter().filter(|&&axis| shared.contains(axis));
         let grid = order.map(|&axis| (axis, head.grid[&axis])).collect();
-        PhaseConfig { passes, grid }
+        let mut streams: Vec<(usize, Vec<(AxisId, u64)>)> = vec![];
+        for &position in &passes {
+            let group = plan.passes[position].group;
+            let known = |group: usize| streams.iter().any(|(of, _)| *of == group);
+            if let Some(group) = group.filter(|&group| !known(group)) {
+                streams.push((group, self.stream_steps(plan, position, group)));
+            }
+        }
+        PhaseConfig { passes, head: first, grid, streams }
+    }
+
+    /// The loops over the stream of a group that a pass is a member of.
+    fn stream_steps(
+        &self,
+        plan: &PassProgram,
+        position: usize,
+        group: usize,
+    ) -> Vec<(AxisId, u64)> {
+        let step = |&axis: &AxisId| {
+            let step = self.passes[plan.stepper(position, axis)].block.get(&axis);
+            (axis, step.copied().unwrap_or(1).max(1))
+        };
+        plan.groups[group].iter().map(step).collect()
     }
 }
 
-/// The axes that every one of these passes has and none scans: those a common grid can run over.
+/// Whether a pass is of the group of the last of a run: the members of a group share its loop.
+fn is_same_group(plan: &PassProgram, run: &[usize], position: usize) -> bool {
+    let group = plan.passes[position].group;
+    group.is_some() && run.last().is_some_and(|&last| plan.passes[last].group == group)
+}
+
+impl PhaseConfig {
+    /// The step of the loop over an axis of a group's stream.
+    pub(crate) fn stream_step(&self, group: Option<usize>, axis: AxisId) -> Option<u64> {
+        let stream = self.streams.iter().find(|(of, _)| Some(*of) == group)?;
+        stream.1.iter().find(|(of, _)| *of == axis).map(|&(_, step)| step)
+    }
+}
+
+/// The axes that every one of these passes has and none scans: those a common grid can run over. A member of a group
+/// that only other members need is computed again in each iteration, unless it is as long as the group's stream.
 pub(crate) fn grid_axes(plan: &PassProgram, passes: &[usize]) -> AxisSet {
     let axes = |&position: &usize| {
         let pass = &plan.passes[position];
         let axes = pass.axes.iter().copied();
         axes.filter(|&axis| pass.scan != Some(axis)).collect::<AxisSet>()
     };
-    passes.iter().map(axes).reduce(|shared, axes| shared & axes).unwrap_or_default()
+    let counts = |&&position: &&usize| !is_repeated(plan, passes, position);
+    passes.iter().filter(counts).map(axes).reduce(|shared, axes| shared & axes).unwrap_or_default()
+}
+
+/// Whether each iteration of a grid may compute the pass for itself.
+fn is_repeated(plan: &PassProgram, passes: &[usize], position: usize) -> bool {
+    let pass = &plan.passes[position];
+    let Some(group) = pass.group else { return false };
+    match plan.is_within(pass) {
+        true => !plan.groups[group].iter().all(|axis| pass.axes.contains(axis)),
+        false => !pass.results.iter().any(|result| plan.is_read_outside(result.buffer, passes)),
+    }
 }

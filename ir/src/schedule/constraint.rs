@@ -44,7 +44,13 @@ impl Site<'_> {
     /// The step of the loop around the inner loops of an axis: that of the grid or of the pass's own loop.
     pub(super) fn step(&self, axis: AxisId) -> u64 {
         let grid = self.phase.grid.iter().find(|(of, _)| *of == axis).map(|&(_, step)| step);
-        let step = grid.unwrap_or_else(|| self.config.block.get(&axis).copied().unwrap_or(1));
+        let pass = &self.plan.passes[self.position];
+        let step = grid.unwrap_or_else(|| match self.phase.stream_step(pass.group, axis) {
+            Some(step) => step,
+            // A member of a group loops over nothing but streams.
+            None if pass.group.is_some() && pass.axes.contains(&axis) => u64::MAX,
+            None => self.config.block.get(&axis).copied().unwrap_or(1),
+        });
         step.min(self.plan.axes.extent(axis)).max(1)
     }
 
@@ -238,7 +244,7 @@ impl Site<'_> {
         let grid = self.phase.grid.iter().find(|(of, _)| *of == axis);
         let (field, step) = match grid {
             Some(&(_, step)) => (Field::Grid(axis), step),
-            None => (Field::Block(axis), self.config.block[&axis]),
+            None => (Field::Block(axis), self.step(axis)),
         };
         if !self.is_whole(axis, step) {
             let lanes = self.shape.lanes;

@@ -7,7 +7,7 @@
 use super::constraint::{Site, sites};
 use super::domain::{steps, tiles};
 use super::shape::{Shape, Touch, contractions, set, touched_at};
-use super::{Config, Pack, PassConfig, grid_axes, limits};
+use super::{Config, Pack, PassConfig, PhaseConfig, grid_axes, limits, streams};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, chain_terms_max};
 use crate::lower::is_costly;
 use crate::plan::{Pass, PassProgram};
@@ -29,6 +29,8 @@ const FUSED_ROWS: u64 = 96;
 const PACKED_COLUMNS: u64 = 128;
 /// Rows of a scalar scan that run side by side.
 const SCAN_ROWS: u64 = 4;
+/// Elements of a group's stream in one block: its scores stay in the caches while a register tile still has terms to add.
+const GROUP_BLOCK: u64 = 128;
 /// Plans with more passes are not searched for fusible ones.
 const FUSED_PASSES_MAX: usize = 64;
 
@@ -36,6 +38,7 @@ const FUSED_PASSES_MAX: usize = 64;
 pub(super) fn naive(plan: &PassProgram, shapes: &[Shape], target: &Target) -> Config {
     let passes = shapes.iter().map(|shape| naive_pass(plan, shape)).collect();
     let mut config = Config { threads: 1, passes };
+    streams::settle(plan, shapes, &mut config, u64::MAX);
     fuse(plan, shapes, target, &mut config, |_, _| true);
     config
 }
@@ -103,6 +106,7 @@ pub(super) fn default(
     for (position, shape) in shapes.iter().enumerate() {
         config.passes.push(guess_pass(plan, position, shape, target));
     }
+    streams::settle(plan, shapes, &mut config, GROUP_BLOCK);
     let half = target.memory_bytes("L2").max(1 << 18) / 2;
     fuse(plan, shapes, target, &mut config, |plan_bytes, parallel| plan_bytes <= half && parallel);
     guess_grids(plan, shapes, target, &mut config);
@@ -136,21 +140,32 @@ fn fuse(
 ) {
     let limit = limits::group_bytes_max(target) / 2;
     let mut run: Vec<usize> = vec![];
-    for (position, pass) in plan.passes.iter().enumerate().take(FUSED_PASSES_MAX) {
-        let mut longer = run.clone();
-        longer.push(position);
-        let reads = !shapes[position].alone
-            && run.iter().any(|&earlier| reads(pass, &plan.passes[earlier]));
+    let count = plan.passes.len().min(FUSED_PASSES_MAX);
+    let mut first = 0;
+    while first < count {
+        let group = plan.passes[first].group;
+        let unit: Vec<usize> = match group {
+            Some(group) => plan.members(group).collect(),
+            None => vec![first],
+        };
+        let longer: Vec<usize> = run.iter().chain(&unit).copied().collect();
+        let reads = !shapes[first].alone
+            && unit.iter().any(|&position| {
+                run.iter().any(|&earlier| reads(&plan.passes[position], &plan.passes[earlier]))
+            });
         let grid = grid_axes(plan, &longer);
         let bytes = between_bytes(plan, &longer, grid, config, shapes);
-        let alone = plan.axes.volume(set(&shapes[position].axes));
+        let alone = match group {
+            Some(_) => plan.axes.volume(grid_axes(plan, &unit)),
+            None => plan.axes.volume(set(&shapes[first].axes)),
+        };
         let parallel = plan.axes.volume(grid) >= alone.min(target.threads.saturating_mul(2));
-        if reads && bytes <= limit && accept(bytes, parallel) {
-            config.passes[position].fused = true;
-            run = longer;
-        } else {
-            run = vec![position];
+        let joins = reads && bytes <= limit && accept(bytes, parallel);
+        for &position in &unit {
+            config.passes[position].fused = joins || position > first;
         }
+        first += unit.len();
+        run = if joins { longer } else { unit };
     }
 }
 
@@ -179,7 +194,10 @@ fn between_bytes(
             let tile = run.iter().map(|&pass| config.passes[pass].micro.get(&axis).copied());
             let tile = tile.flatten().max().unwrap_or(1);
             let extent = plan.axes.extent(axis);
-            if grid.contains(axis) { tile.min(extent) } else { extent }
+            let of_group = pass.group.is_some_and(|group| plan.groups[group].contains(&axis));
+            let stepper = of_group.then(|| plan.stepper(position, axis));
+            let step = stepper.map(|stepper| config.passes[stepper].block[&axis].min(extent));
+            if grid.contains(axis) { tile.min(extent) } else { step.unwrap_or(extent) }
         };
         let volume =
             shapes[position].axes.iter().fold(1_u64, |all, &axis| all.saturating_mul(step(axis)));
@@ -347,7 +365,7 @@ fn guess_packs(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
 /// Steps for the grids: blocks that fill the caches, halved while there are too few of them for the threads.
 fn guess_grids(plan: &PassProgram, shapes: &[Shape], target: &Target, config: &mut Config) {
     for phase in config.phases(plan) {
-        let head = phase.passes[0];
+        let head = phase.head;
         let mut grid = config.passes[head].grid.clone();
         for &(axis, _) in &phase.grid {
             grid.insert(axis, 1);
@@ -362,7 +380,7 @@ fn guess_grids(plan: &PassProgram, shapes: &[Shape], target: &Target, config: &m
         }
         share(plan, &run, target, &mut grid, &phase.grid);
         config.passes[head].grid = grid;
-        clip_tiles(plan, shapes, config, &phase.passes, &phase.grid);
+        clip_tiles(plan, shapes, config, &phase);
     }
 }
 
@@ -381,13 +399,13 @@ fn fill_cache(
                 let full = limits::group_bytes(&program, &program.phases[index]) > most;
                 let snapshot = config.clone();
                 let run = sites(plan, shapes, target, &snapshot, std::slice::from_ref(&phase));
-                let step = config.passes[phase.passes[0]].grid[&axis];
+                let step = config.passes[phase.head].grid[&axis];
                 let tile = run.iter().map(|site| site.tile(axis)).max().unwrap_or(1);
                 let smaller = nearest(plan.axes.extent(axis), step / 2, unit(&run, axis));
                 if !full || smaller >= step || smaller < tile {
                     break;
                 }
-                config.passes[phase.passes[0]].grid.insert(axis, smaller);
+                config.passes[phase.head].grid.insert(axis, smaller);
             }
         }
     }
@@ -458,16 +476,10 @@ fn share(
 }
 
 /// Register tiles no larger than the grid steps of the phase.
-fn clip_tiles(
-    plan: &PassProgram,
-    shapes: &[Shape],
-    config: &mut Config,
-    passes: &[usize],
-    axes: &[(AxisId, u64)],
-) {
-    for &pass in passes {
-        for &(axis, _) in axes {
-            let step = config.passes[passes[0]].grid[&axis].min(plan.axes.extent(axis)).max(1);
+fn clip_tiles(plan: &PassProgram, shapes: &[Shape], config: &mut Config, phase: &PhaseConfig) {
+    for &pass in &phase.passes {
+        for &(axis, _) in phase.grid.iter().filter(|(axis, _)| shapes[pass].axes.contains(axis)) {
+            let step = config.passes[phase.head].grid[&axis].min(plan.axes.extent(axis)).max(1);
             let choice = &mut config.passes[pass];
             let unit = if choice.vector == Some(axis) { shapes[pass].lanes } else { 1 };
             let most = step.div_ceil(unit) * unit;

@@ -52,7 +52,12 @@ impl List<'_> {
             self.one_of(key(Field::Fuse), words(), &meaning);
         }
         self.grid(position, shape);
-        for axis in shape.free_axes() {
+        let loops = |axis: &AxisId| match pass.group {
+            None => true,
+            // A member of a group loops over its own stream; one of them says how the group's is cut.
+            Some(_) => pass.stream.contains(axis) && self.plan.stepper(position, *axis) == position,
+        };
+        for axis in shape.free_axes().filter(loops) {
             let steps = counts(steps(self.plan.axes.extent(axis)));
             let meaning = format!("Step of {name}'s loop over {}.", self.plan.axes.name(axis));
             self.one_of(key(Field::Block(axis)), steps, &meaning);

@@ -21,6 +21,7 @@ mod sample;
 mod shape;
 mod source;
 mod space;
+mod streams;
 mod text;
 
 pub(crate) use config::grid_axes;

@@ -7,7 +7,7 @@ use super::domain::{steps, tiles};
 use super::key::{Field, Key};
 use super::limits::Exceeded;
 use super::space::Point;
-use super::{ChoiceValue, Config, Domain, Pack, Schedule, Space};
+use super::{ChoiceValue, Config, Domain, Pack, Schedule, Space, streams};
 use crate::base::AxisId;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
@@ -112,6 +112,7 @@ impl Space {
 
     /// Makes every pass obey its own rules, whatever the others choose.
     fn repair_passes(&self, config: &mut Config, rng: &mut impl Rng) {
+        streams::repair(&self.plan, &self.shapes, config);
         for position in 0..config.passes.len() {
             self.repair_steps(position, config);
             self.repair_tiles(position, config, rng);
@@ -145,7 +146,7 @@ impl Space {
     fn grid_head(&self, position: usize, axis: AxisId, config: &Config) -> Option<usize> {
         let phases = config.phases(&self.plan);
         let phase = phases.into_iter().find(|phase| phase.passes.contains(&position))?;
-        phase.grid.iter().any(|(of, _)| *of == axis).then_some(phase.passes[0])
+        phase.grid.iter().any(|(of, _)| *of == axis).then_some(phase.head)
     }
 
     fn step_mut<'c>(
@@ -156,7 +157,10 @@ impl Space {
     ) -> Option<&'c mut u64> {
         match self.grid_head(position, axis, config) {
             Some(head) => config.passes[head].grid.get_mut(&axis),
-            None => config.passes[position].block.get_mut(&axis),
+            None => {
+                let stepper = self.plan.stepper(position, axis);
+                config.passes[stepper].block.get_mut(&axis)
+            }
         }
     }
 
@@ -166,6 +170,10 @@ impl Space {
             return;
         };
         let (extent, lanes) = (self.plan.axes.extent(axis), self.shapes[position].lanes);
+        let of_group = self.plan.passes[position].group.map(|group| &self.plan.groups[group]);
+        if of_group.is_some_and(|stream| stream.contains(&axis)) {
+            return;
+        }
         if let Some(step) = self.step_mut(position, axis, config) {
             let whole =
                 |&next: &u64| next >= *step && (next.is_multiple_of(lanes) || next >= extent);
@@ -264,6 +272,9 @@ impl Space {
     /// Steps of the stream long enough for the number of blocks.
     fn repair_blocks(&self, position: usize, config: &mut Config) {
         let shape = &self.shapes[position];
+        if self.plan.is_streaming(&self.plan.passes[position]) {
+            return;
+        }
         let extent = |axis: AxisId| self.plan.axes.extent(axis);
         while self.site(position, config, |site| site.blocks() > site.blocks_max()) == Some(true) {
             let block = &config.passes[position].block;
@@ -281,7 +292,8 @@ impl Space {
     /// Steps of the stream short enough for the rounding.
     fn repair_chain(&self, position: usize, config: &mut Config) {
         let shape = &self.shapes[position];
-        while self.is_chain_long(position, config) {
+        let own = !self.plan.is_streaming(&self.plan.passes[position]);
+        while own && self.is_chain_long(position, config) {
             let block = &config.passes[position].block;
             let longest = shape.stream.iter().copied().max_by_key(|axis| block[axis]);
             let Some(axis) = longest.filter(|_| shape.rounds) else {
@@ -330,6 +342,9 @@ impl Space {
             larger.map(move |&(axis, step)| (step, axis, phase))
         });
         let Some((step, axis, phase)) = steps_of.max_by_key(|&(step, axis, _)| (step, axis)) else {
+            if streams::shorten(&self.plan, &self.shapes, config) {
+                return;
+            }
             return self.unfuse_one(config, rng);
         };
         let half = |next: &u64| *next <= step / 2;
@@ -339,11 +354,13 @@ impl Space {
                 config.passes[pass].vector = None;
             }
         }
-        config.passes[phase.passes[0]].grid.insert(axis, smaller);
+        config.passes[phase.head].grid.insert(axis, smaller);
     }
 
     fn unfuse_one(&self, config: &mut Config, rng: &mut impl Rng) {
-        let fused = (0..config.passes.len()).filter(|&pass| config.passes[pass].fused);
+        let may_leave =
+            |pass: usize| config.passes[pass].fused && self.plan.passes[pass].group.is_none();
+        let fused = (0..config.passes.len()).filter(|&pass| may_leave(pass));
         if let Some(&pass) = fused.collect::<Vec<_>>().choose(rng) {
             config.passes[pass].fused = false;
         }

@@ -84,7 +84,12 @@ impl Shape {
             lanes: target.lanes(bytes.max(1)),
             states: pass.states.len().max(1) as u64,
             rounds: pass.states.iter().any(float),
-            alone: is_gathering(plan, &positions),
+            alone: match pass.group {
+                None => is_gathering(plan, &positions),
+                Some(group) => {
+                    plan.members(group).any(|member| is_gathering(plan, &reach(plan, member)))
+                }
+            },
             parts: positions.iter().map(part).collect(),
         }
     }

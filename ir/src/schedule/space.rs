@@ -209,8 +209,12 @@ impl Space {
         let phases = config.phases(&self.plan);
         let faults = self.with_sites(config, &phases, |site| {
             let fault = |fault: Fault| {
-                let name = Key::Pass(site.position, fault.field).name(&self.plan);
-                let value = Key::Pass(site.position, fault.field).read(config, &self.plan.axes);
+                let position = match fault.field {
+                    Field::Block(axis) => self.plan.stepper(site.position, axis),
+                    _ => site.position,
+                };
+                let name = Key::Pass(position, fault.field).name(&self.plan);
+                let value = Key::Pass(position, fault.field).read(config, &self.plan.axes);
                 Diagnostic::new(code::CONSTRAINT, fault.message)
                     .found(format!("{name} = {value}"))
                     .expected(fault.legal)
@@ -321,12 +325,14 @@ impl Space {
         let contracts: BTreeMap<usize, bool> = facts.into_iter().collect();
         for phase in &phases {
             for &pass in &phase.passes {
-                of_pass.insert(pass, (phase.passes[0] == pass, phase, contracts[&pass]));
+                of_pass.insert(pass, (phase.head == pass, phase, contracts[&pass]));
             }
         }
         let active = |key: &Key| match *key {
             Key::Threads | Key::Pass(_, Field::Store) => true,
-            Key::Pass(pass, Field::Fuse) => of_pass.contains_key(&pass) && first != Some(pass),
+            Key::Pass(pass, Field::Fuse) => {
+                of_pass.contains_key(&pass) && first != Some(pass) && !self.follows(config, pass)
+            }
             Key::Pass(pass, field) => {
                 of_pass.get(&pass).is_some_and(|&(head, phase, contracts)| {
                     self.is_active(pass, field, config, (head, phase, contracts))
@@ -334,6 +340,13 @@ impl Space {
             }
         };
         self.keys.iter().map(active).collect()
+    }
+
+    /// Whether a stored member of the same group stands before the pass, which it joins in any case.
+    fn follows(&self, config: &Config, pass: usize) -> bool {
+        let group = self.plan.passes[pass].group;
+        let before = (0..pass).rfind(|&before| config.passes[before].stored);
+        group.is_some() && before.is_some_and(|before| self.plan.passes[before].group == group)
     }
 
     fn is_active(

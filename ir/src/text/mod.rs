@@ -41,9 +41,9 @@ pub mod code {
 
 /// Words with a meaning of their own; a name that is one of them is written in backquotes.
 const RESERVED: &[&str] = &[
-    "after", "at", "before", "carry", "choose", "device", "extents", "false", "for", "grid",
-    "group", "inf", "input", "last", "let", "load", "nan", "output", "pass", "phase", "plan",
-    "reduce", "result", "stage", "state", "store", "stream", "tile", "true", "update", "yield",
+    "at", "carry", "choose", "device", "extents", "false", "for", "grid", "group", "inf", "input",
+    "last", "let", "load", "nan", "output", "pass", "phase", "plan", "reduce", "result", "stage",
+    "state", "store", "stream", "tile", "true", "yield",
 ];
 
 /// A name as a text shows it: bare where it is a word of its own, else in backquotes with escapes.

@@ -10,64 +10,66 @@ pub(crate) struct Pair {
     pub(crate) name: String,
     pub(crate) naive: Graph,
     pub(crate) rolled: Graph,
+    /// Whether the rolled form has the value of the naive one for infinite inputs too.
+    pub(crate) at_infinity: bool,
 }
 
 /// A builder with short names.
-struct Maker {
-    b: GraphBuilder,
-    dtype: DType,
+pub(crate) struct Maker {
+    pub(crate) b: GraphBuilder,
+    pub(crate) dtype: DType,
 }
 
 impl Maker {
-    fn new(name: &str, axes: &str, dtype: DType) -> Self {
+    pub(crate) fn new(name: &str, axes: &str, dtype: DType) -> Self {
         let mut b = GraphBuilder::new(name);
         axes.chars().for_each(|axis| _ = b.axis(&axis.to_string()));
         Self { b, dtype }
     }
 
-    fn axis(&mut self, name: &str) -> AxisId {
+    pub(crate) fn axis(&mut self, name: &str) -> AxisId {
         self.b.axis(name)
     }
 
-    fn set(&mut self, axes: &str) -> AxisSet {
+    pub(crate) fn set(&mut self, axes: &str) -> AxisSet {
         axes.chars().map(|axis| self.b.axis(&axis.to_string())).collect()
     }
 
-    fn input(&mut self, name: &str, axes: &str) -> NodeId {
+    pub(crate) fn input(&mut self, name: &str, axes: &str) -> NodeId {
         let axes: Vec<AxisId> = axes.chars().map(|axis| self.b.axis(&axis.to_string())).collect();
         self.b.input(name, self.dtype, &axes)
     }
 
-    fn number(&mut self, value: f64) -> NodeId {
+    pub(crate) fn number(&mut self, value: f64) -> NodeId {
         self.b.literal(value, self.dtype)
     }
 
-    fn mul(&mut self, x: NodeId, y: NodeId) -> NodeId {
+    pub(crate) fn mul(&mut self, x: NodeId, y: NodeId) -> NodeId {
         self.b.binary(BinaryOp::Mul, x, y)
     }
 
-    fn sub(&mut self, x: NodeId, y: NodeId) -> NodeId {
+    pub(crate) fn sub(&mut self, x: NodeId, y: NodeId) -> NodeId {
         self.b.binary(BinaryOp::Sub, x, y)
     }
 
-    fn add(&mut self, x: NodeId, y: NodeId) -> NodeId {
+    pub(crate) fn add(&mut self, x: NodeId, y: NodeId) -> NodeId {
         self.b.binary(BinaryOp::Add, x, y)
     }
 
-    fn div(&mut self, x: NodeId, y: NodeId) -> NodeId {
+    pub(crate) fn div(&mut self, x: NodeId, y: NodeId) -> NodeId {
         self.b.binary(BinaryOp::Div, x, y)
     }
 
-    fn exp(&mut self, x: NodeId) -> NodeId {
+    pub(crate) fn exp(&mut self, x: NodeId) -> NodeId {
         self.b.unary(UnaryOp::Exp, x)
     }
 
-    fn reduce(&mut self, op: ReduceOp, axes: &str, x: NodeId) -> NodeId {
+    pub(crate) fn reduce(&mut self, op: ReduceOp, axes: &str, x: NodeId) -> NodeId {
         let axes = self.set(axes);
         self.b.reduce(op, axes, x)
     }
 
-    fn roll(
+    pub(crate) fn roll(
         &mut self,
         axes: &str,
         term: NodeId,
@@ -81,7 +83,7 @@ impl Maker {
     }
 
     /// 0 where nothing has been seen, else the value.
-    fn guard(&mut self, x: NodeId) -> NodeId {
+    pub(crate) fn guard(&mut self, x: NodeId) -> NodeId {
         let lowest = self.number(f64::NEG_INFINITY);
         let zero = self.number(0.0);
         let none = self.b.compare(CompareOp::Eq, x, lowest);
@@ -89,7 +91,7 @@ impl Maker {
     }
 
     /// What terms scaled by the exponential of the old pivot are multiplied by for the new one.
-    fn rescale(&mut self, pivot: NodeId) -> NodeId {
+    pub(crate) fn rescale(&mut self, pivot: NodeId) -> NodeId {
         let (before, after) = (self.b.before(pivot), self.b.after(pivot));
         let (old, new) = (self.guard(before), self.guard(after));
         let difference = self.sub(old, new);
@@ -99,7 +101,7 @@ impl Maker {
         self.b.select(none, one, factor)
     }
 
-    fn finish(self, outputs: &[(&str, &str, NodeId)], sizes: &Sizes) -> Graph {
+    pub(crate) fn finish(self, outputs: &[(&str, &str, NodeId)], sizes: &Sizes) -> Graph {
         let Self { mut b, .. } = self;
         let outputs = outputs.iter().map(|&(name, axes, node)| {
             let axes: Vec<AxisId> = axes.chars().map(|axis| b.axis(&axis.to_string())).collect();
@@ -116,9 +118,9 @@ pub(crate) fn sizes(list: &[(&str, u64)]) -> Sizes {
     list.iter().map(|(name, extent)| (name.to_string(), *extent)).collect()
 }
 
-fn pair(name: &str, sizes: &Sizes, make: impl Fn(bool) -> Graph) -> Pair {
+pub(crate) fn pair(name: &str, sizes: &Sizes, make: impl Fn(bool) -> Graph) -> Pair {
     let (naive, rolled) = (make(false), make(true));
-    Pair { name: format!("{name} {sizes:?}"), naive, rolled }
+    Pair { name: format!("{name} {sizes:?}"), naive, rolled, at_infinity: true }
 }
 
 /// softmax(Q K^T) V, or its one-pass form; with a mask that hides later keys from earlier queries.

@@ -4,3 +4,4 @@
 
 mod graphs;
 mod levels;
+mod unusual;

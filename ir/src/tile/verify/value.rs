@@ -181,10 +181,15 @@ impl Walker<'_> {
 
     /// A buffer that holds a block is used inside a loop with blocks of that size.
     pub(super) fn spans(&mut self, buffer: BufferId) {
+        self.spans_among(buffer, &[]);
+    }
+
+    /// As `spans`, where the buffer may also hold a block of one of these loops.
+    pub(super) fn spans_among(&mut self, buffer: BufferId, inside: &[(AxisId, u64)]) {
         let buffer = &self.program.buffers[buffer.index()];
         for (axis, span) in buffer.axes.iter().zip(&buffer.spans) {
             let Span::Block(block) = span else { continue };
-            if self.step(*axis) != Some(*block) {
+            if self.step(*axis) != Some(*block) && !inside.contains(&(*axis, *block)) {
                 let axis = self.program.axes.name(*axis);
                 let what =
                     format!("`{}` holds {block} of `{axis}`, no loop here does", buffer.name);
@@ -247,6 +252,16 @@ impl Walker<'_> {
         }
         if micro.unroll == 0 {
             self.fault(code::MICRO, "unroll(0)", "unroll by at least 1");
+        }
+    }
+}
+
+/// The axes and steps of all loops of a body.
+pub(super) fn loops_in(body: &[Stmt], found: &mut Vec<(AxisId, u64)>) {
+    for stmt in body {
+        if let Stmt::For(inner) = stmt {
+            found.extend(&inner.axes);
+            loops_in(&inner.body, found);
         }
     }
 }

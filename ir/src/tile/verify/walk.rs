@@ -6,7 +6,7 @@
 //! axes of the result, so that no element is stored twice and none is left out.
 
 use super::super::{Carry, For, Phase, Place, Scope, Span, Stmt, TileProgram};
-use super::value::{Facts, written_in};
+use super::value::{Facts, loops_in, written_in};
 use super::{Report, code};
 use crate::base::{AxisId, AxisSet, BufferId, LocalId};
 use crate::target::Target;
@@ -116,8 +116,11 @@ impl Walker<'_> {
         self.place("grid");
         self.group_bytes = 0;
         self.bind(&phase.grid.axes);
+        let mut inside = vec![];
+        loops_in(&phase.body, &mut inside);
         for &buffer in &phase.group {
             self.place(&format!("group `{}`", self.program.buffers[buffer.index()].name));
+            self.spans_among(buffer, &inside);
             self.declare(buffer);
         }
         self.body(&phase.body);
@@ -155,7 +158,6 @@ impl Walker<'_> {
 
     /// A group buffer comes into scope.
     fn declare(&mut self, buffer: BufferId) {
-        self.spans(buffer);
         let declared = &self.program.buffers[buffer.index()];
         let bytes = declared.dtype.bytes_of(declared.volume(&self.program.axes));
         self.group_bytes = self.group_bytes.saturating_add(bytes);
@@ -204,6 +206,7 @@ impl Walker<'_> {
                 self.place(&format!("`stage {}`", declared.name));
                 let axes = declared.axes.iter().copied().collect();
                 self.stored_value(expr, axes, declared.dtype, Some(micro));
+                self.spans(*buffer);
                 self.declare(*buffer);
                 self.write(*buffer);
             }
