@@ -3,7 +3,7 @@
 //! Invariant: it shows no time that has not passed a check; what is not known is said to be unknown, not left out.
 
 use super::Table;
-use super::units::{percent, rate, time, time_interval};
+use super::units::{passes, percent, rate, time, time_interval};
 use tilewright::autotune::tune::TuneReport;
 
 /// The table that ends `tune`.
@@ -30,12 +30,41 @@ pub(crate) fn closing_table(report: &TuneReport) -> String {
     }
     row("naive", naive(report));
     row("tried", tried(report));
+    if let Some(best) = report.best.as_ref().filter(|_| report.forms.len() > 1) {
+        row("form", form(report, &best.schedule.form_name()));
+    }
     if let Some(record) = &report.record {
         row("stored", stored(report, record));
     }
     let schedule =
         report.best.as_ref().map(|best| differences(report, best.schedule.settings.len()));
-    format!("{}{}", table.render(), schedule.unwrap_or_default())
+    let forms = if report.forms.len() > 1 { forms(report) } else { String::new() };
+    format!("{}{forms}{}", table.render(), schedule.unwrap_or_default())
+}
+
+/// Which form won.
+fn form(report: &TuneReport, id: &str) -> String {
+    let row = report.forms.iter().find(|row| row.id == id);
+    let passes = row.map(|row| format!(": {}", passes(&row.passes))).unwrap_or_default();
+    format!("{id}{passes}")
+}
+
+/// What was expected of each form, and what was measured.
+fn forms(report: &TuneReport) -> String {
+    let mut table = Table::new(&["form", "passes", "predicted", "best", "tried"]);
+    for row in &report.forms {
+        table.row([
+            row.id.clone(),
+            passes(&row.passes),
+            time(row.predicted_ns),
+            row.best_ns.map_or_else(|| "-".to_string(), time),
+            row.evaluated.to_string(),
+        ]);
+    }
+    let agreement = report.form_agreement;
+    let agreement =
+        agreement.map(|value| format!("rank correlation of the two times: {value:.2}\n"));
+    format!("\n{}{}", table.render(), agreement.unwrap_or_default())
 }
 
 fn rates(report: &TuneReport) -> String {
