@@ -14,7 +14,7 @@ use tilewright::{BoundKernel, Origin};
 #[derive(Debug, clap::Args)]
 pub(super) struct ScheduleArgs {
     /// A schedule to use instead of the stored winner
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "form")]
     schedule: Option<PathBuf>,
     #[command(flatten)]
     form: FormArgs,
@@ -25,7 +25,7 @@ pub(super) struct ScheduleArgs {
 pub(super) struct FormArgs {
     /// The form of the kernel: `written`, or an id of `explain --stage forms`; without it that of the stored winner, else
     /// the one that should be fastest
-    #[arg(long, value_name = "ID", conflicts_with = "schedule")]
+    #[arg(long, value_name = "ID")]
     form: Option<String>,
 }
 

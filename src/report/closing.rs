@@ -5,6 +5,7 @@
 use super::Table;
 use super::units::{passes, percent, rate, time, time_interval};
 use tilewright::autotune::tune::TuneReport;
+use tilewright::ir::schedule::WRITTEN;
 
 /// The table that ends `tune`.
 pub(crate) fn closing_table(report: &TuneReport) -> String {
@@ -30,8 +31,10 @@ pub(crate) fn closing_table(report: &TuneReport) -> String {
     }
     row("naive", naive(report));
     row("tried", tried(report));
-    if let Some(best) = report.best.as_ref().filter(|_| report.forms.len() > 1) {
-        row("form", form(report, &best.schedule.form_name()));
+    if let Some(id) = report.best.as_ref().map(|best| best.schedule.form_name())
+        && (report.forms.len() > 1 || id != WRITTEN)
+    {
+        row("form", form(report, &id));
     }
     if let Some(record) = &report.record {
         row("stored", stored(report, record));
@@ -139,7 +142,10 @@ fn stored(report: &TuneReport, record: &str) -> String {
 /// The best schedule by what it changes; `tilewright best` prints all of it.
 fn differences(report: &TuneReport, settings: usize) -> String {
     if report.changes.is_empty() {
-        return format!("schedule  the default, {settings} settings\n");
+        return match report.forms.len() {
+            0 | 1 => format!("schedule  the default, {settings} settings\n"),
+            _ => format!("\nschedule  the default of its form, {settings} settings\n"),
+        };
     }
     let mut table = Table::new(&["schedule", "default", "best"]);
     for change in &report.changes {
