@@ -75,7 +75,9 @@ fn numbers() {
                 sizes.insert(kernel.graph.axes.name(axis).to_string(), extent);
             }
             let Ok(bound) = kernel.bind(&sizes) else { continue };
-            if bound.axes.volume(bound.axes.ids().collect()) > 400 { continue; }
+            if bound.axes.volume(bound.axes.ids().collect()) > 400 {
+                continue;
+            }
             for form in rewriter.forms(&bound, &target(), 6) {
                 wrong += judge(
                     &format!("{} {sizes:?} {:?}", kernel.graph.name, form.passes),
