@@ -115,7 +115,7 @@ fn plans_keep_blocks_and_final_values_apart() {
         ("result Y = s - load m_end", "result Y = s0 - load m_end", "not defined here"),
         ("result r = m0 - m1", "result r = m0 - s1", "no local value of the name s1"),
         ("pass r[i] {", "pass r[i] stream [j] {", "states without a stream, or a stream without"),
-        ("output Y: f32[i]", "output r: f32[i] output Y: f32[i]", "a name twice"),
+        ("value r: f32[i]", "output r: f32[i]", "r is stored in each block"),
         (" before s0 after s1\n            update s = s0 + load r", "", "running values where"),
         ("group [j]", "group [i]", "no member streams the axes of its group"),
     ];
