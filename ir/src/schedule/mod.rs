@@ -15,6 +15,7 @@ mod config;
 mod constraint;
 mod defaults;
 mod domain;
+mod fusion;
 mod key;
 mod limits;
 mod sample;

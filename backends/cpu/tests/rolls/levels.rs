@@ -197,3 +197,22 @@ fn long_streams_are_right_in_code() {
         }
     }
 }
+
+#[test]
+fn neighbours_of_schedules_are_legal() {
+    let backend = CpuBackend::host().unwrap();
+    for pair in pairs().filter(|pair| pair.name.contains("\"j\": 13")) {
+        let space = Space::new(&planned(&pair), backend.target());
+        let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+        let mut here = space.default_schedule();
+        let mut moved = 0;
+        for _ in 0..30 {
+            let next = space.neighbour(&here, &mut rng);
+            lowered(&pair, &space, &next, &backend);
+            assert_eq!(space.canonical(&next), next);
+            moved += usize::from(here != next);
+            here = next;
+        }
+        assert!(moved >= 25, "{}: {moved} of 30 neighbours differ", pair.name);
+    }
+}

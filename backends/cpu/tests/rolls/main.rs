@@ -4,4 +4,5 @@
 
 mod graphs;
 mod levels;
+mod refused;
 mod unusual;
