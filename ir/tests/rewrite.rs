@@ -112,3 +112,27 @@ fn show() {
         }
     }
 }
+
+#[test]
+fn lowers() {
+    let path = std::env::var("TW").unwrap_or("../kernels/attention.tw".into());
+    let text = std::fs::read_to_string(path).unwrap();
+    let file = check::check(&text).unwrap();
+    for kernel in &file.kernels {
+        let (_, sizes) = kernel.size_sets.last().cloned().unwrap_or_else(|| (String::new(), Sizes::new()));
+        let graph = kernel.bind(&sizes).unwrap();
+        let rewriter = Rewriter::new(&kernel.graph, Limits::default());
+        for form in rewriter.forms(&graph, &target(), 4) {
+            let plan = plan::build(&form.graph);
+            let space = tilewright_ir::schedule::Space::new(&plan, &target());
+            for schedule in [space.default_schedule(), space.naive_schedule()] {
+                match tilewright_ir::lower::lower_in(&space, &schedule) {
+                    Err(faults) => println!("{}: {faults:?}", kernel.graph.name),
+                    Ok(program) => if let Err(faults) = tilewright_ir::tile::verify(&program, &target()) {
+                        println!("{}\n{}\n{}\n{}", faults[0], plan::print(&plan), schedule.print(), tilewright_ir::tile::print(&program));
+                    }
+                }
+            }
+        }
+    }
+}
