@@ -119,7 +119,8 @@ fn lowers() {
     let text = std::fs::read_to_string(path).unwrap();
     let file = check::check(&text).unwrap();
     for kernel in &file.kernels {
-        let (_, sizes) = kernel.size_sets.last().cloned().unwrap_or_else(|| (String::new(), Sizes::new()));
+        let (_, sizes) =
+            kernel.size_sets.last().cloned().unwrap_or_else(|| (String::new(), Sizes::new()));
         let graph = kernel.bind(&sizes).unwrap();
         let rewriter = Rewriter::new(&kernel.graph, Limits::default());
         for form in rewriter.forms(&graph, &target(), 4) {
@@ -128,8 +129,16 @@ fn lowers() {
             for schedule in [space.default_schedule(), space.naive_schedule()] {
                 match tilewright_ir::lower::lower_in(&space, &schedule) {
                     Err(faults) => println!("{}: {faults:?}", kernel.graph.name),
-                    Ok(program) => if let Err(faults) = tilewright_ir::tile::verify(&program, &target()) {
-                        println!("{}\n{}\n{}\n{}", faults[0], plan::print(&plan), schedule.print(), tilewright_ir::tile::print(&program));
+                    Ok(program) => {
+                        if let Err(faults) = tilewright_ir::tile::verify(&program, &target()) {
+                            println!(
+                                "{}\n{}\n{}\n{}",
+                                faults[0],
+                                plan::print(&plan),
+                                schedule.print(),
+                                tilewright_ir::tile::print(&program)
+                            );
+                        }
                     }
                 }
             }
