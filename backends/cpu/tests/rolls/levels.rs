@@ -53,7 +53,7 @@ fn tensors(pair: &Pair, values: &[Vec<f64>]) -> Vec<HostTensor> {
     outputs.map(tensor).collect()
 }
 
-fn planned(pair: &Pair) -> PassProgram {
+pub(crate) fn planned(pair: &Pair) -> PassProgram {
     let plan = plan::build(&pair.rolled);
     let text = plan::print(&plan);
     plan::verify(&plan).unwrap_or_else(|faults| panic!("{}: {faults:?}\n{text}", pair.name));
@@ -79,7 +79,12 @@ fn plans_mean_what_the_naive_graphs_mean_in_any_blocks() {
 }
 
 /// The tile program of a schedule, which has a text and obeys the rules.
-fn lowered(pair: &Pair, space: &Space, schedule: &Schedule, backend: &CpuBackend) -> TileProgram {
+pub(crate) fn lowered(
+    pair: &Pair,
+    space: &Space,
+    schedule: &Schedule,
+    backend: &CpuBackend,
+) -> TileProgram {
     let fail = |what: &str, faults: &dyn std::fmt::Debug| -> ! {
         panic!("{}: {what}: {faults:?}\n{}", pair.name, schedule.print())
     };
@@ -92,7 +97,7 @@ fn lowered(pair: &Pair, space: &Space, schedule: &Schedule, backend: &CpuBackend
     program
 }
 
-fn run(
+pub(crate) fn run(
     pair: &Pair,
     program: &TileProgram,
     backend: &CpuBackend,
