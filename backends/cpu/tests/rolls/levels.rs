@@ -15,7 +15,7 @@ use tilewright_ir::tile::{self, TileProgram};
 
 const SEED: u64 = 3;
 /// Random schedules of each pair, if `TILEWRIGHT_SCHEDULES` does not say.
-const SCHEDULES: u64 = 5;
+const SCHEDULES: u64 = 3;
 
 struct Case {
     inputs: Vec<HostTensor>,
