@@ -14,6 +14,7 @@ pub mod graph;
 pub mod lower;
 pub mod plan;
 pub mod reference;
+pub mod rewrite;
 pub mod schedule;
 pub mod syntax;
 pub mod target;

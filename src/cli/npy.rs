@@ -23,6 +23,12 @@ fn aliases(dtype: DType) -> &'static [(&'static str, &'static str)] {
     }
 }
 
+/// How every .npy file begins.
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+
+/// What `Header::descr` says of elements with several fields.
+pub(super) const RECORDS: &str = "[..]";
+
 /// What the header of a .npy file claims.
 pub(super) struct Header {
     /// The type as numpy writes it, `<f4`.
@@ -37,11 +43,14 @@ impl Header {
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let (length, start): (usize, usize) = match *bytes.get(6)? {
             1 => (usize::from(u16::from_le_bytes(bytes.get(8..10)?.try_into().ok()?)), 10),
-            _ => (u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?) as usize, 12),
+            2 | 3 => (u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?) as usize, 12),
+            _ => return None,
         };
         let end = start.checked_add(length)?;
         let header = std::str::from_utf8(bytes.get(start..end)?).ok()?;
-        let descr = header.split_once("descr")?.1.split('\'').nth(2)?.to_string();
+        let (_, descr) = header.split_once("descr")?;
+        let is_record = descr.trim_start_matches(['\'', '"', ':', ' ']).starts_with('[');
+        let descr = if is_record { RECORDS } else { descr.split('\'').nth(2)? }.to_string();
         let (_, rest) = header.split_once("shape")?;
         let (_, rest) = rest.split_once('(')?;
         let (inside, _) = rest.split_once(')')?;
@@ -57,19 +66,41 @@ impl Header {
         elements.checked_mul(digits.parse().ok()?)?.checked_add(self.start)
     }
 
-    /// The name of the type in Python, `float64`.
-    pub(super) fn type_name(&self) -> Option<String> {
-        let (kind, bytes) =
-            self.descr.trim_start_matches(['<', '>', '|', '=']).split_at_checked(1)?;
-        let bits = bytes.parse::<u64>().ok()?.checked_mul(8)?;
-        Some(match kind {
-            "f" => format!("float{bits}"),
-            "i" => format!("int{bits}"),
-            "u" => format!("uint{bits}"),
-            "c" => format!("complex{bits}"),
-            "b" => "bool".to_string(),
-            _ => return None,
-        })
+    /// What the elements are, for people: `float64`, the name of the type in Python, where it is a number.
+    pub(super) fn elements(&self) -> String {
+        let (kind, bytes) = kind(&self.descr);
+        let bits = bytes.parse::<u64>().ok().and_then(|bytes| bytes.checked_mul(8));
+        match (kind, bits) {
+            ("f", Some(bits)) => format!("float{bits}"),
+            ("i", Some(bits)) => format!("int{bits}"),
+            ("u", Some(bits)) => format!("uint{bits}"),
+            ("c", Some(bits)) => format!("complex{bits}"),
+            ("b", _) => "bool".to_string(),
+            ("U" | "S", _) => format!("texts (`{}`)", self.descr),
+            ("O", _) => "Python objects".to_string(),
+            ("M" | "m", _) => format!("times (`{}`)", self.descr),
+            ("[", _) => "records of several fields".to_string(),
+            _ => format!("elements of type `{}`", self.descr),
+        }
+    }
+}
+
+/// The letter of a type's kind and what follows it: `f` and `8` of `<f8`.
+fn kind(descr: &str) -> (&str, &str) {
+    let name = descr.trim_start_matches(['<', '>', '|', '=']);
+    name.split_at_checked(1).unwrap_or((name, ""))
+}
+
+/// Whether elements of a type may be stored under this name in a header.
+pub(super) fn holds(dtype: DType, descr: &str) -> bool {
+    let (kind, bytes) = kind(descr);
+    match dtype {
+        DType::F64 | DType::F32 | DType::F16 => kind == "f" && bytes == dtype.bytes().to_string(),
+        DType::Bf16 => (kind, bytes) == ("V", "2"),
+        DType::I4 => matches!((kind, bytes), ("i" | "V", "1")),
+        DType::I32 | DType::I16 | DType::I8 => kind == "i" && bytes == dtype.bytes().to_string(),
+        DType::U8 => (kind, bytes) == ("u", "1"),
+        DType::Bool => (kind, bytes) == ("b", "1"),
     }
 }
 

@@ -24,10 +24,10 @@ pub(super) struct ListArgs {
     /// Only results of this kernel
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
-    /// Every evaluation, not only accepted ones
+    /// Every evaluation; without it the table has winners only, and JSON has all accepted ones
     #[arg(long)]
     all: bool,
-    /// Only confirmed winners; of several for one kernel, size and machine `run` takes the last
+    /// Only confirmed winners, in JSON too; of several for one kernel, size and machine `run` takes the last
     #[arg(long, conflicts_with = "all")]
     winners: bool,
 }
@@ -79,9 +79,10 @@ pub(super) fn list(args: &ListArgs, output: &mut Output) -> Result<(), Failure> 
         Some(store) => store.list(args.kernel.as_deref())?,
         None => vec![],
     };
+    let winners = args.winners || !args.all && !output.is_json();
     let is_shown = |row: &&RecordRow| {
         let accepted = row.status == Status::Accepted;
-        args.all || accepted && (!args.winners || row.role == Role::Winner)
+        args.all || accepted && (!winners || row.role == Role::Winner)
     };
     let shown: Vec<_> = rows.iter().filter(is_shown).collect();
     if output.is_json() {
@@ -107,6 +108,12 @@ pub(super) fn list(args: &ListArgs, output: &mut Output) -> Result<(), Failure> 
         ]);
     }
     output.text(&table.render())?;
+    if let hidden @ 1.. = rows.len() - shown.len() {
+        // The note comes after the table that it is about.
+        output.flush()?;
+        let others = if hidden == 1 { "other evaluation is" } else { "other evaluations are" };
+        note(&format!("{hidden} {others} not shown: `tilewright list --all` shows all"));
+    }
     Ok(())
 }
 

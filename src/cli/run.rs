@@ -152,6 +152,11 @@ impl Report<'_> {
                 .verdicts
                 .as_ref()
                 .map_or_else(|| "not checked".to_string(), |verdicts| explain(&verdicts[index]));
+            // Nothing has no smallest element.
+            let shown = |number: f64| match value.len() {
+                0 => "-".to_string(),
+                _ => format!("{number:.6}"),
+            };
             let check = match summary.not_finite {
                 0 => check,
                 count => format!("{check}; {count} of {} are NaN or infinite", value.len()),
@@ -160,9 +165,9 @@ impl Report<'_> {
                 name.to_string(),
                 value.dtype.to_string(),
                 format!("{:?}", value.shape),
-                format!("{:.6}", summary.minimum),
-                format!("{:.6}", summary.mean),
-                format!("{:.6}", summary.maximum),
+                shown(summary.minimum),
+                shown(summary.mean),
+                shown(summary.maximum),
                 check,
             ]);
         }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tilewright::ir::base::Sizes;
 use tilewright::ir::diag::{Diagnostic, to_text};
+use tilewright::ir::graph::Graph;
 use tilewright::ir::syntax::text_of;
 use tilewright::{BoundKernel, Error, Kernel};
 
@@ -124,8 +125,10 @@ impl KernelArgs {
             Kernel::parse_with_warnings(&source.text).map_err(|error| source.faults(error))?;
         source.warn(&warnings);
         let kernel = self.pick(kernels)?;
-        let sizes = self.sizes(&kernel, inputs)?;
-        let bound = kernel.bind_sizes(&sizes).map_err(sizes_fault)?;
+        let files = extents(kernel.graph(), inputs)?;
+        let sizes = self.sizes(&kernel, &files)?;
+        let bound = kernel.bind_sizes(&sizes).map_err(|error| sizes_fault(error, &files))?;
+        let sizes = complete(sizes, bound.graph());
         note(&format!("{} at {}", kernel.name(), show(&sizes)));
         Ok(Selected { bound, sizes })
     }
@@ -151,7 +154,7 @@ impl KernelArgs {
         Ok(kernels.swap_remove(position))
     }
 
-    fn sizes(&self, kernel: &Kernel, inputs: &[InputFile]) -> Result<Sizes, Failure> {
+    fn sizes(&self, kernel: &Kernel, files: &[FileExtent]) -> Result<Sizes, Failure> {
         let sets = kernel.size_sets();
         let named = |wanted: &str| sets.iter().find(|(name, _)| name == wanted);
         let set = match &self.set {
@@ -166,7 +169,7 @@ impl KernelArgs {
             given.insert(axis.clone(), *extent);
         }
         let chosen = set.filter(|_| self.set.is_some()).map(|(_, sizes)| sizes);
-        take_files(&mut given, chosen, &extents(kernel.graph(), inputs)?)?;
+        take_files(&mut given, chosen, files)?;
         let set = set.map(|(_, sizes)| sizes.clone()).unwrap_or_default();
         Ok(kernel.override_sizes(&set, &given))
     }
@@ -187,8 +190,15 @@ fn take_files(
             (None, None, other) => other.map(|&other| ("the set of `--set`".to_string(), other)),
         };
         if let Some((who, other)) = other.filter(|(_, other)| other != extent) {
+            let way_out = match who.as_str() {
+                "`--size`" => format!("leave out `--size {name}={other}`, for the file says it"),
+                "the set of `--set`" => {
+                    "leave out `--set`, or give a file of its sizes".to_string()
+                }
+                _ => "give files that agree".to_string(),
+            };
             return Err(Failure::Usage(format!(
-                "{file} has {name}={extent}, {who} says {name}={other}"
+                "{file} has {name}={extent}, {who} says {name}={other}: {way_out}"
             )));
         }
         given.insert(name.clone(), *extent);
@@ -202,15 +212,31 @@ fn unknown_set(kernel: &Kernel, wanted: &str) -> Failure {
     Failure::Usage(format!("kernel `{}` has no size set `{wanted}`; it has {known}", kernel.name()))
 }
 
-/// Sizes come from the command line, so their faults are faults of usage.
-fn sizes_fault(error: Error) -> Failure {
-    match error {
-        Error::Diagnostics(faults) => {
-            let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
-            Failure::Usage(lines.join("\n"))
+/// Sizes come from the command line and from files, so their faults are faults of usage.
+fn sizes_fault(error: Error, files: &[FileExtent]) -> Failure {
+    let Error::Diagnostics(faults) = error else { return error.into() };
+    let line = |fault: &Diagnostic| {
+        let mut fault = fault.clone();
+        if let Some(found) = &mut fault.found {
+            let of_file = |file: &&FileExtent| *found == format!("{}={}", file.name, file.extent);
+            let file = files.iter().find(of_file).map(|file| format!(" from {}", file.file));
+            found.push_str(&file.unwrap_or_default());
         }
-        other => other.into(),
+        fault.to_string()
+    };
+    Failure::Usage(faults.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+/// The sizes, and the extents of other axes that follow from them.
+fn complete(mut sizes: Sizes, graph: &Graph) -> Sizes {
+    let known: Vec<_> = sizes.keys().filter_map(|name| graph.axes_of(name)).flatten().collect();
+    for name in graph.size_names() {
+        let open = graph.axes_of(name).filter(|axes| !axes.iter().any(|axis| known.contains(axis)));
+        if let Some(extent) = open.and_then(|_| graph.extent_of(name)) {
+            sizes.insert(name.to_string(), extent);
+        }
     }
+    sizes
 }
 
 /// `b=1, i=2048`.

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use tilewright::ir::DType;
 use tilewright::ir::graph::{Graph, Tensor};
 use tilewright::ir::reference::{HostTensor, can_lie, round_to};
 
@@ -126,40 +127,76 @@ fn number(tensor: &Tensor, text: &Path) -> Result<Option<HostTensor>, Failure> {
 
 fn read(graph: &Graph, tensor: &Tensor, path: &Path) -> Result<HostTensor, Failure> {
     let expected = tensor.shape(&graph.axes);
-    let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
+    let file = File::open(path).map_err(|error| match tensor.axes.as_slice() {
+        [] => Failure::file(path, &format!("this is neither a number nor a file: {error}")),
+        _ => Failure::file(path, &error),
+    })?;
     // A little more than the array needs, so that a file without an end ends.
     let elements: u64 = expected.iter().product();
     let most = elements.saturating_mul(tensor.dtype.bytes()).saturating_add(1 << 20);
     let mut bytes = vec![];
     file.take(most).read_to_end(&mut bytes).map_err(|error| Failure::file(path, &error))?;
-    let refuse = |error: &str| {
-        let (path, name, dtype) = (path.display(), &tensor.name, tensor.dtype);
-        Failure::Usage(format!("{path}: {error}; input `{name}` is {dtype} in the signature"))
+    let (file, name) = (path.display(), &tensor.name);
+    let shown = graph.show_shape(tensor);
+    let refuse = |found: String, way_out: &str| {
+        let input = format!("input `{name}` is {} of shape [{shown}]", tensor.dtype);
+        Failure::Usage(format!("{file} {found}; {input}: {way_out}"))
     };
+    let npy = path.with_extension("npy");
+    let save = format!("write it with `numpy.save(\"{}\", {name})`", npy.display());
+    if !bytes.starts_with(npy::MAGIC) {
+        let zip = bytes.starts_with(b"PK").then_some(", but a .npz or other zip file");
+        return Err(refuse(format!("is no .npy file{}", zip.unwrap_or_default()), &save));
+    }
     let Some(header) = Header::read(&bytes) else {
-        return Err(refuse("this is no .npy file, or its header is broken"));
+        return Err(refuse("has a broken .npy header".to_string(), &save));
     };
     // The shape is compared before an array of that shape is made: a header may claim any.
     if header.shape != expected {
-        let shape = &header.shape;
-        return Err(Failure::Usage(format!(
-            "{} has shape {shape:?}, input `{}` has [{}] at these sizes",
-            path.display(),
-            tensor.name,
-            graph.show_shape(tensor)
-        )));
+        let way_out = reshaped(tensor, &expected, &header.shape);
+        return Err(refuse(format!("has shape {:?}", header.shape), &way_out));
     }
-    let wanted = type_name(tensor.dtype);
-    let other = header.type_name().filter(|found| found != wanted);
-    let bytes = npy::elements(tensor.dtype, bytes).map_err(|error| match other {
-        Some(found) => refuse(&format!(
-            "its elements are {found}: save `{}.astype(\"{wanted}\")` instead",
-            tensor.name
-        )),
-        None => refuse(&error),
+    if !npy::holds(tensor.dtype, &header.descr) {
+        let wanted = type_name(tensor.dtype);
+        let save = match header.descr.as_str() {
+            npy::RECORDS => format!("save one field of them, as {wanted}"),
+            _ => format!("save `{name}.astype(\"{wanted}\")` instead"),
+        };
+        return Err(refuse(format!("holds {}", header.elements()), &save));
+    }
+    let has = bytes.len() as u64;
+    match header.bytes() {
+        Some(length) if has < length => {
+            let found = format!("ends too early: it has {has} bytes, its header says {length}");
+            return Err(refuse(found, &save));
+        }
+        Some(length) if has > length => {
+            let found = format!("is longer than the {length} bytes that its header says");
+            return Err(refuse(found, &save));
+        }
+        _ => {}
+    }
+    let bytes = npy::elements(tensor.dtype, bytes).map_err(|error| match tensor.dtype {
+        DType::I4 => refuse(format!("does not fit: {error}"), "save `clip(-8, 7)` of it instead"),
+        _ => refuse(format!("cannot be read: {error}"), &save),
     })?;
     let shape = tensor.axes.iter().map(|&axis| graph.axes.extent(axis)).collect();
     Ok(HostTensor { dtype: tensor.dtype, shape, bytes })
+}
+
+/// What to do about an array of another shape.
+fn reshaped(tensor: &Tensor, expected: &[u64], found: &[u64]) -> String {
+    let elements =
+        |shape: &[u64]| shape.iter().try_fold(1, |product: u64, &n| product.checked_mul(n));
+    let name = &tensor.name;
+    if elements(expected) == elements(found) {
+        let extents: Vec<_> = expected.iter().map(u64::to_string).collect();
+        return format!("save `{name}.reshape({})` instead", extents.join(", "));
+    }
+    match expected {
+        [] => format!("save one number, or write it, `--input {name}=1.5`"),
+        _ => "save an array of that shape, or choose other sizes with `--size`".to_string(),
+    }
 }
 
 /// Writes `NAME.npy` into a folder for one output, and returns the path.

@@ -17,7 +17,10 @@ pub(crate) fn closing_table(report: &TuneReport) -> String {
         Some(best) => {
             row("best", format!("{}, 95 % interval of the median", time_interval(best.time_ns)));
             row("rate", rates(report));
-            row("of peak", share(report));
+            // Where there is nothing to do no time is the shortest.
+            if report.flops > 0.0 || report.bytes > 0.0 {
+                row("of peak", share(report));
+            }
             row("accuracy", format!("{} of the allowed error", percent(best.worst_ratio)));
         }
         None if report.unsupported.is_some() => {

@@ -382,7 +382,7 @@ fn headers_of_arrays_are_not_believed() {
         user.fails(&run, 2, &["a.npy", "header"]);
     }
     std::fs::write(user.path().join("a.npy"), npy("(5, 7)", &[0; 139])).unwrap();
-    user.fails(&run, 2, &["a.npy", "EOF"]);
+    user.fails(&run, 2, &["a.npy ends too early", "its header says", "numpy.save"]);
     user.fails(&["run", "product.tw", "--input", "A=/dev/zero"], 2, &["no .npy file"]);
 }
 

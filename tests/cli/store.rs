@@ -125,7 +125,7 @@ fn the_program_works_within_little_address_space() {
 }
 
 #[test]
-fn list_shows_winners_only_when_asked_to() {
+fn list_shows_winners_and_says_how_to_see_the_others() {
     let user = User::new();
     user.ok(&["tune", "product.tw", "--seconds", "20", "--evaluations", "2"]);
     let all = user.json(&["list"]);
@@ -134,6 +134,22 @@ fn list_shows_winners_only_when_asked_to() {
     assert_eq!(winners.len(), 1);
     assert_eq!(winners[0]["role"], "winner");
     assert!(all["records"].as_array().unwrap().len() > 1);
+    let output = user.run(&["list"]);
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(table.contains("winner") && !table.contains("naive"), "{table}");
+    let hint = "not shown: `tilewright list --all` shows all";
+    assert!(crate::user::stderr(&output).contains(hint), "{}", crate::user::stderr(&output));
+    let every = user.run(&["list", "--all"]);
+    assert!(String::from_utf8_lossy(&every.stdout).contains("naive"));
+    assert_eq!(crate::user::stderr(&every), "");
+}
+
+#[test]
+fn a_kernel_without_work_has_no_peak() {
+    let user = User::new();
+    user.write("twice.tw", "kernel twice(x: f32[i]) -> f32[i] { x + x }\nsizes none { i=0 }\n");
+    let text = user.ok(&["tune", "twice.tw", "--evaluations", "1", "--seconds", "4"]);
+    assert!(text.contains("twice at i=0") && !text.contains("of peak"), "{text}");
 }
 
 #[test]

@@ -19,6 +19,9 @@ pub(super) struct Number {
     pub(super) fractional: bool,
 }
 
+/// `Ok(None)`: it depends on something whose fault is known.
+type Folded = Result<Option<Number>, Box<Diagnostic>>;
+
 /// The constants of a file by name; `None` for one that is faulty.
 #[derive(Debug, Default)]
 pub(super) struct Constants<'a> {
@@ -89,12 +92,19 @@ impl<'a> Constants<'a> {
             return Some(value as u64);
         }
         let fault = Diagnostic::new("TW0103", "this is no whole number below 2^64").at(expr.span);
-        faults.push(fault.found(format!("{value}")).expected(what));
+        let help = if value < 0.0 {
+            Some("write 0 or more: an extent counts elements".to_string())
+        } else if value.is_finite() && value.fract() != 0.0 {
+            Some(format!("write a whole number, such as {}", value.ceil()))
+        } else {
+            None
+        };
+        faults.push(Diagnostic { help, ..fault.found(format!("{value}")).expected(what) });
         None
     }
 
     /// `Ok(None)`: it depends on something whose fault is known.
-    fn fold(&self, expr: &Expr) -> Result<Option<Number>, Box<Diagnostic>> {
+    fn fold(&self, expr: &Expr) -> Folded {
         match &expr.kind {
             ExprKind::Faulty => Ok(None),
             ExprKind::Paren(x) => self.fold(x),
@@ -106,7 +116,7 @@ impl<'a> Constants<'a> {
             ExprKind::Infix(Infix::Binary(op), x, y)
                 if !matches!(op, BinaryOp::And | BinaryOp::Or) =>
             {
-                Ok(binary(*op, self.fold(x)?, self.fold(y)?))
+                binary(*op, self.fold(x)?, self.fold(y)?, expr.span)
             }
             ExprKind::Call(call) => self.call(call, expr),
             ExprKind::Prefix(Prefix::Not, _)
@@ -117,7 +127,7 @@ impl<'a> Constants<'a> {
         }
     }
 
-    fn named(&self, name: &str, span: Span) -> Result<Option<Number>, Box<Diagnostic>> {
+    fn named(&self, name: &str, span: Span) -> Folded {
         match name {
             "inf" => return Ok(Some(Number { value: f64::INFINITY, fractional: true })),
             "nan" => return Ok(Some(Number { value: f64::NAN, fractional: true })),
@@ -132,12 +142,16 @@ impl<'a> Constants<'a> {
         Err(Box::new(fault.at(span)))
     }
 
-    fn call(&self, call: &Call, expr: &Expr) -> Result<Option<Number>, Box<Diagnostic>> {
+    fn call(&self, call: &Call, expr: &Expr) -> Folded {
         let name = call.name.text.as_str();
         if call.axes.is_none() {
             match (UnaryOp::parse(name), BinaryOp::parse(name), call.arguments.as_slice()) {
-                (Some(op), _, [x]) if op != UnaryOp::Not => return Ok(unary(op, self.fold(x)?)),
-                (_, Some(op), [x, y]) => return Ok(binary(op, self.fold(x)?, self.fold(y)?)),
+                (Some(op), _, [x]) if op != UnaryOp::Not => {
+                    return unary(op, self.fold(x)?, expr.span);
+                }
+                (_, Some(op), [x, y]) => {
+                    return binary(op, self.fold(x)?, self.fold(y)?, expr.span);
+                }
                 _ => {}
             }
         }
@@ -145,7 +159,7 @@ impl<'a> Constants<'a> {
     }
 }
 
-fn literal(text: &str, span: Span) -> Result<Option<Number>, Box<Diagnostic>> {
+fn literal(text: &str, span: Span) -> Folded {
     match text.replace('_', "").parse::<f64>() {
         Ok(value) if value.is_finite() => {
             Ok(Some(Number { value, fractional: text.contains(['.', 'e', 'E']) }))
@@ -159,20 +173,40 @@ fn literal(text: &str, span: Span) -> Result<Option<Number>, Box<Diagnostic>> {
     }
 }
 
-fn unary(op: UnaryOp, x: Option<Number>) -> Option<Number> {
-    let x = x?;
+fn unary(op: UnaryOp, x: Option<Number>, span: Span) -> Folded {
+    let Some(x) = x else { return Ok(None) };
     let whole = match op {
         _ if op.is_step() => true,
         UnaryOp::Neg | UnaryOp::Abs => !x.fractional,
         _ => false,
     };
-    Some(Number { value: scalar::unary(op, DType::F64, x.value), fractional: !whole })
+    let value = scalar::unary(op, DType::F64, x.value);
+    known(Number { value, fractional: !whole }, &[x], span)
 }
 
-fn binary(op: BinaryOp, x: Option<Number>, y: Option<Number>) -> Option<Number> {
-    let (x, y) = (x?, y?);
+fn binary(op: BinaryOp, x: Option<Number>, y: Option<Number>, span: Span) -> Folded {
+    let (Some(x), Some(y)) = (x, y) else { return Ok(None) };
     let fractional = x.fractional || y.fractional || matches!(op, BinaryOp::Div | BinaryOp::Pow);
-    Some(Number { value: op.apply(x.value, y.value), fractional })
+    known(Number { value: op.apply(x.value, y.value), fractional }, &[x, y], span)
+}
+
+/// A result is infinite or no number only where an operand is: everything else is a slip.
+fn known(result: Number, operands: &[Number], span: Span) -> Folded {
+    let any = |is: fn(f64) -> bool| operands.iter().any(|operand| is(operand.value));
+    let slip = if result.value.is_nan() {
+        !any(f64::is_nan)
+    } else {
+        result.value.is_infinite() && !any(f64::is_infinite)
+    };
+    if !slip {
+        return Ok(Some(result));
+    }
+    let what = if result.value.is_nan() { "no number" } else { "infinite" };
+    let fault = Diagnostic::new("TW0222", format!("the value of this is {what}"));
+    let fault = fault.at(span).expected("a finite number");
+    Err(Box::new(
+        fault.help("correct it; infinity that is meant is written `inf`, no number `nan`"),
+    ))
 }
 
 fn no_constant(expr: &Expr) -> Box<Diagnostic> {

@@ -142,6 +142,21 @@ impl<'a> Context<'a> {
         self.fault(fault.at(span).found(format!("`{dtype}`")).expected(wanted).help(help))
     }
 
+    /// As `wrong_type`, for an operand whose text is known.
+    pub(super) fn wrong_operand(
+        &mut self,
+        op: &str,
+        dtype: DType,
+        wanted: &str,
+        x: &Expr,
+    ) -> Value {
+        let cast = (dtype == DType::Bool && !self.faults.is_full()).then(|| cast_of_all(x));
+        let Some(cast) = cast.flatten() else { return self.wrong_type(op, dtype, wanted, x.span) };
+        let fault = Diagnostic::new("TW0205", format!("`{op}` does not take this operand"));
+        let help = format!("write `{cast}`: a cast belongs to what stands directly before it");
+        self.fault(fault.at(x.span).found(format!("`{dtype}`")).expected(wanted).help(help))
+    }
+
     /// An operator of one operand; `x` is the operand's text.
     pub(super) fn unary(&mut self, op: UnaryOp, value: Value, x: &Expr) -> Value {
         let node = match value {
@@ -170,7 +185,7 @@ impl<'a> Context<'a> {
                 UnaryOp::Neg => "-",
                 _ => op.name(),
             };
-            return self.wrong_type(symbol, dtype, wanted, x.span);
+            return self.wrong_operand(symbol, dtype, wanted, x);
         }
         let computed = match op {
             _ if op.is_step() && dtype.is_integer() => return value,
@@ -202,7 +217,7 @@ impl<'a> Context<'a> {
                 let dtype = self.dtype(node);
                 short &= types::is_short(dtype);
                 if dtype == DType::Bool {
-                    return self.wrong_type(op.name(), dtype, "a number", expr.span);
+                    return self.wrong_operand(op.name(), dtype, "a number", expr);
                 }
             }
         }
@@ -284,5 +299,28 @@ impl<'a> Context<'a> {
     /// `-inf`, for `mask`.
     pub(super) fn minus_infinity(&mut self) -> Value {
         Value::Weak(self.weak.number(f64::NEG_INFINITY, true))
+    }
+}
+
+/// `(x == m) : i32` for `x == m : i32`, whose cast takes `m` alone; `None` for what does not end in a cast.
+fn cast_of_all(expr: &Expr) -> Option<String> {
+    let mut whole = expr;
+    while let ExprKind::Paren(inside) = &whole.kind {
+        whole = inside;
+    }
+    let ExprKind::Infix(..) = whole.kind else { return None };
+    let (uncast, dtype) = without_last_cast(whole)?;
+    Some(format!("({}) : {dtype}", crate::syntax::print_expr(&uncast)))
+}
+
+fn without_last_cast(expr: &Expr) -> Option<(Expr, DType)> {
+    match &expr.kind {
+        ExprKind::Typed(x, ty) => Some((x.as_ref().clone(), ty.dtype?)),
+        ExprKind::Infix(op, x, y) => {
+            let (last, dtype) = without_last_cast(y)?;
+            let kind = ExprKind::Infix(*op, x.clone(), Box::new(last));
+            Some((Expr { kind, span: expr.span, height: expr.height }, dtype))
+        }
+        _ => None,
     }
 }

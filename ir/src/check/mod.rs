@@ -20,6 +20,7 @@ mod split;
 mod strides;
 pub(crate) mod types;
 mod unused;
+mod vacuous;
 mod value;
 
 use crate::base::{CompareOp, Sizes};
@@ -130,7 +131,10 @@ pub fn check(source: &str) -> Result<CheckedFile, Vec<Diagnostic>> {
     }
     let kernels: Vec<_> = kernels.into_iter().filter_map(|slot| slot.checked).collect();
     let graphs = kernels.iter().map(|kernel| &kernel.graph);
-    let warnings = unused::warnings(&file, graphs, &called, source.len());
+    let mut warnings = unused::warnings(&file, graphs, &called, source.len());
+    for (kernel, checked) in unused::kernels(&file).zip(&kernels) {
+        vacuous::warn(kernel, &checked.graph, &functions.constants, &mut warnings);
+    }
     Ok(CheckedFile { kernels, warnings: whole(warnings) })
 }
 
@@ -215,8 +219,12 @@ impl<'a> Checker<'a> {
         self.called.extend(outcome.called);
         let attributes = sizes::attributes(kernel, &mut self.faults);
         let constants = &self.functions.constants;
+        let before = self.faults.count();
         let limits =
             sizes::limits(kernel, outcome.graph.as_ref().ok(), constants, &mut self.faults);
+        if let (Ok(graph), true) = (&outcome.graph, self.faults.count() == before) {
+            vacuous::refuse(kernel, graph, constants, &mut self.faults);
+        }
         let checked = match outcome.graph {
             Ok(graph) => Some(CheckedKernel { graph, size_sets: vec![], attributes, limits }),
             Err(faults) => {

@@ -77,7 +77,7 @@ impl Context<'_> {
         let logical = matches!(op, ReduceOp::All | ReduceOp::Any);
         if logical != (dtype == DType::Bool) {
             let wanted = if logical { "`bool`" } else { "a number" };
-            self.wrong_type(name, dtype, wanted, argument.span);
+            self.wrong_operand(name, dtype, wanted, argument);
             return None;
         }
         let accumulator = stated.unwrap_or_else(|| types::accumulator(op, dtype));

@@ -14,7 +14,9 @@ use std::collections::BTreeSet;
 /// What the attributes of a kernel say.
 pub(super) fn attributes(kernel: &Kernel, faults: &mut Faults) -> Attributes {
     let mut attributes = Attributes::default();
+    let mut sound: Vec<&Attribute> = vec![];
     for attribute in &kernel.attributes {
+        let before = faults.count();
         match (attribute.name.text.as_str(), attribute.arguments.is_empty()) {
             ("exact", true) => attributes.exact = true,
             ("reassoc", true) => attributes.reassoc = true,
@@ -28,8 +30,36 @@ pub(super) fn attributes(kernel: &Kernel, faults: &mut Faults) -> Attributes {
                 .expected("`@exact`, `@reassoc` or `@approx(eps=..)`"),
             ),
         }
+        if faults.count() > before {
+            continue;
+        }
+        if let Some(earlier) = sound.iter().find(|earlier| clash(earlier, attribute)) {
+            faults.push(clash_fault(earlier, attribute));
+        } else {
+            sound.push(attribute);
+        }
     }
     attributes
+}
+
+/// Whether two attributes are the same, or `@exact` and one that allows more.
+fn clash(earlier: &Attribute, later: &Attribute) -> bool {
+    let (earlier, later) = (earlier.name.text.as_str(), later.name.text.as_str());
+    let wider = |name| ["reassoc", "approx"].contains(&name);
+    earlier == later || earlier == "exact" && wider(later) || later == "exact" && wider(earlier)
+}
+
+fn clash_fault(earlier: &Attribute, later: &Attribute) -> Diagnostic {
+    let (first, second) = (&earlier.name.text, &later.name.text);
+    if first == second {
+        let fault = Diagnostic::new("TW0215", format!("the kernel has `@{first}` already"));
+        return fault.at(later.span).expected("each attribute once").help("remove one of the two");
+    }
+    let fault = Diagnostic::new("TW0215", format!("`@{second}` contradicts `@{first}`"));
+    fault
+        .at(later.span)
+        .expected("`@exact` alone, or other attributes without it")
+        .help("`@exact` allows no rewrite that changes a bit: remove one of the two")
 }
 
 fn approximation(attribute: &Attribute, faults: &mut Faults) -> Option<f64> {
@@ -118,6 +148,46 @@ fn parts_of<'a>(sum: &'a Expr, names: &mut BTreeSet<&'a str>) {
     }
 }
 
+/// A limit with its place.
+pub(super) struct Placed {
+    pub(super) limit: Limit,
+    pub(super) span: Span,
+    /// Whether it is one end of a range.
+    pub(super) is_end: bool,
+}
+
+/// The limits whose right sides are sound, in text order.
+pub(super) fn placed_limits(
+    kernel: &Kernel,
+    graph: &Graph,
+    constants: &Constants<'_>,
+) -> Vec<Placed> {
+    let names = axis_names(kernel);
+    let mut placed = vec![];
+    for constraint in &kernel.constraints {
+        let is_end = matches!(constraint.kind, ConstraintKind::Range(..));
+        let mut add = |op, bound: &Expr| {
+            let span = Span { start: constraint.axis.span.start, end: bound.span.end };
+            let axis = constraint.axis.text.clone();
+            let bound = bound_of(bound, &names, Some(graph), constants, &mut Faults::default());
+            placed.extend(bound.map(|bound| Placed {
+                limit: Limit { axis, op, bound },
+                span,
+                is_end,
+            }));
+        };
+        match &constraint.kind {
+            ConstraintKind::Range(low, high) => {
+                add(CompareOp::Ge, low);
+                add(CompareOp::Le, high);
+            }
+            ConstraintKind::Compare(op, bound) => add(*op, bound),
+            ConstraintKind::Split(_) => {}
+        }
+    }
+    placed
+}
+
 /// The right side of a limit. `None` after a fault, or if it depends on axes whose faults are known.
 fn bound_of(
     expr: &Expr,
@@ -194,7 +264,9 @@ pub(super) fn add(
             // A fault that names an axis of the set is placed there.
             let about = |axis: &str| fault.message.contains(&format!("`{axis}`"));
             let place = set.extents.iter().find(|(axis, _)| about(&axis.text));
-            fault.clone().at(place.map_or(set.name.span, |(axis, _)| axis.span))
+            let place = place.map_or(set.name.span, |(axis, _)| axis.span);
+            let message = format!("size set `{}`: {}", set.name.text, fault.message);
+            Diagnostic { message, ..fault }.at(place)
         }));
     }
     let sizes = with_equal(kernel, &sizes);

@@ -20,7 +20,7 @@ pub(super) fn warnings<'a>(
     text_bytes: usize,
 ) -> Faults {
     let mut warnings = Faults::default();
-    let kernels: Vec<_> = file.items.iter().filter_map(kernel_of).collect();
+    let kernels: Vec<_> = kernels(file).collect();
     if kernels.is_empty() {
         let warning = Diagnostic::warning("TW0110", "there is no kernel in this file");
         let end = u32::try_from(text_bytes).unwrap_or(u32::MAX);
@@ -47,6 +47,11 @@ pub(super) fn warnings<'a>(
         }
     }
     warnings
+}
+
+/// The kernels of a file, in text order.
+pub(super) fn kernels(file: &File) -> impl Iterator<Item = &Kernel> {
+    file.items.iter().filter_map(kernel_of)
 }
 
 fn kernel_of(item: &Item) -> Option<&Kernel> {

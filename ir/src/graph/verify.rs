@@ -301,6 +301,11 @@ fn large_tensors(graph: &Graph) -> Vec<Diagnostic> {
     tensors.filter_map(|tensor| large_tensor(graph, tensor)).collect()
 }
 
+/// Where the elements, of half a byte at least, are 2^64 or more.
+const BEYOND: &str = "2^63 bytes or more";
+/// Where the offset of an element does not fit its number.
+const FAR: &str = "an offset of 2^63 elements or more";
+
 fn large_tensor(graph: &Graph, tensor: &Tensor) -> Option<Diagnostic> {
     // An axis of extent 0 makes the product 0 however long the others are.
     let elements = graph.axes.volume(tensor.axes.iter().copied().collect());
@@ -311,7 +316,8 @@ fn large_tensor(graph: &Graph, tensor: &Tensor) -> Option<Diagnostic> {
         let reaches = span.map(|span| tensor.dtype.bytes_of(span));
         if reaches.is_none_or(|bytes| bytes > TENSOR_BYTES_MAX) {
             let message = format!("the strides of `{}` reach too far", tensor.name);
-            let found = reaches.map_or("more".to_string(), |bytes| format!("{bytes} bytes"));
+            let found = reaches.filter(|&bytes| bytes != u64::MAX);
+            let found = found.map_or(FAR.to_string(), |bytes| format!("{bytes} bytes"));
             let fault = Diagnostic::new("TW0309", message).found(found);
             return Some(fault.expected(format!("at most {TENSOR_BYTES_MAX} bytes")));
         }
@@ -319,7 +325,11 @@ fn large_tensor(graph: &Graph, tensor: &Tensor) -> Option<Diagnostic> {
     if empty || bytes <= TENSOR_BYTES_MAX {
         return None;
     }
-    let found = if elements == u64::MAX { "more".to_string() } else { format!("{bytes} bytes") };
+    let found = match bytes {
+        _ if elements == u64::MAX => BEYOND.to_string(),
+        u64::MAX => BEYOND.to_string(),
+        bytes => format!("{bytes} bytes"),
+    };
     let fault = Diagnostic::new("TW0303", format!("tensor `{}` is too large", tensor.name));
     Some(fault.found(found).expected(format!("at most {TENSOR_BYTES_MAX} bytes")))
 }

@@ -188,6 +188,7 @@ pub(super) fn contract<R: Real>(
             for (n, column) in to_column.iter().enumerate() {
                 let (value, e) =
                     plan.finish(&totals, (m, n), (left_batch[index], right_batch[index]), dtype);
+                let e = program.allow(node, value.high(), e);
                 result.put(to + row + column, dtype, value, e);
             }
         }

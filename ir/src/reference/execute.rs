@@ -196,7 +196,10 @@ fn reduce<R: Real>(
                 }),
             });
             let count = lanes.unwrap_or(1);
-            row.fill_from(dtype, count, |lane| state.finish(lane));
+            row.fill_from(dtype, count, |lane| {
+                let (value, e) = state.finish(lane);
+                (value, program.allow(node, value.high(), e))
+            });
             result.store(position, stride, &row, count);
         };
         if into_one {

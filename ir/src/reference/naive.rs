@@ -227,7 +227,10 @@ fn unary(op: UnaryOp, x: f64) -> f64 {
         UnaryOp::Neg => -x,
         UnaryOp::Abs => x.abs(),
         UnaryOp::Recip => x.recip(),
+        // What is too large for f64 stands for a number.
+        UnaryOp::Exp if x.is_finite() => x.exp().min(f64::MAX),
         UnaryOp::Exp => x.exp(),
+        UnaryOp::Exp2 if x.is_finite() => x.exp2().min(f64::MAX),
         UnaryOp::Exp2 => x.exp2(),
         UnaryOp::Log => x.ln(),
         UnaryOp::Log2 => x.log2(),

@@ -5,7 +5,7 @@
 //! Invariant: every choice here depends on the bound graph alone, never on threads or chunks, and the order in which
 //! an element's terms are added is one of these choices.
 
-use super::rules::is_exact_cast;
+use super::rules::{UNDECIDED, is_exact_cast};
 use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp};
 use crate::graph::{Graph, NodeId, Op};
 use std::collections::BTreeSet;
@@ -35,6 +35,9 @@ pub(super) struct Program<'g> {
     pub(super) contractions: Vec<Option<Contraction>>,
     /// By node: whether it is the last rounding of a result, which the judge allows for.
     pub(super) last_roundings: Vec<bool>,
+    /// By node: whether it is a sum of products with another sum as a factor. Such a chain may be grouped in another way,
+    /// in which infinities meet others or zeros, so what is not finite in it is undecided.
+    chained: Vec<bool>,
 }
 
 impl<'g> Program<'g> {
@@ -46,12 +49,18 @@ impl<'g> Program<'g> {
             held: vec![false; graph.nodes.len()],
             contractions: vec![None; graph.nodes.len()],
             last_roundings: last_roundings(graph),
+            chained: graph.ids().map(|node| is_chained(graph, node)).collect(),
         };
         program.choose_held();
         for node in graph.ids() {
             program.contractions[node.index()] = program.as_contraction(node);
         }
         program
+    }
+
+    /// The allowance of an element of a node in the light of its value.
+    pub(super) fn allow(&self, node: NodeId, value: f64, allowance: f64) -> f64 {
+        if self.chained[node.index()] && !value.is_finite() { UNDECIDED } else { allowance }
     }
 
     fn choose_held(&mut self) {
@@ -239,4 +248,22 @@ fn axis_order(graph: &Graph) -> Vec<AxisId> {
         }
     }
     order
+}
+
+/// Whether a node is a sum of products that have, through products alone, another sum as a factor.
+fn is_chained(graph: &Graph, node: NodeId) -> bool {
+    let Op::Reduce(ReduceOp::Sum, _, term) = graph.node(node).op else { return false };
+    let mut stack = vec![(term, false)];
+    while let Some((id, within)) = stack.pop() {
+        match graph.node(id).op {
+            Op::Binary(BinaryOp::Mul, x, y) => stack.extend([(x, true), (y, true)]),
+            Op::Binary(BinaryOp::Div, x, _) => stack.push((x, true)),
+            Op::Unary(crate::base::UnaryOp::Neg, x) | Op::Cast(x) => stack.push((x, within)),
+            Op::Reduce(ReduceOp::Sum, ..) if within && graph.node(node).dtype.is_float() => {
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
 }

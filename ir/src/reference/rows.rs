@@ -256,15 +256,17 @@ fn copy<T: Copy>(from: &[T], start: usize, stride: usize, to: &mut [T]) {
 fn unary_row<R: Real>(op: UnaryOp, step: &Step<'_, R>, x: &Row<R>, row: &mut Row<R>, count: usize) {
     let rounding = Rounding::new(op.ulps(), step.dtype);
     for index in 0..count {
-        let value = real::unary(op, step.dtype, x.values[index]);
-        row.values[index] = value;
         let (high, e) = (x.values[index].high(), x.allowance(index));
+        let value = real::unary(op, step.dtype, x.values[index]);
+        let value =
+            if rules::leaves_range(op, high, value.high()) { R::of(f64::MAX) } else { value };
+        row.values[index] = value;
         let mut handed = rules::unary(op, high, e, value.high());
         if x.overflow && rules::overflows(step.from, high, e) {
             handed = rules::overflowed_unary(op, value.high(), handed);
         }
         if matches!(op, UnaryOp::Exp | UnaryOp::Exp2) {
-            handed += rules::underflow(step.dtype, value.high(), high, 1.0);
+            handed += rules::vanished(step.dtype, high, value.high());
         }
         row.allowances[index] = rounding.finish(handed, value.high());
     }

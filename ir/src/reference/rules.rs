@@ -75,6 +75,17 @@ pub(super) fn mixed_zeros(dtype: DType, x: f64, y: f64) -> f64 {
     if dtype.is_float() && mixed { dtype.min_normal() } else { 0.0 }
 }
 
+/// Whether an exponential is beyond the reference's own range. Then it stands for a number, not for an infinity: what is
+/// computed from it, such as a quotient of two, may come out as any other form of the same mathematics has it.
+pub(super) fn leaves_range(op: UnaryOp, x: f64, value: f64) -> bool {
+    matches!(op, UnaryOp::Exp | UnaryOp::Exp2) && x.is_finite() && value.is_infinite()
+}
+
+/// What an exponential that is too small for the reference itself is off by.
+pub(super) fn vanished(dtype: DType, x: f64, value: f64) -> f64 {
+    if x.is_finite() && value == 0.0 { dtype.min_normal() } else { 0.0 }
+}
+
 /// Handed-on allowance of an operator of one operand: the largest |f(t) - f(x)| for t in [x - e, x + e], or a
 /// bound of it.
 pub(super) fn unary(op: UnaryOp, x: f64, e: f64, value: f64) -> f64 {

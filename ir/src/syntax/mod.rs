@@ -11,6 +11,7 @@ mod parser;
 mod print;
 
 pub use parser::{Parsed, parse};
+pub(crate) use print::expr as print_expr;
 pub use print::print;
 
 use crate::diag::{Diagnostic, Span};

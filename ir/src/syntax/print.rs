@@ -217,7 +217,7 @@ fn list(exprs: &[Expr]) -> String {
 }
 
 /// The canonical text of an expression, on one line.
-fn expr(expr: &Expr) -> String {
+pub(crate) fn expr(expr: &Expr) -> String {
     let mut out = String::new();
     write_expr(&mut out, expr);
     out

@@ -213,6 +213,8 @@ impl Maker<'_, '_> {
             Type::Of(dtype) if dtype.is_float() && value.size() > HALF_MAX => DType::F32,
             Type::Of(dtype) if self.below(4) > 0 => dtype,
             Type::Of(dtype) if dtype.is_float() && self.one_in(12) => self.pick(INTEGERS),
+            // A number that the text spells out has to be one of the type.
+            Type::Fraction if value.axes == 0 => self.pick(&[DType::F32, DType::F64]),
             ty if ty.is_float() => self.pick(FLOATS),
             _ if self.one_in(4) => self.float,
             _ => self.pick(INTEGERS),

@@ -1,0 +1,234 @@
+//! The best forms of a saturated e-graph at given extents.
+//!
+//! A form is a choice of one node for each class. What a form costs is not the sum of its nodes' costs: two reductions
+//! of one traversal share it, a traversal more reads everything again. So a choice is judged whole, as a graph, and
+//! improved by exchanging one node at a time, from three starts: the text as written, the fewest operations, and the
+//! fewest with every possible roll taken. All forms met on the way are candidates.
+//! Invariant: the number of choices judged is bounded; equal e-graphs give equal forms in equal order.
+
+use super::analysis::Graphs;
+use super::cost::{Cost, cost};
+use super::export::{Choice, export};
+use super::factor::exponent_max;
+use super::language::Math;
+use crate::base::AxisSet;
+use crate::graph::{Graph, Op};
+use crate::target::Target;
+use egg::{Id, Language as _};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Choices judged from one start.
+const TRIES_MAX: usize = 600;
+
+/// A form that was met.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) choice: Choice,
+    pub(super) graph: Graph,
+    pub(super) cost: Cost,
+}
+
+/// What extraction works on.
+pub(super) struct Extraction<'e> {
+    pub(super) graphs: &'e Graphs,
+    pub(super) roots: &'e [Id],
+    pub(super) names: &'e BTreeMap<Id, String>,
+    /// The text's own node for each class that it has.
+    pub(super) written: &'e Choice,
+    /// The kernel as written, with extents.
+    pub(super) like: &'e Graph,
+    pub(super) target: &'e Target,
+}
+
+/// Whether rolls are taken wherever there are any.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taste {
+    Fewest,
+    Rolled,
+}
+
+impl Extraction<'_> {
+    /// The best `count` forms that differ in structure, best first.
+    pub(super) fn best(&self, count: usize) -> Vec<Candidate> {
+        let mut met: BTreeMap<String, Candidate> = BTreeMap::new();
+        let fewest = self.cheapest(Taste::Fewest);
+        let mut written = fewest.clone();
+        written.extend(self.written.iter().map(|(id, node)| (*id, node.clone())));
+        for start in [written, self.cheapest(Taste::Rolled), fewest] {
+            self.climb(start, &mut met);
+        }
+        let mut list: Vec<Candidate> = met.into_values().collect();
+        list.sort_by(|x, y| rank(&x.cost).partial_cmp(&rank(&y.cost)).expect("costs are numbers"));
+        distinct(list, count)
+    }
+
+    /// The cost of one choice.
+    fn judge(&self, choice: &Choice) -> Option<Candidate> {
+        let graph = export(self.graphs, choice, self.roots, self.names, self.like)?;
+        let cost = cost(&graph, self.target, self.risks(choice));
+        Some(Candidate { choice: choice.clone(), graph, cost })
+    }
+
+    /// Exchanges single nodes as long as that helps.
+    fn climb(&self, start: Choice, met: &mut BTreeMap<String, Candidate>) {
+        let Some(mut best) = self.judge(&start) else { return };
+        met.insert(best.graph.print(), best.clone());
+        let mut tries = 0;
+        loop {
+            let mut better: Option<Candidate> = None;
+            for (id, node) in self.exchanges(&best.choice) {
+                tries += 1;
+                if tries > TRIES_MAX {
+                    break;
+                }
+                let mut choice = best.choice.clone();
+                choice.insert(id, node);
+                let Some(candidate) = self.judge(&choice) else { continue };
+                let least = better.as_ref().unwrap_or(&best);
+                if rank(&candidate.cost) < rank(&least.cost) {
+                    better = Some(candidate.clone());
+                }
+                met.entry(candidate.graph.print()).or_insert(candidate);
+            }
+            match better {
+                Some(candidate) => best = candidate,
+                None => return,
+            }
+        }
+    }
+
+    /// Every other node of every class that the choice uses.
+    fn exchanges(&self, choice: &Choice) -> Vec<(Id, Math)> {
+        let mut list = vec![];
+        for id in self.used(choice) {
+            for node in &self.graphs[id].nodes {
+                let possible = node.children().iter().all(|&child| {
+                    let child = self.graphs.find(child);
+                    child != id && choice.contains_key(&child)
+                });
+                if possible && choice.get(&id) != Some(node) {
+                    list.push((id, node.clone()));
+                }
+            }
+        }
+        list
+    }
+
+    /// The classes below the roots.
+    fn used(&self, choice: &Choice) -> BTreeSet<Id> {
+        let mut used = BTreeSet::new();
+        let mut stack: Vec<Id> = self.roots.iter().map(|&root| self.graphs.find(root)).collect();
+        while let Some(id) = stack.pop() {
+            if used.insert(id)
+                && let Some(node) = choice.get(&id)
+            {
+                stack.extend(node.children().iter().map(|&child| self.graphs.find(child)));
+            }
+        }
+        used
+    }
+
+    /// Exponentials of something that has no upper bound. Those of running values have one by the lemma that made them.
+    fn risks(&self, choice: &Choice) -> u32 {
+        let risky = |id: &Id| match choice.get(id) {
+            Some(Math::Exp([x]) | Math::Exp2([x])) => {
+                let data = self.graphs[*x].data;
+                data.high > exponent_max(data.dtype) && data.running.is_empty()
+            }
+            _ => false,
+        };
+        let used = self.used(choice);
+        u32::try_from(used.iter().filter(|id| risky(id)).count()).unwrap_or(u32::MAX)
+    }
+
+    /// The node of each class with the least work below it, shared parts counted again.
+    fn cheapest(&self, taste: Taste) -> Choice {
+        let mut best: BTreeMap<Id, (f64, Math)> = BTreeMap::new();
+        loop {
+            let mut changed = false;
+            for class in self.graphs.classes() {
+                for node in &class.nodes {
+                    let Some(work) = self.work(class.id, node, taste, &best) else { continue };
+                    let less = |old: &(f64, Math)| work < old.0 * (1.0 - 1e-9);
+                    if best.get(&class.id).is_none_or(less) {
+                        best.insert(class.id, (work, node.clone()));
+                        changed = true;
+                    }
+                }
+            }
+            if !changed {
+                return best.into_iter().map(|(id, (_, node))| (id, node)).collect();
+            }
+        }
+    }
+
+    fn work(
+        &self,
+        id: Id,
+        node: &Math,
+        taste: Taste,
+        best: &BTreeMap<Id, (f64, Math)>,
+    ) -> Option<f64> {
+        let mut work = 0.0;
+        let mut axes = self.graphs[id].data.axes;
+        for &child in node.children() {
+            let child = self.graphs.find(child);
+            work += best.get(&child)?.0;
+            axes = axes | self.graphs[child].data.axes;
+        }
+        let volume: f64 = axes.iter().map(|axis| self.like.axes.extent(axis) as f64).product();
+        let cycles = match node {
+            Math::Number(_) | Math::Axes(_) => return Some(1e-3),
+            Math::Roll(..) if taste == Taste::Rolled => return Some(1.0 + work * 1e-3),
+            Math::Roll(..) => 1.5,
+            Math::Exp([x])
+                if self.graphs[*x].data.high > exponent_max(self.graphs[*x].data.dtype) =>
+            {
+                1e3
+            }
+            Math::Exp(_) | Math::Log(_) => 15.0,
+            Math::Recip(_) | Math::Sqrt(_) => 5.0,
+            Math::Neg(_) => 0.1,
+            _ => 0.5,
+        };
+        Some(work + 1e-2 + cycles * volume)
+    }
+}
+
+/// Risks first, then time.
+fn rank(cost: &Cost) -> (u32, f64) {
+    (cost.risks, cost.time_ns)
+}
+
+/// What makes two forms different for a tuner: the passes, and the reductions with the axes they run over.
+fn structure(candidate: &Candidate) -> Vec<String> {
+    let graph = &candidate.graph;
+    let mut shape: Vec<String> = graph
+        .ids()
+        .filter_map(|id| {
+            let node = graph.node(id);
+            let (kind, axes, of): (&str, AxisSet, _) = match node.op {
+                Op::Reduce(op, axes, x) => (op.name(), axes, x),
+                Op::Roll(_, axes, x, _) => ("roll", axes, x),
+                _ => return None,
+            };
+            let operand = graph.node(of).axes;
+            Some(format!("{kind} {:?} {:?}", axes, operand))
+        })
+        .collect();
+    shape.sort_unstable();
+    shape.push(format!("{:?}", candidate.cost.passes));
+    shape
+}
+
+/// The first of each structure, and if that is not enough the best others.
+fn distinct(list: Vec<Candidate>, count: usize) -> Vec<Candidate> {
+    let mut seen = BTreeSet::new();
+    let mut kept = vec![];
+    for candidate in list {
+        if kept.len() < count && seen.insert(structure(&candidate)) {
+            kept.push(candidate);
+        }
+    }
+    kept
+}

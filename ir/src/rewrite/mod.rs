@@ -1,0 +1,183 @@
+//! The rewriter: forms of a kernel that are equal by algebra, found in an e-graph.
+//!
+//! A graph is spelled out in a small language (`import`), grown by rules (`rules`) until nothing new appears or a count
+//! is reached, and read back (`extract`, `export`) as the forms that a cost model likes best at given sizes.
+//! Invariant: every form equals the text over the reals; by which rules, `proof` says. Counts, not time, decide where
+//! the growth stops, and no order of hashing reaches a form.
+
+mod analysis;
+mod centre;
+mod cost;
+mod export;
+mod extract;
+mod factor;
+mod import;
+mod language;
+mod roll;
+mod rule;
+mod rules;
+mod smallest;
+mod view;
+
+pub use rule::RuleClass;
+
+use crate::graph::{Graph, NodeId};
+use crate::target::Target;
+use analysis::{Facts, Graphs};
+use egg::{Id, Runner, SimpleScheduler};
+use export::Choice;
+use language::Math;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Where the growth of the e-graph stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Nodes of the e-graph.
+    pub nodes: usize,
+    /// Rounds of all rules.
+    pub iterations: usize,
+    /// Operations of a kernel; larger ones are not rewritten.
+    pub operations: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { nodes: 2000, iterations: 15, operations: 400 }
+    }
+}
+
+/// How the growth went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Growth {
+    /// Nodes at the end.
+    pub nodes: usize,
+    /// Classes at the end.
+    pub classes: usize,
+    /// Rounds.
+    pub iterations: usize,
+    /// Time of the growth in microseconds; never read by a decision.
+    pub time_us: u64,
+    /// Why it stopped: `saturated`, `nodes`, `iterations`, `time`. After `time` the result is not reproducible.
+    pub stop_reason: &'static str,
+}
+
+/// One form of a kernel.
+#[derive(Clone, Debug)]
+pub struct Form {
+    /// The form, with the extents it was chosen for.
+    pub graph: Graph,
+    /// The time that the model expects, for ranking.
+    pub predicted_ns: f64,
+    /// How often each axis that is reduced is traversed, by name.
+    pub passes: BTreeMap<String, u32>,
+}
+
+/// A kernel with everything the rules found equal to it. One serves all sizes.
+#[derive(Debug)]
+pub struct Rewriter {
+    graphs: Graphs,
+    roots: Vec<Id>,
+    names: BTreeMap<Id, String>,
+    written: Choice,
+    /// How the growth went.
+    pub growth: Growth,
+}
+
+/// Only a safety net: counts stop the growth long before.
+const TIME_MAX: Duration = Duration::from_secs(20);
+
+impl Rewriter {
+    /// Grows the e-graph of a kernel.
+    pub fn new(graph: &Graph, limits: Limits) -> Self {
+        let imported = import::import(graph);
+        let mut runner: Runner<Math, Facts> = Runner::new(imported.facts)
+            .with_explanations_enabled()
+            .with_iter_limit(limits.iterations)
+            .with_node_limit(limits.nodes)
+            .with_time_limit(TIME_MAX)
+            .with_scheduler(SimpleScheduler)
+            .with_hook(|runner| {
+                analysis::refresh(&mut runner.egraph);
+                Ok(())
+            });
+        let places: Vec<Id> = add(&mut runner.egraph, &imported.expression);
+        runner.egraph.rebuild();
+        let rules: Vec<_> = rules::RULES.iter().map(rule::Rule::rewrite).collect();
+        if graph.nodes.len() <= limits.operations {
+            runner = runner.run(&rules);
+        }
+        let growth = growth(&runner);
+        let mut graphs = runner.egraph;
+        graphs.rebuild();
+        analysis::refresh(&mut graphs);
+        graphs.rebuild();
+        let class = |node: NodeId| graphs.find(places[usize::from(imported.places[node.index()])]);
+        let roots = graph.outputs.iter().map(|output| class(output.node)).collect();
+        let mut names = BTreeMap::new();
+        for node in graph.ids() {
+            if let Some(name) = &graph.names[node.index()] {
+                names.entry(class(node)).or_insert_with(|| name.clone());
+            }
+        }
+        let mut written = Choice::new();
+        for (place, node) in imported.expression.as_ref().iter().enumerate() {
+            let node = egg::Language::map_children(node.clone(), |child| {
+                graphs.find(places[usize::from(child)])
+            });
+            written.entry(graphs.find(places[place])).or_insert(node);
+        }
+        Self { graphs, roots, names, written, growth }
+    }
+
+    /// The best forms at the extents of a bound graph of the same kernel, best first.
+    pub fn forms(&self, bound: &Graph, target: &Target, count: usize) -> Vec<Form> {
+        let extraction = extract::Extraction {
+            graphs: &self.graphs,
+            roots: &self.roots,
+            names: &self.names,
+            written: &self.written,
+            like: bound,
+            target,
+        };
+        let candidates = extraction.best(count);
+        candidates.into_iter().map(form).collect()
+    }
+}
+
+fn form(candidate: extract::Candidate) -> Form {
+    let extract::Candidate { graph, cost, .. } = candidate;
+    let name =
+        |(axis, count): (&crate::base::AxisId, &u32)| (graph.axes.name(*axis).to_string(), *count);
+    let passes = cost.passes.iter().map(name).collect();
+    Form { predicted_ns: cost.time_ns, passes, graph }
+}
+
+/// Adds every node of a list; their classes.
+fn add(graphs: &mut Graphs, expression: &egg::RecExpr<Math>) -> Vec<Id> {
+    let mut places: Vec<Id> = vec![];
+    for node in expression.as_ref() {
+        let node = egg::Language::map_children(node.clone(), |child| places[usize::from(child)]);
+        places.push(graphs.add(node));
+    }
+    places
+}
+
+fn growth(runner: &Runner<Math, Facts>) -> Growth {
+    use egg::StopReason;
+    let stop_reason = match runner.stop_reason {
+        Some(StopReason::Saturated) => "saturated",
+        Some(StopReason::NodeLimit(_)) => "nodes",
+        Some(StopReason::IterationLimit(_)) => "iterations",
+        Some(StopReason::TimeLimit(_)) => "time",
+        Some(StopReason::Other(_)) | None => "operations",
+    };
+    let seconds: f64 = runner.iterations.iter().map(|iteration| iteration.total_time).sum();
+    Growth {
+        nodes: runner.egraph.total_number_of_nodes(),
+        classes: runner.egraph.number_of_classes(),
+        iterations: runner.iterations.len(),
+        time_us: (seconds * 1e6) as u64,
+        stop_reason,
+    }
+}
