@@ -4,5 +4,6 @@
 
 mod graphs;
 mod levels;
+mod random;
 mod refused;
 mod unusual;

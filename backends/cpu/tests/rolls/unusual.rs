@@ -219,6 +219,21 @@ fn scores_kept(sizes: &Sizes) -> Pair {
     })
 }
 
+/// Keys and values of a paged cache: a table says where the row of each place lies.
+fn paged(sizes: &Sizes) -> Pair {
+    pair("paged", sizes, |rolled| {
+        let mut m = Maker::new("paged", "ijdep", DType::F32);
+        let (q, k, v) = (m.input("Q", "id"), m.input("K", "pd"), m.input("V", "pe"));
+        let (j, p) = (m.axis("j"), m.axis("p"));
+        let table = m.b.input("T", DType::I32, &[j]);
+        let [k, v] = [k, v].map(|x| m.b.gather(x, &[(p, table)]));
+        let product = m.mul(q, k);
+        let s = m.reduce(ReduceOp::Sum, "d", product);
+        let o = softmax_mean(&mut m, rolled, "j", s, v);
+        m.finish(&[("O", "ie", o)], sizes)
+    })
+}
+
 /// All of them, each at a few sizes.
 pub(crate) fn all() -> Vec<Pair> {
     let mut pairs = vec![];
@@ -231,6 +246,7 @@ pub(crate) fn all() -> Vec<Pair> {
         pairs.push(scores_kept(&both(&[("d", 4), ("e", 5)])));
         pairs.push(centred(DType::I32, &both(&[])));
         pairs.push(centred(DType::I16, &both(&[])));
+        pairs.push(paged(&both(&[("d", 4), ("e", 8), ("p", 11)])));
         pairs.push(two_axes(&both(&[("k", 7)])));
         pairs.push(layer(&both(&[("c", 6), ("d", 4), ("e", 5), ("f", 9)])));
         pairs.push(Pair { at_infinity: false, ..largest_less_sum(DType::F32, &both(&[])) });
