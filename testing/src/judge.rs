@@ -3,7 +3,7 @@
 //! Invariant: code runs between guard pages and every decided element of every output is compared.
 
 use crate::guard::Guarded;
-use crate::{Tally, round_trip, stages};
+use crate::{Tally, forms, round_trip, stages};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -22,6 +22,9 @@ const DRAWS: u64 = 4;
 /// The interpreters of the stages run up to this many elements of the iteration space.
 const INTERPRETED_MAX: u64 = 1 << 10;
 
+/// Forms judged beside the one as written.
+const FORMS: usize = 2;
+
 /// One schedule in so many keeps its threads.
 const THREADED: u32 = 40;
 
@@ -32,11 +35,13 @@ pub struct Effort {
     pub schedules: usize,
     /// Whether the interpreters of small programs run.
     pub stages: bool,
+    /// How many forms of the rewriter are judged as well.
+    pub forms: usize,
 }
 
 impl Default for Effort {
     fn default() -> Self {
-        Self { schedules: 1, stages: true }
+        Self { schedules: 1, stages: true, forms: FORMS }
     }
 }
 
@@ -64,7 +69,7 @@ impl Fault {
 }
 
 /// Machine code of one schedule.
-struct Candidate {
+pub(crate) struct Candidate {
     schedule: Schedule,
     program: TileProgram,
     loaded: Option<Loaded>,
@@ -83,7 +88,7 @@ pub fn judge(text: &str, seed: u64, effort: Effort, tally: &mut Tally) -> Result
 /// # Errors
 /// As `judge`; a schedule that does not fit the kernel is a fault of the kind `lower`.
 pub fn judge_with(text: &str, seed: u64, schedule: &Schedule) -> Result<(), Fault> {
-    let effort = Effort { schedules: 0, stages: true };
+    let effort = Effort { schedules: 0, stages: true, forms: 0 };
     guarded(|| judge_file(text, seed, effort, Some(schedule), &mut Tally::default()))
 }
 
@@ -143,6 +148,10 @@ fn judge_kernel(
     let mut random = ChaCha8Rng::seed_from_u64(!seed);
     let mut schedules = ChaCha8Rng::seed_from_u64(seed);
     let mut list = candidates(&plan, &mut schedules, effort, schedule, tally)?;
+    let mut rewritten = match (schedule, effort.forms) {
+        (None, 1..) => forms::rewritten(graph, &mut schedules, effort, tally)?,
+        _ => vec![],
+    };
     tally.kernels += 1;
     let volume = graph.axes.volume(graph.axes.ids().collect());
     let interpreted = effort.stages && volume <= INTERPRETED_MAX;
@@ -158,18 +167,39 @@ fn judge_kernel(
             stages::check(graph, &plan, programs, &inputs, &expected)?;
         }
         for candidate in &mut list {
-            let Some(loaded) = &mut candidate.loaded else { continue };
-            let got = run(graph, &inputs, loaded)?;
-            tally.calls += 1;
-            verdict(graph, family, &expected, &got)
-                .map_err(|fault| fault.with(&candidate.schedule))?;
+            judge_candidate(graph, family, (&inputs, &expected), candidate, tally)?;
+        }
+        for form in &mut rewritten {
+            if volume <= INTERPRETED_MAX {
+                let got = plan::interpret(&form.plan, &inputs);
+                verdict(graph, family, &expected, &form.tensors(graph, got))
+                    .map_err(|fault| form.told.fault(fault))?;
+            }
+            for candidate in &mut form.candidates {
+                judge_candidate(graph, family, (&inputs, &expected), candidate, tally)
+                    .map_err(|fault| form.told.fault(fault))?;
+            }
         }
     }
     Ok(())
 }
 
+/// Runs the code of one candidate on one case.
+fn judge_candidate(
+    graph: &Graph,
+    family: Family,
+    (inputs, expected): (&[HostTensor], &[Expected]),
+    candidate: &mut Candidate,
+    tally: &mut Tally,
+) -> Result<(), Fault> {
+    let Some(loaded) = &mut candidate.loaded else { return Ok(()) };
+    let got = run(graph, inputs, loaded)?;
+    tally.calls += 1;
+    verdict(graph, family, expected, &got).map_err(|fault| fault.with(&candidate.schedule))
+}
+
 /// Compiles the given schedule, or the default, the naive and sampled ones.
-fn candidates(
+pub(crate) fn candidates(
     plan: &PassProgram,
     random: &mut ChaCha8Rng,
     effort: Effort,

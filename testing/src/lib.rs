@@ -11,6 +11,7 @@ pub mod constructs;
 pub mod crash;
 pub mod draw;
 mod edits;
+mod forms;
 pub mod fuzz;
 pub mod guard;
 mod judge;

@@ -10,6 +10,8 @@ use tilewright_ir::schedule::Schedule;
 
 /// Files that are judged before the smallest so far is taken.
 const JUDGED_MAX: usize = 1500;
+/// Forms of a smaller file, where a form was at fault.
+const FORMS: usize = 2;
 /// Sampled schedules of a smaller file: its passes have other names, so the schedule that failed cannot be kept.
 const SCHEDULES: usize = 4;
 
@@ -27,7 +29,8 @@ pub struct Small {
 /// Makes a file small that `judge` finds faulty with this seed.
 pub fn shrink(text: &str, seed: u64, fault: &Fault) -> Small {
     let stages = fault.kind.starts_with("stage") || fault.kind.starts_with("panic");
-    let effort = Effort { schedules: SCHEDULES, stages };
+    let of_form = fault.kind.starts_with("form");
+    let effort = Effort { schedules: SCHEDULES, stages, forms: if of_form { FORMS } else { 0 } };
     let fails = |text: &str| {
         // Cheap first: most edits give no kernel.
         if fault.kind != "round trip" && fault.kind != "refused" && check(text).is_err() {
@@ -50,7 +53,9 @@ pub fn shrink(text: &str, seed: u64, fault: &Fault) -> Small {
         }
     }
     small.text = tidy(&small.text);
-    small.schedule = small.fault.schedule.clone().map(|schedule| fewer(&small, seed, schedule));
+    // A schedule of a form is told with the form; it fits no other.
+    let schedule = small.fault.schedule.clone().filter(|_| !of_form);
+    small.schedule = schedule.map(|schedule| fewer(&small, seed, schedule));
     small
 }
 

@@ -34,6 +34,10 @@ pub struct Tally {
     pub undecided: u64,
     /// Inputs on which the interpreters of all stages ran.
     pub interpreted: u64,
+    /// Forms of the rewriter that were judged.
+    pub forms: u64,
+    /// Of those the ones with rolled reductions.
+    pub rolled: u64,
     /// What the back end refused, and how often.
     pub unsupported: Refused,
     /// Outputs (of a family) of which at least half the elements are sharply decided, and all of them.
@@ -78,6 +82,8 @@ impl Tally {
         self.calls += other.calls;
         self.undecided += other.undecided;
         self.interpreted += other.interpreted;
+        self.forms += other.forms;
+        self.rolled += other.rolled;
         self.outputs.0 += other.outputs.0;
         self.outputs.1 += other.outputs.1;
         for (what, count) in &other.unsupported {
@@ -108,11 +114,12 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kernels, schedules, calls, interpreted, undecided, .. } = self;
+        let Self { kernels, schedules, calls, interpreted, undecided, forms, rolled, .. } = self;
         writeln!(
             f,
             "{kernels} kernels, {schedules} schedules, {calls} calls, {interpreted} times all stages"
         )?;
+        writeln!(f, "{forms} other forms, {rolled} of them rolled")?;
         writeln!(f, "undecided families {undecided}, unsupported {:?}", self.unsupported)?;
         writeln!(f, "sharply decided outputs {:.1} %", 100.0 * self.sharp_share())?;
         for (family, one) in &self.families {

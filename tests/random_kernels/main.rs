@@ -95,7 +95,8 @@ fn files_that_once_failed_pass() {
         let schedule = schedule.map(|text| Schedule::parse(&text).unwrap());
         for seed in 0..REPLAYS {
             let name = path.display();
-            let result = judge(&text, seed, Effort { schedules: 2, stages: true }, &mut tally);
+            let result =
+                judge(&text, seed, Effort { schedules: 2, stages: true, forms: 2 }, &mut tally);
             assert_eq!(result, Ok(()), "{name} with seed {seed}");
             if let Some(schedule) = &schedule {
                 assert_eq!(judge_with(&text, seed, schedule), Ok(()), "{name} with seed {seed}");

@@ -113,8 +113,9 @@ fn fold(
             None => next,
         };
         let mut carry = nest.carry(state, member.names[&state.local], next, direct);
-        if let (Some((_, local)), Some(after)) = (staged, wanted) {
-            carry.micro = micro::of_store(&nest.pass.axes, nest.config);
+        if let (Some((buffer, local)), Some(after)) = (staged, wanted) {
+            let copied = &placer.program.buffers[buffer.index()];
+            carry.micro = micro::of_copy(copied, nest.config, nest.target);
             member.names.insert(after, local);
         }
         parts.carries.push(carry);

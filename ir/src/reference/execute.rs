@@ -18,6 +18,10 @@ use rayon::prelude::*;
 /// Evaluates a bound graph with one kind of number.
 pub(super) fn evaluate<R: Real>(graph: &Graph, inputs: &[HostTensor]) -> Vec<Expected> {
     let mut program = Program::new(graph);
+    let infinite = |input: &HostTensor| {
+        input.dtype.is_float() && (0..input.len()).any(|index| input.get(index).is_infinite())
+    };
+    program.infinite = inputs.iter().any(infinite);
     let threads = rayon::current_num_threads() as u64;
     let element_bytes = (size_of::<R>() + size_of::<f64>()) as u64;
     let cut = Cut::new(&program, threads, element_bytes);

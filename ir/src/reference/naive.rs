@@ -109,6 +109,11 @@ impl Run<'_> {
             Op::Literal(value) => value,
             Op::Index(axis) => at[axis.index()] as f64,
             Op::Len(axis) => graph.axes.extent(axis) as f64,
+            Op::Unary(op @ (UnaryOp::Exp | UnaryOp::Exp2), x) if node.dtype != DType::F64 => {
+                // What is too large for f64 stands for a number.
+                let x = self.at(x, at);
+                round(if x.is_finite() { unary(op, x).min(f64::MAX) } else { unary(op, x) })
+            }
             Op::Unary(op, x) => round(integer(node.dtype, unary(op, self.at(x, at)))),
             Op::Binary(BinaryOp::Div, x, y) if node.dtype.is_integer() => {
                 let (x, y) = (self.at(x, at), self.at(y, at));
@@ -227,10 +232,7 @@ fn unary(op: UnaryOp, x: f64) -> f64 {
         UnaryOp::Neg => -x,
         UnaryOp::Abs => x.abs(),
         UnaryOp::Recip => x.recip(),
-        // What is too large for f64 stands for a number.
-        UnaryOp::Exp if x.is_finite() => x.exp().min(f64::MAX),
         UnaryOp::Exp => x.exp(),
-        UnaryOp::Exp2 if x.is_finite() => x.exp2().min(f64::MAX),
         UnaryOp::Exp2 => x.exp2(),
         UnaryOp::Log => x.ln(),
         UnaryOp::Log2 => x.log2(),

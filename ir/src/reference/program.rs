@@ -6,7 +6,7 @@
 //! an element's terms are added is one of these choices.
 
 use super::rules::{UNDECIDED, is_exact_cast};
-use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp};
+use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
 use crate::graph::{Graph, NodeId, Op};
 use std::collections::BTreeSet;
 
@@ -35,9 +35,12 @@ pub(super) struct Program<'g> {
     pub(super) contractions: Vec<Option<Contraction>>,
     /// By node: whether it is the last rounding of a result, which the judge allows for.
     pub(super) last_roundings: Vec<bool>,
-    /// By node: whether it is a sum of products with another sum as a factor. Such a chain may be grouped in another way,
-    /// in which infinities meet others or zeros, so what is not finite in it is undecided.
-    chained: Vec<bool>,
+    /// By node: whether it is a sum of products that other forms group in another way: with another sum as a factor, or
+    /// with a factor that does not vary along the sum.
+    regrouped: Vec<bool>,
+    /// Whether an input has an infinity. In another grouping it meets other infinities or zeros, so what is not finite
+    /// in a regrouped sum is undecided then.
+    pub(super) infinite: bool,
 }
 
 impl<'g> Program<'g> {
@@ -49,7 +52,8 @@ impl<'g> Program<'g> {
             held: vec![false; graph.nodes.len()],
             contractions: vec![None; graph.nodes.len()],
             last_roundings: last_roundings(graph),
-            chained: graph.ids().map(|node| is_chained(graph, node)).collect(),
+            regrouped: graph.ids().map(|node| is_regrouped(graph, node)).collect(),
+            infinite: false,
         };
         program.choose_held();
         for node in graph.ids() {
@@ -60,7 +64,8 @@ impl<'g> Program<'g> {
 
     /// The allowance of an element of a node in the light of its value.
     pub(super) fn allow(&self, node: NodeId, value: f64, allowance: f64) -> f64 {
-        if self.chained[node.index()] && !value.is_finite() { UNDECIDED } else { allowance }
+        let regrouped = self.infinite && self.regrouped[node.index()];
+        if regrouped && !value.is_finite() { UNDECIDED } else { allowance }
     }
 
     fn choose_held(&mut self) {
@@ -250,18 +255,22 @@ fn axis_order(graph: &Graph) -> Vec<AxisId> {
     order
 }
 
-/// Whether a node is a sum of products that have, through products alone, another sum as a factor.
-fn is_chained(graph: &Graph, node: NodeId) -> bool {
-    let Op::Reduce(ReduceOp::Sum, _, term) = graph.node(node).op else { return false };
+/// Whether a node is a sum of products that have, through products alone, another sum as a factor, or one that is the
+/// same along the sum and not a number of the text.
+fn is_regrouped(graph: &Graph, node: NodeId) -> bool {
+    let Op::Reduce(ReduceOp::Sum, axes, term) = graph.node(node).op else { return false };
     let mut stack = vec![(term, false)];
     while let Some((id, within)) = stack.pop() {
-        match graph.node(id).op {
+        let part = graph.node(id);
+        let constant = matches!(part.op, Op::Literal(_) | Op::Len(_));
+        if within && part.axes.is_disjoint(axes) && !constant && part.dtype.is_float() {
+            return true;
+        }
+        match part.op {
             Op::Binary(BinaryOp::Mul, x, y) => stack.extend([(x, true), (y, true)]),
-            Op::Binary(BinaryOp::Div, x, _) => stack.push((x, true)),
-            Op::Unary(crate::base::UnaryOp::Neg, x) | Op::Cast(x) => stack.push((x, within)),
-            Op::Reduce(ReduceOp::Sum, ..) if within && graph.node(node).dtype.is_float() => {
-                return true;
-            }
+            Op::Binary(BinaryOp::Div, x, y) => stack.extend([(x, true), (y, true)]),
+            Op::Unary(UnaryOp::Neg, x) | Op::Cast(x) => stack.push((x, within)),
+            Op::Reduce(ReduceOp::Sum, ..) if within && part.dtype.is_float() => return true,
             _ => {}
         }
     }

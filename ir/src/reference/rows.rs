@@ -258,8 +258,11 @@ fn unary_row<R: Real>(op: UnaryOp, step: &Step<'_, R>, x: &Row<R>, row: &mut Row
     for index in 0..count {
         let (high, e) = (x.values[index].high(), x.allowance(index));
         let value = real::unary(op, step.dtype, x.values[index]);
-        let value =
-            if rules::leaves_range(op, high, value.high()) { R::of(f64::MAX) } else { value };
+        let value = if rules::leaves_range(op, step.dtype, high, value.high()) {
+            R::of(f64::MAX)
+        } else {
+            value
+        };
         row.values[index] = value;
         let mut handed = rules::unary(op, high, e, value.high());
         if x.overflow && rules::overflows(step.from, high, e) {

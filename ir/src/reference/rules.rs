@@ -77,8 +77,10 @@ pub(super) fn mixed_zeros(dtype: DType, x: f64, y: f64) -> f64 {
 
 /// Whether an exponential is beyond the reference's own range. Then it stands for a number, not for an infinity: what is
 /// computed from it, such as a quotient of two, may come out as any other form of the same mathematics has it.
-pub(super) fn leaves_range(op: UnaryOp, x: f64, value: f64) -> bool {
-    matches!(op, UnaryOp::Exp | UnaryOp::Exp2) && x.is_finite() && value.is_infinite()
+/// In f64 the kernel's range ends there, too, and `made_nan` says what follows.
+pub(super) fn leaves_range(op: UnaryOp, dtype: DType, x: f64, value: f64) -> bool {
+    let exponential = matches!(op, UnaryOp::Exp | UnaryOp::Exp2);
+    exponential && dtype != DType::F64 && x.is_finite() && value.is_infinite()
 }
 
 /// What an exponential that is too small for the reference itself is off by.

@@ -143,26 +143,6 @@ fn is_moderate(graphs: &mut Graphs, product: &Product, dtype: DType) -> bool {
     data.low >= -limit && data.high <= limit
 }
 
-/// `sum[j](c) = len(j) c`.
-pub(super) fn factor_constant(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
-    let Math::Sum([j, x]) = node else { return vec![] };
-    let (axes, dtype) = (named(graphs, *j), graphs[id].data.dtype);
-    if !graphs[*x].data.axes.is_disjoint(axes) {
-        return vec![];
-    }
-    let count = count(graphs, axes, dtype);
-    count.map(|count| graphs.add(Math::Mul([count, *x]))).into_iter().collect()
-}
-
-/// The number of elements along some axes, if the text has their lengths.
-fn count(graphs: &mut Graphs, axes: AxisSet, dtype: DType) -> Option<Id> {
-    let mut product = Product::default();
-    for axis in axes.iter() {
-        product.factors.push(length(graphs, axis, dtype)?);
-    }
-    Some(write_product(graphs, product, dtype))
-}
-
 /// The length of an axis as a number of a type, if the text has it.
 pub(super) fn length(graphs: &mut Graphs, axis: AxisId, dtype: DType) -> Option<Id> {
     let opaque = &graphs.analysis.opaque;

@@ -13,12 +13,14 @@ mod extract;
 mod factor;
 mod import;
 mod language;
+mod proof;
 mod roll;
 mod rule;
 mod rules;
 mod smallest;
 mod view;
 
+pub use proof::Step;
 pub use rule::RuleClass;
 
 use crate::graph::{Graph, NodeId};
@@ -30,6 +32,21 @@ use language::Math;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// The order in which rules are tried. The forms do not depend on it; tests compare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// That of the table.
+    #[default]
+    Table,
+    /// The last first.
+    Reversed,
+}
+
+/// The names of all rules.
+pub fn rule_names() -> impl Iterator<Item = &'static str> {
+    rules::RULES.iter().map(|rule| rule.name)
+}
+
 /// Where the growth of the e-graph stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -39,11 +56,13 @@ pub struct Limits {
     pub iterations: usize,
     /// Operations of a kernel; larger ones are not rewritten.
     pub operations: usize,
+    /// The order of the rules.
+    pub order: Order,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { nodes: 2000, iterations: 15, operations: 400 }
+        Self { nodes: 2000, iterations: 15, operations: 400, order: Order::Table }
     }
 }
 
@@ -71,6 +90,7 @@ pub struct Form {
     pub predicted_ns: f64,
     /// How often each axis that is reduced is traversed, by name.
     pub passes: BTreeMap<String, u32>,
+    choice: Choice,
 }
 
 /// A kernel with everything the rules found equal to it. One serves all sizes.
@@ -103,7 +123,10 @@ impl Rewriter {
             });
         let places: Vec<Id> = add(&mut runner.egraph, &imported.expression);
         runner.egraph.rebuild();
-        let rules: Vec<_> = rules::RULES.iter().map(rule::Rule::rewrite).collect();
+        let mut rules: Vec<_> = rules::RULES.iter().map(rule::Rule::rewrite).collect();
+        if limits.order == Order::Reversed {
+            rules.reverse();
+        }
         if graph.nodes.len() <= limits.operations {
             runner = runner.run(&rules);
         }
@@ -143,22 +166,35 @@ impl Rewriter {
         let candidates = extraction.best(count);
         candidates.into_iter().map(form).collect()
     }
+
+    /// The steps that lead from the text to a form.
+    pub fn prove(&mut self, form: &Form) -> Vec<Step> {
+        let proof = proof::Proof {
+            roots: &self.roots,
+            names: &self.names,
+            graph: &form.graph,
+            written: &self.written,
+            chosen: &form.choice,
+        };
+        proof.steps(&mut self.graphs)
+    }
 }
 
-/// A bound graph as a form of its own, with what the model expects of it.
-pub fn predict(graph: &Graph, target: &Target) -> Form {
-    form_of(graph.clone(), cost::cost(graph, target, 0))
+/// What the model expects of a bound graph: the time in nanoseconds, and how often each reduced axis is traversed.
+pub fn predict(graph: &Graph, target: &Target) -> (f64, BTreeMap<String, u32>) {
+    let cost = cost::cost(graph, target, 0);
+    (cost.time_ns, passes(graph, &cost))
+}
+
+fn passes(graph: &Graph, cost: &cost::Cost) -> BTreeMap<String, u32> {
+    let name =
+        |(axis, count): (&crate::base::AxisId, &u32)| (graph.axes.name(*axis).to_string(), *count);
+    cost.passes.iter().map(name).collect()
 }
 
 fn form(candidate: extract::Candidate) -> Form {
-    form_of(candidate.graph, candidate.cost)
-}
-
-fn form_of(graph: Graph, cost: cost::Cost) -> Form {
-    let name =
-        |(axis, count): (&crate::base::AxisId, &u32)| (graph.axes.name(*axis).to_string(), *count);
-    let passes = cost.passes.iter().map(name).collect();
-    Form { predicted_ns: cost.time_ns, passes, graph }
+    let extract::Candidate { graph, cost, choice } = candidate;
+    Form { predicted_ns: cost.time_ns, passes: passes(&graph, &cost), graph, choice }
 }
 
 /// Adds every node of a list; their classes.

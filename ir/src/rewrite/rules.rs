@@ -2,8 +2,8 @@
 
 use super::centre::centre;
 use super::factor::{
-    collect_exponentials, factor_constant, factor_sum, interchange, log_of_product,
-    where_of_exponential, where_of_product,
+    collect_exponentials, factor_sum, interchange, log_of_product, where_of_exponential,
+    where_of_product,
 };
 use super::language::Math;
 use super::roll::{roll, stabilise};
@@ -51,21 +51,24 @@ pub(super) const RULES: &[Rule] = &[
         Pattern("(recip (* ?x ?y))", "(* (recip ?x) (recip ?y))"),
     ),
     rule("recip-exp", Range, "1 / exp(x) = exp(-x)", Pattern("(recip (exp ?x))", "(exp (neg ?x))")),
-    rule("log-exp", Range, "log(exp(x)) = x", Pattern("(log (exp ?x))", "?x")),
     rule(
         "recip-exp2",
         Range,
         "1 / exp2(x) = exp2(-x)",
         Pattern("(recip (exp2 ?x))", "(exp2 (neg ?x))"),
     ),
-    rule("log2-exp2", Range, "log2(exp2(x)) = x", Pattern("(log2 (exp2 ?x))", "?x")),
     rule(
         "where-exp",
         Exact,
         "where(c, exp(x), 0) = exp(where(c, x, -inf))",
         Node(is_where, where_of_exponential),
     ),
-    rule("log-product", Range, "log(exp(x) y) = x + log(y)", Node(is_log, log_of_product)),
+    rule(
+        "log-product",
+        Range,
+        "log(exp(x) y) = x + log(y), and to base two",
+        Node(is_log, log_of_product),
+    ),
     rule(
         "exp-product",
         Range,
@@ -79,12 +82,6 @@ pub(super) const RULES: &[Rule] = &[
         Node(is_where, where_of_product),
     ),
     rule("sum-factor", Range, "sum[j](c x) = c sum[j](x), c without j", Node(is_sum, factor_sum)),
-    rule(
-        "sum-constant",
-        Reassociating,
-        "sum[j](c) = len(j) c, c without j",
-        Node(is_sum, factor_constant),
-    ),
     rule(
         "sum-interchange",
         Reassociating,

@@ -138,7 +138,11 @@ pub(crate) fn grid_axes(plan: &PassProgram, passes: &[usize]) -> AxisSet {
         axes.filter(|&axis| pass.scan != Some(axis)).collect::<AxisSet>()
     };
     let counts = |&&position: &&usize| !is_repeated(plan, passes, position);
-    passes.iter().filter(counts).map(axes).reduce(|shared, axes| shared & axes).unwrap_or_default()
+    let shared = passes.iter().filter(counts).map(axes).reduce(|shared, axes| shared & axes);
+    // A group traverses its stream whole in each iteration.
+    let groups = passes.iter().filter_map(|&position| plan.passes[position].group);
+    let streamed = groups.flat_map(|group| plan.groups[group].iter().copied());
+    shared.unwrap_or_default() - streamed.collect::<AxisSet>()
 }
 
 /// Whether each iteration of a grid may compute the pass for itself.

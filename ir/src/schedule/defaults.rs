@@ -6,8 +6,9 @@
 
 use super::constraint::{Site, sites};
 use super::domain::{steps, tiles};
+use super::fusion::fuse;
 use super::shape::{Shape, Touch, contractions, set, touched_at};
-use super::{Config, Pack, PassConfig, PhaseConfig, grid_axes, limits, streams};
+use super::{Config, Pack, PassConfig, PhaseConfig, limits, streams};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, chain_terms_max};
 use crate::lower::is_costly;
 use crate::plan::{Pass, PassProgram};
@@ -31,14 +32,14 @@ const PACKED_COLUMNS: u64 = 128;
 const SCAN_ROWS: u64 = 4;
 /// Elements of a group's stream in one block: its scores stay in the caches while a register tile still has terms to add.
 const GROUP_BLOCK: u64 = 128;
-/// Plans with more passes are not searched for fusible ones.
-const FUSED_PASSES_MAX: usize = 64;
+/// As `GROUP_BLOCK` in a group that contracts nothing, where several rows share a block.
+const GROUP_ROW: u64 = 512;
 
 /// The scalar loop nest that a C programmer writes: one thread, no tiles, fused while the scratch allows.
 pub(super) fn naive(plan: &PassProgram, shapes: &[Shape], target: &Target) -> Config {
     let passes = shapes.iter().map(|shape| naive_pass(plan, shape)).collect();
     let mut config = Config { form: None, threads: 1, passes };
-    streams::settle(plan, shapes, &mut config, u64::MAX);
+    streams::settle(plan, shapes, &mut config, |_, _| u64::MAX);
     fuse(plan, shapes, target, &mut config, |_, _| true);
     config
 }
@@ -106,7 +107,12 @@ pub(super) fn default(
     for (position, shape) in shapes.iter().enumerate() {
         config.passes.push(guess_pass(plan, position, shape, target));
     }
-    streams::settle(plan, shapes, &mut config, GROUP_BLOCK);
+    streams::settle(plan, shapes, &mut config, |group, config| {
+        let contracts = plan.members(group).any(|position| {
+            rows(plan, &plan.passes[position], config.passes[position].vector).is_some()
+        });
+        if contracts { GROUP_BLOCK } else { GROUP_ROW }
+    });
     let half = target.memory_bytes("L2").max(1 << 18) / 2;
     fuse(plan, shapes, target, &mut config, |plan_bytes, parallel| plan_bytes <= half && parallel);
     guess_grids(plan, shapes, target, &mut config);
@@ -127,85 +133,6 @@ fn fits(plan: &PassProgram, shapes: &[Shape], target: &Target, config: &Config) 
     let sites = sites(plan, shapes, target, config, &phases);
     sites.iter().all(|site| site.faults().is_empty())
         && limits::exceeded(&crate::lower::write(plan, config, target), target).is_none()
-}
-
-/// Fuses passes with the phase before them where they read it and `accept` holds of the bytes between the passes (with
-/// the smallest grid steps) and of whether the common grid still has work for all threads.
-fn fuse(
-    plan: &PassProgram,
-    shapes: &[Shape],
-    target: &Target,
-    config: &mut Config,
-    accept: impl Fn(u64, bool) -> bool,
-) {
-    let limit = limits::group_bytes_max(target) / 2;
-    let mut run: Vec<usize> = vec![];
-    let count = plan.passes.len().min(FUSED_PASSES_MAX);
-    let mut first = 0;
-    while first < count {
-        let group = plan.passes[first].group;
-        let unit: Vec<usize> = match group {
-            Some(group) => plan.members(group).collect(),
-            None => vec![first],
-        };
-        let longer: Vec<usize> = run.iter().chain(&unit).copied().collect();
-        let reads = !shapes[first].alone
-            && unit.iter().any(|&position| {
-                run.iter().any(|&earlier| reads(&plan.passes[position], &plan.passes[earlier]))
-            });
-        let grid = grid_axes(plan, &longer);
-        let bytes = between_bytes(plan, &longer, grid, config, shapes);
-        let alone = match group {
-            Some(_) => plan.axes.volume(grid_axes(plan, &unit)),
-            None => plan.axes.volume(set(&shapes[first].axes)),
-        };
-        let parallel = plan.axes.volume(grid) >= alone.min(target.threads.saturating_mul(2));
-        let joins = reads && bytes <= limit && accept(bytes, parallel);
-        for &position in &unit {
-            config.passes[position].fused = joins || position > first;
-        }
-        first += unit.len();
-        run = if joins { longer } else { unit };
-    }
-}
-
-fn reads(pass: &Pass, earlier: &Pass) -> bool {
-    let written: Vec<BufferId> = earlier.results.iter().map(|result| result.buffer).collect();
-    let mut found = false;
-    let mut note = |expr: &Expr| {
-        found |= expr.read_buffer().is_some_and(|buffer| written.contains(&buffer));
-    };
-    pass.exprs().for_each(|expr| expr.walk(&mut note));
-    found
-}
-
-/// Bytes of the results of a run of passes for one grid iteration of the smallest steps.
-fn between_bytes(
-    plan: &PassProgram,
-    run: &[usize],
-    grid: AxisSet,
-    config: &Config,
-    shapes: &[Shape],
-) -> u64 {
-    let mut bytes = 0_u64;
-    for &position in run {
-        let pass = &plan.passes[position];
-        let step = |axis: AxisId| {
-            let tile = run.iter().map(|&pass| config.passes[pass].micro.get(&axis).copied());
-            let tile = tile.flatten().max().unwrap_or(1);
-            let extent = plan.axes.extent(axis);
-            let of_group = pass.group.is_some_and(|group| plan.groups[group].contains(&axis));
-            let stepper = of_group.then(|| plan.stepper(position, axis));
-            let step = stepper.map(|stepper| config.passes[stepper].block[&axis].min(extent));
-            if grid.contains(axis) { tile.min(extent) } else { step.unwrap_or(extent) }
-        };
-        let volume =
-            shapes[position].axes.iter().fold(1_u64, |all, &axis| all.saturating_mul(step(axis)));
-        for result in &pass.results {
-            bytes = bytes.saturating_add(plan.buffer(result.buffer).0.bytes_of(volume));
-        }
-    }
-    bytes
 }
 
 fn guess_pass(plan: &PassProgram, position: usize, shape: &Shape, target: &Target) -> PassConfig {
@@ -231,6 +158,14 @@ fn guess_vector(plan: &PassProgram, pass: &Pass, shape: &Shape) -> Option<AxisId
         _ => {}
     };
     pass.exprs().for_each(|expr| expr.walk(&mut note));
+    // What a member of a group reads once for each block of its stream counts little.
+    let stream = set(&shape.stream);
+    if plan.is_streaming(pass) {
+        buffers.retain(|&buffer| !plan.buffer(buffer).1.is_disjoint(stream));
+        if buffers.is_empty() && gathered.is_empty() {
+            return shape.stream.last().copied().filter(wide);
+        }
+    }
     let near = |axis: AxisId| gathered.iter().all(|touch| !touch.scattered.contains(axis));
     if let Some(&axis) = shape.axes.last().filter(|axis| wide(axis) && near(**axis))
         && rows(plan, pass, Some(axis)).is_some()
@@ -433,7 +368,11 @@ fn grid_step(run: &[Site<'_>], axis: AxisId, extent: u64, work: u64) -> u64 {
 /// Elements that a pass touches for each element of its grid block.
 fn streamed(site: &Site<'_>) -> u64 {
     let grid: AxisSet = site.phase.grid.iter().map(|&(axis, _)| axis).collect();
-    site.plan.axes.volume((set(&site.shape.axes) | set(&site.shape.stream)) - grid).max(1)
+    let group = site.plan.passes[site.position].group;
+    let in_group = |axis: &AxisId| site.phase.stream_step(group, *axis).is_some();
+    let blocks: AxisSet = site.shape.all_axes().filter(in_group).collect();
+    let whole = site.plan.axes.volume(site.shape.all_axes().collect::<AxisSet>() - grid - blocks);
+    blocks.iter().fold(whole, |all, axis| all.saturating_mul(site.step(axis))).max(1)
 }
 
 /// What a step along the axis has to be a multiple of.

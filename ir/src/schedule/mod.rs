@@ -16,6 +16,7 @@ mod constraint;
 mod defaults;
 mod domain;
 mod forms;
+mod fusion;
 mod key;
 mod limits;
 mod sample;
@@ -27,7 +28,7 @@ mod text;
 
 pub(crate) use config::grid_axes;
 pub use config::{Config, Pack, PassConfig, PhaseConfig};
-pub use forms::{FORM, FormSpace, Forms, Step, WRITTEN};
+pub use forms::{FORM, FormSpace, Forms, WRITTEN};
 pub use space::{Choice, Domain, Space};
 pub use text::{Schedule, Setting};
 

@@ -14,9 +14,15 @@ const BLOCKS_MAX: u64 = 1 << 20;
 /// Combinations of steps that are looked through.
 const COMBINATIONS_MAX: usize = 1 << 14;
 
-/// Gives every group the longest legal blocks of at most `most` elements, or the shortest there are.
-pub(super) fn settle(plan: &PassProgram, shapes: &[Shape], config: &mut Config, most: u64) {
+/// Gives every group the longest legal blocks of at most `most` elements each, or the shortest there are.
+pub(super) fn settle(
+    plan: &PassProgram,
+    shapes: &[Shape],
+    config: &mut Config,
+    most: impl Fn(usize, &Config) -> u64,
+) {
     for group in 0..plan.groups.len() {
+        let most = most(group, config);
         let legal = legal(plan, shapes, config, group);
         let best = longest(&legal, most).or_else(|| legal.iter().min_by_key(|list| volume(list)));
         if let Some(best) = best.cloned() {

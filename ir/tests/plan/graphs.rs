@@ -235,6 +235,42 @@ pub(crate) fn attention(h: u64, i: u64, d: u64) -> Graph {
     kernel.finish()
 }
 
+/// The streaming form of attention: a running maximum, and two sums that move with it.
+pub(crate) fn rolled_attention(h: u64, i: u64, d: u64) -> Graph {
+    let sizes = [("h", h), ("i", i), ("j", i + 2), ("d", d), ("e", d)];
+    let mut kernel = Kernel::new("rolled_attention", &sizes);
+    let (q, k) = (kernel.input("Q", "hid"), kernel.input("K", "hjd"));
+    let v = kernel.input("V", "hje");
+    let s = kernel.dot("d", q, k);
+    kernel.builder.name(s, "s");
+    let top = kernel.reduce(ReduceOp::Max, "j", s);
+    kernel.builder.name(top, "m");
+    let (before, after) = (kernel.builder.before(top), kernel.builder.after(top));
+    let [low, zero, one] = [f64::NEG_INFINITY, 0.0, 1.0].map(|value| kernel.number(value));
+    let [none, empty] = [before, after].map(|x| kernel.builder.compare(CompareOp::Eq, x, low));
+    let pivot = kernel.builder.select(empty, zero, after);
+    let shifted = kernel.sub(s, pivot);
+    let p = kernel.un(UnaryOp::Exp, shifted);
+    kernel.builder.name(p, "p");
+    let old = kernel.builder.select(none, zero, before);
+    let moved = kernel.sub(old, pivot);
+    let moved = kernel.un(UnaryOp::Exp, moved);
+    let r = kernel.builder.select(none, one, moved);
+    kernel.builder.name(r, "r");
+    let weighted = kernel.mul(p, v);
+    let stream = kernel.axes("j").into_iter().collect();
+    let [l, o] = [p, weighted].map(|term| {
+        let axes = kernel.builder.node(term).axes - stream;
+        let held = kernel.builder.held(DType::F32, axes);
+        let update = kernel.mul(held, r);
+        kernel.builder.roll(ReduceOp::Sum, stream, term, update)
+    });
+    kernel.builder.name(l, "l");
+    let o = kernel.div(o, l);
+    kernel.output("O", "hie", o);
+    kernel.finish()
+}
+
 /// Two products over the same axes, one gating the other.
 pub(crate) fn gated() -> Graph {
     let mut kernel = Kernel::new("gated", &[("m", 6), ("n", 8), ("k", 10)]);

@@ -15,6 +15,7 @@ fn cases() -> Vec<(&'static str, &'static str, Graph)> {
         ("softmax", "an optional map that two passes read", graphs::softmax(64, 1000)),
         ("layernorm", "a pass that reads the mean", graphs::layernorm(128, 768)),
         ("attention", "a chain of fused passes", graphs::attention(4, 510, 64)),
+        ("rolled_attention", "passes in a group", graphs::rolled_attention(4, 510, 64)),
         ("squarings", "lets where a tree would explode", graphs::squarings()),
         ("gated", "two states of one pass", graphs::gated()),
         ("corners", "outputs of every kind", graphs::corners()),

@@ -15,7 +15,7 @@ use tilewright_ir::tile::{self, TileProgram};
 
 const SEED: u64 = 3;
 /// Random schedules of each pair, if `TILEWRIGHT_SCHEDULES` does not say.
-const SCHEDULES: u64 = 5;
+const SCHEDULES: u64 = 3;
 
 struct Case {
     inputs: Vec<HostTensor>,
@@ -53,7 +53,7 @@ fn tensors(pair: &Pair, values: &[Vec<f64>]) -> Vec<HostTensor> {
     outputs.map(tensor).collect()
 }
 
-fn planned(pair: &Pair) -> PassProgram {
+pub(crate) fn planned(pair: &Pair) -> PassProgram {
     let plan = plan::build(&pair.rolled);
     let text = plan::print(&plan);
     plan::verify(&plan).unwrap_or_else(|faults| panic!("{}: {faults:?}\n{text}", pair.name));
@@ -79,7 +79,12 @@ fn plans_mean_what_the_naive_graphs_mean_in_any_blocks() {
 }
 
 /// The tile program of a schedule, which has a text and obeys the rules.
-fn lowered(pair: &Pair, space: &Space, schedule: &Schedule, backend: &CpuBackend) -> TileProgram {
+pub(crate) fn lowered(
+    pair: &Pair,
+    space: &Space,
+    schedule: &Schedule,
+    backend: &CpuBackend,
+) -> TileProgram {
     let fail = |what: &str, faults: &dyn std::fmt::Debug| -> ! {
         panic!("{}: {what}: {faults:?}\n{}", pair.name, schedule.print())
     };
@@ -92,7 +97,7 @@ fn lowered(pair: &Pair, space: &Space, schedule: &Schedule, backend: &CpuBackend
     program
 }
 
-fn run(
+pub(crate) fn run(
     pair: &Pair,
     program: &TileProgram,
     backend: &CpuBackend,
@@ -193,6 +198,53 @@ fn long_streams_are_right_in_code() {
                 let program = lowered(&pair, &space, &schedule, &backend);
                 let got = run(&pair, &program, &backend, &inputs);
                 judge(&schedule.print(), &pair, &expected, &got);
+            }
+        }
+    }
+}
+
+#[test]
+fn neighbours_of_schedules_are_legal() {
+    let backend = CpuBackend::host().unwrap();
+    for pair in pairs().filter(|pair| pair.name.contains("\"j\": 13")) {
+        let space = Space::new(&planned(&pair), backend.target());
+        let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+        let mut here = space.default_schedule();
+        let mut moved = 0;
+        for _ in 0..30 {
+            let next = space.neighbour(&here, &mut rng);
+            lowered(&pair, &space, &next, &backend);
+            assert_eq!(space.canonical(&next), next);
+            moved += usize::from(here != next);
+            here = next;
+        }
+        assert!(moved >= 25, "{}: {moved} of 30 neighbours differ", pair.name);
+    }
+}
+
+#[test]
+fn pivots_that_rise_in_every_block_stay_within_the_bound() {
+    let backend = CpuBackend::host().unwrap();
+    let rows = graphs::sizes(&[("i", 3), ("j", 8191)]);
+    let cube = graphs::sizes(&[("i", 3), ("j", 8191), ("e", 8)]);
+    for pair in [graphs::log_sum_exp(DType::F32, &rows), graphs::normalised(DType::F32, &cube)] {
+        let space = Space::new(&planned(&pair), backend.target());
+        let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+        let mut schedules = vec![space.default_schedule(), space.naive_schedule()];
+        schedules.extend((0..12).map(|_| space.sample(&mut rng)));
+        for scale in [1e-6, 1e-4, 1e-2, 1.0, 30.0] {
+            let mut inputs = reference::draw(&pair.naive, Family::Normal, SEED);
+            let mut values = inputs[0].to_f64();
+            for row in values.chunks_mut(8191) {
+                row.sort_by(f64::total_cmp);
+            }
+            let scaled = values.into_iter().map(|value| value * scale);
+            inputs[0] = HostTensor::from_f64(DType::F32, &inputs[0].shape.clone(), scaled);
+            let expected = reference::evaluate(&pair.naive, &inputs);
+            for schedule in &schedules {
+                let program = lowered(&pair, &space, schedule, &backend);
+                let got = run(&pair, &program, &backend, &inputs);
+                judge(&format!("scale {scale} {}", schedule.print()), &pair, &expected, &got);
             }
         }
     }

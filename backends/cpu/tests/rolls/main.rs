@@ -4,4 +4,6 @@
 
 mod graphs;
 mod levels;
+mod random;
+mod refused;
 mod unusual;

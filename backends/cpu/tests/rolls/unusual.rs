@@ -121,6 +121,34 @@ fn largest_less_sum(dtype: DType, sizes: &Sizes) -> Pair {
     })
 }
 
+/// The sum of all differences from the sum, in integers that wrap.
+fn centred(dtype: DType, sizes: &Sizes) -> Pair {
+    pair(&format!("centred {dtype}"), sizes, |rolled| {
+        let mut m = Maker::new("centred", "ij", dtype);
+        let x = m.input("X", "ij");
+        let sum = m.reduce(ReduceOp::Sum, "j", x);
+        let y = if rolled {
+            let j = m.axis("j");
+            let (index, first) = (m.b.index(j), m.b.literal(0.0, DType::I32));
+            let there = m.b.compare(tilewright_ir::base::CompareOp::Ge, index, first);
+            let (one, zero) = (m.number(1.0), m.number(0.0));
+            let ones = m.b.select(there, one, zero);
+            let seen = m.reduce(ReduceOp::Sum, "j", ones);
+            let (seen, before, after) = (m.b.before(seen), m.b.before(sum), m.b.after(sum));
+            let term = m.sub(x, after);
+            m.roll("j", term, |m, held| {
+                let moved = m.sub(before, after);
+                let moved = m.mul(moved, seen);
+                m.add(held, moved)
+            })
+        } else {
+            let term = m.sub(x, sum);
+            m.reduce(ReduceOp::Sum, "j", term)
+        };
+        m.finish(&[("Y", "i", y)], sizes)
+    })
+}
+
 /// A term that reduces running values over an axis that is not of the stream, and an update with an axis that the term
 /// lacks.
 fn inner_reduction(sizes: &Sizes) -> Pair {
@@ -162,6 +190,50 @@ fn inner_reduction(sizes: &Sizes) -> Pair {
     })
 }
 
+/// Two layers of a perceptron: the roll of a plain sum draws the hidden values into its loop.
+pub(crate) fn perceptron(sizes: &Sizes) -> Pair {
+    pair("perceptron", sizes, |rolled| {
+        let mut m = Maker::new("perceptron", "ikhf", DType::F32);
+        let (x, w, u) = (m.input("X", "ik"), m.input("W", "kh"), m.input("U", "hf"));
+        let product = m.mul(x, w);
+        let dots = m.reduce(ReduceOp::Sum, "k", product);
+        let hidden = m.b.unary(tilewright_ir::base::UnaryOp::Tanh, dots);
+        let term = m.mul(hidden, u);
+        let y = match rolled {
+            true => m.roll("h", term, |_, held| held),
+            false => m.reduce(ReduceOp::Sum, "h", term),
+        };
+        m.finish(&[("Y", "if", y)], sizes)
+    })
+}
+
+/// The scores are an output too, so they are stored whole and the group reads them.
+fn scores_kept(sizes: &Sizes) -> Pair {
+    pair("scores kept", sizes, |rolled| {
+        let mut m = Maker::new("kept", "ijde", DType::F32);
+        let (q, k, v) = (m.input("Q", "id"), m.input("K", "jd"), m.input("V", "je"));
+        let product = m.mul(q, k);
+        let s = m.reduce(ReduceOp::Sum, "d", product);
+        let o = softmax_mean(&mut m, rolled, "j", s, v);
+        m.finish(&[("O", "ie", o), ("S", "ij", s)], sizes)
+    })
+}
+
+/// Keys and values of a paged cache: a table says where the row of each place lies.
+fn paged(sizes: &Sizes) -> Pair {
+    pair("paged", sizes, |rolled| {
+        let mut m = Maker::new("paged", "ijdep", DType::F32);
+        let (q, k, v) = (m.input("Q", "id"), m.input("K", "pd"), m.input("V", "pe"));
+        let (j, p) = (m.axis("j"), m.axis("p"));
+        let table = m.b.input("T", DType::I32, &[j]);
+        let [k, v] = [k, v].map(|x| m.b.gather(x, &[(p, table)]));
+        let product = m.mul(q, k);
+        let s = m.reduce(ReduceOp::Sum, "d", product);
+        let o = softmax_mean(&mut m, rolled, "j", s, v);
+        m.finish(&[("O", "ie", o)], sizes)
+    })
+}
+
 /// All of them, each at a few sizes.
 pub(crate) fn all() -> Vec<Pair> {
     let mut pairs = vec![];
@@ -170,6 +242,11 @@ pub(crate) fn all() -> Vec<Pair> {
         pairs.push(grouped(&sizes(&[("g", 2), ("r", i), ("j", j), ("d", 8), ("e", 6)])));
         pairs.push(narrow(DType::Bf16, &both(&[("d", 4), ("e", 9)])));
         pairs.push(narrow(DType::F16, &both(&[("d", 5), ("e", 8)])));
+        pairs.push(perceptron(&sizes(&[("i", i), ("h", j), ("k", 5), ("f", 7)])));
+        pairs.push(scores_kept(&both(&[("d", 4), ("e", 5)])));
+        pairs.push(centred(DType::I32, &both(&[])));
+        pairs.push(centred(DType::I16, &both(&[])));
+        pairs.push(paged(&both(&[("d", 4), ("e", 8), ("p", 11)])));
         pairs.push(two_axes(&both(&[("k", 7)])));
         pairs.push(layer(&both(&[("c", 6), ("d", 4), ("e", 5), ("f", 9)])));
         pairs.push(Pair { at_infinity: false, ..largest_less_sum(DType::F32, &both(&[])) });

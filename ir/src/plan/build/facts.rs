@@ -63,6 +63,7 @@ fn is_running(op: Op) -> bool {
 /// The level of each node: that of a group's member within the group, and that of its group.
 fn levels(graph: &Graph, rolls: &Rolls) -> (Vec<u32>, Vec<u32>) {
     let mut of_group = vec![0; rolls.groups.len()];
+    let mut rounds = 0..=rolls.groups.len();
     loop {
         let mut levels: Vec<u32> = vec![0; graph.nodes.len()];
         for node in graph.ids() {
@@ -79,7 +80,7 @@ fn levels(graph: &Graph, rolls: &Rolls) -> (Vec<u32>, Vec<u32>) {
         let highest = |group: &Vec<NodeId>| group.iter().map(|node| levels[node.index()]).max();
         let found: Vec<u32> = rolls.groups.iter().filter_map(highest).collect();
         // No group needs its own final values, so each round settles at least one of them.
-        if found == of_group {
+        if found == of_group || rounds.next().is_none() {
             let member = |node: NodeId| rolls.member[node.index()].map(|group| of_group[group]);
             let whole = graph.ids().map(|node| member(node).unwrap_or(levels[node.index()]));
             let whole = whole.collect();

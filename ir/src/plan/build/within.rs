@@ -1,7 +1,8 @@
 //! Draws into a group what its members need in each block and nothing else reads.
 //!
 //! A pass over the stream of a group, and over the axes that the group's reductions have in common, is computed block by
-//! block where its readers are, instead of whole before them.
+//! block where its readers are, instead of whole before them. Where they all have the same axes, the largest such pass may
+//! lack some of them: a roll of a plain sum of products then runs over the axes that both have.
 //! Invariant: all readers of a pass that is drawn in are members, and none of them reads it behind the last block.
 
 use super::draft::Draft;
@@ -16,19 +17,44 @@ pub(super) fn join(graph: &Graph, facts: &Facts, drafts: &mut [Draft]) {
         return;
     }
     let readers = readers(graph, drafts);
-    let shared: Vec<AxisSet> =
+    let candidate = |drafts: &[Draft], index: usize| {
+        let draft = &drafts[index];
+        let fits = draft.group.is_none() && draft.scan.is_none() && draft.outputs.is_empty();
+        let group = only_reader(facts, drafts, &readers[index]).filter(|_| fits)?;
+        let long = axes(draft).contains_all(stream(graph, facts, group));
+        long.then_some((index, group))
+    };
+    let all = 0..drafts.len();
+    let mut shared: Vec<AxisSet> =
         (0..facts.rolls.groups.len()).map(|group| shared(facts, drafts, group)).collect();
-    loop {
-        let found = (0..drafts.len()).find_map(|index| {
-            let fits = drafts[index].group.is_none() && drafts[index].scan.is_none();
-            let group = only_reader(facts, drafts, &readers[index]).filter(|_| fits)?;
-            let axes: AxisSet = drafts[index].axes.iter().copied().collect();
-            let whole = axes.contains_all(shared[group] | stream(graph, facts, group));
-            (whole && drafts[index].outputs.is_empty()).then_some((index, group))
-        });
-        let Some((index, group)) = found else { return };
+    for (group, shared) in shared.iter_mut().enumerate().filter(|(g, _)| alike(facts, drafts, *g)) {
+        let mut of_group = all.clone().filter_map(|index| candidate(drafts, index));
+        let narrow = |index: &usize| !(axes(&drafts[*index]) & *shared).is_empty();
+        let indices = of_group.by_ref().filter(|found| found.1 == group).map(|found| found.0);
+        let volume =
+            |index: &usize| graph.axes.volume(axes(&drafts[*index]) | drafts[*index].stream);
+        let largest = indices.filter(narrow).max_by_key(volume);
+        *shared = largest.map_or(*shared, |index| *shared & axes(&drafts[index]));
+    }
+    let fits = |&(index, group): &(usize, usize), drafts: &[Draft]| {
+        axes(&drafts[index]).contains_all(shared[group])
+    };
+    while let Some((index, group)) =
+        all.clone().filter_map(|index| candidate(drafts, index)).find(|found| fits(found, drafts))
+    {
         drafts[index].enter(graph, facts, Some(group));
     }
+}
+
+fn axes(draft: &Draft) -> AxisSet {
+    draft.axes.iter().copied().collect()
+}
+
+/// Whether all reductions of a group have the same axes.
+fn alike(facts: &Facts, drafts: &[Draft], group: usize) -> bool {
+    let members = drafts.iter().filter(|draft| draft.group == Some(group));
+    let mut shapes = members.filter(|draft| draft.is_streaming(facts)).map(axes);
+    shapes.next().is_some_and(|first| shapes.all(|shape| shape == first))
 }
 
 fn stream(graph: &Graph, facts: &Facts, group: usize) -> AxisSet {
@@ -42,8 +68,7 @@ fn stream(graph: &Graph, facts: &Facts, group: usize) -> AxisSet {
 fn shared(facts: &Facts, drafts: &[Draft], group: usize) -> AxisSet {
     let members = drafts.iter().filter(|draft| draft.group == Some(group));
     let streaming = members.filter(|draft| draft.is_streaming(facts) && !draft.axes.is_empty());
-    let axes = streaming.map(|draft| draft.axes.iter().copied().collect::<AxisSet>());
-    axes.reduce(|shared, axes| shared & axes).unwrap_or_default()
+    streaming.map(axes).reduce(|shared, axes| shared & axes).unwrap_or_default()
 }
 
 /// The group whose members are the only readers of a pass, each in its blocks.

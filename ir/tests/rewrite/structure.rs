@@ -1,0 +1,61 @@
+//! How many passes the best forms have, which rules lead to them, and that nothing else decides.
+
+use super::{cases, target};
+use std::collections::BTreeSet;
+use tilewright_ir::rewrite::{Limits, Order, Rewriter, rule_names};
+
+#[test]
+fn best_forms_have_the_fewest_passes() {
+    for case in cases() {
+        let graph = case.kernel.bind(&case.sizes).unwrap();
+        let rewriter = Rewriter::new(&case.kernel.graph, Limits::default());
+        assert_eq!(rewriter.growth.stop_reason, "saturated", "{}", case.name);
+        assert!(rewriter.growth.nodes <= 2000, "{}: {:?}", case.name, rewriter.growth);
+        let best = rewriter.forms(&graph, &target(), 1).swap_remove(0);
+        let fits = case.passes.iter().all(|(axis, count)| best.passes.get(axis) == Some(count));
+        assert!(fits, "{}: {:?}\n{}", case.name, best.passes, best.graph.print());
+    }
+}
+
+#[test]
+fn every_rule_is_a_step_of_some_proof() {
+    let mut used = BTreeSet::new();
+    for case in cases() {
+        let graph = case.kernel.bind(&case.sizes).unwrap();
+        let mut rewriter = Rewriter::new(&case.kernel.graph, Limits::default());
+        for form in rewriter.forms(&graph, &target(), 6) {
+            used.extend(rewriter.prove(&form).into_iter().map(|step| step.rule));
+        }
+    }
+    let unused: Vec<_> = rule_names().filter(|name| !used.contains(name)).collect();
+    assert!(unused.is_empty(), "no proof uses {unused:?}");
+}
+
+#[test]
+fn the_order_of_the_rules_does_not_matter() {
+    for case in cases() {
+        let graph = case.kernel.bind(&case.sizes).unwrap();
+        let best = |order| {
+            let limits = Limits { order, ..Limits::default() };
+            let rewriter = Rewriter::new(&case.kernel.graph, limits);
+            rewriter.forms(&graph, &target(), 1).swap_remove(0)
+        };
+        let (one, other) = (best(Order::Table), best(Order::Reversed));
+        assert_eq!(one.passes, other.passes, "{}", case.name);
+        let ratio = one.predicted_ns / other.predicted_ns;
+        assert!((0.99..=1.01).contains(&ratio), "{}: {ratio}", case.name);
+    }
+}
+
+#[test]
+fn the_same_text_gives_the_same_forms() {
+    for case in cases() {
+        let graph = case.kernel.bind(&case.sizes).unwrap();
+        let texts = || -> Vec<String> {
+            let rewriter = Rewriter::new(&case.kernel.graph, Limits::default());
+            let forms = rewriter.forms(&graph, &target(), 4);
+            forms.iter().map(|form| form.graph.print()).collect()
+        };
+        assert_eq!(texts(), texts(), "{}", case.name);
+    }
+}
