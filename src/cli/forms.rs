@@ -37,8 +37,8 @@ fn form_text(form: &FormSpace) -> String {
         form.graph.print()
     );
     for step in form.steps.iter().filter(|step| !step.is_bookkeeping) {
-        let Step { rule, class, before, after, .. } = step;
-        text.push_str(&format!("# by {rule} ({class}): {before} = {after}\n"));
+        let Step { rule, class, meaning, before, .. } = step;
+        text.push_str(&format!("# by {rule} ({class}) at {before}: {meaning}\n"));
     }
     text.push('\n');
     text
