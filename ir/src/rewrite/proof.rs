@@ -167,6 +167,9 @@ impl Printer<'_> {
         let within =
             |own: u8, text: String| if own < tightness { format!("({text})") } else { text };
         let call = |name: &str, parts: &[Id]| {
+            if parts.is_empty() {
+                return name.to_string();
+            }
             let parts: Vec<String> = parts.iter().map(|&part| self.part(part, 0)).collect();
             format!("{name}({})", parts.join(", "))
         };
