@@ -81,8 +81,9 @@ fn default_and_naive_schedules_agree_at_all_small_size_sets() {
         assert!(!small.is_empty(), "{} has no small size set", kernel.name());
         for (_, sizes) in small {
             let bound = kernel.bind_sizes(sizes).unwrap();
-            let space = bound.space();
-            for schedule in [space.default_schedule(), space.naive_schedule()] {
+            let forms = bound.forms();
+            let defaults = forms.list().iter().map(|form| form.space.default_schedule());
+            for schedule in defaults.chain([forms.naive_schedule()]) {
                 check(&bound, sizes, &schedule, 1);
                 checked += 1;
             }
@@ -119,7 +120,7 @@ fn random_pairs_agree() {
             let sizes = random_sizes(&kernel, &mut rng);
             // Sizes that the kernel's `where` refuses say nothing about schedules.
             let Ok(bound) = kernel.bind_sizes(&sizes) else { continue };
-            let schedule = bound.space().sample(&mut rng);
+            let schedule = bound.forms().sample(&mut rng);
             check(&bound, &sizes, &schedule, rng.random());
         }
     }

@@ -66,11 +66,11 @@ fn run(file: &str) {
         assert!(!kernel.size_sets().is_empty(), "{} has no sizes", kernel.name());
         for (set, sizes) in kernel.size_sets() {
             let bound = kernel.bind_sizes(sizes).unwrap();
-            let space = bound.space();
+            let forms = bound.forms();
             let mut rng = ChaCha8Rng::seed_from_u64(1);
-            let drawn = (0..schedules()).map(|_| space.sample(&mut rng));
-            let fixed = [space.default_schedule(), space.naive_schedule()];
-            let all: Vec<Schedule> = fixed.into_iter().chain(drawn).collect();
+            let drawn = (0..schedules()).map(|_| forms.sample(&mut rng));
+            let fixed = forms.list().iter().map(|form| form.space.default_schedule());
+            let all: Vec<Schedule> = fixed.chain([forms.naive_schedule()]).chain(drawn).collect();
             for (seed, schedule) in (1..).zip(all) {
                 decided += judge(&bound, &schedule, seed).unwrap_or_else(|fault| {
                     panic!("{} at {set}: {fault}\n{}", kernel.name(), schedule.print())

@@ -3,15 +3,15 @@
 //! Invariant: what is shown is what `run` uses: the stored winner's schedule, the default or a given one.
 
 use super::failure::Failure;
+use super::forms;
+use super::given::ScheduleArgs;
 use super::output::{Output, note};
-use super::run::given_schedule;
 use super::select::KernelArgs;
 use super::stages::{Stage, check, seconds};
 use crate::report::{Table, percent};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
-use std::path::PathBuf;
 use std::time::Duration;
 use tilewright::BoundKernel;
 use tilewright::ir::schedule::Schedule;
@@ -30,30 +30,33 @@ pub(super) struct Args {
     /// The seed of the random inputs
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// A schedule to use instead of the stored winner
-    #[arg(long, value_name = "FILE")]
-    schedule: Option<PathBuf>,
+    #[command(flatten)]
+    schedule: ScheduleArgs,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let selected = args.kernel.select()?;
-    let (schedule, origin) = given_schedule(&selected.bound, args.schedule.as_deref())?;
-    note(&format!("with the {origin}"));
+    let (schedule, _) = args.schedule.choose(&selected.bound)?;
     if args.verify_stages {
         return verify(&selected.bound, &schedule, args.seed, output);
     }
-    let all = Stage::value_variants();
-    let stages = if args.stage.is_empty() { all } else { &args.stage };
+    let stages = stages(args, &selected.bound, output.is_json());
     let mut texts = vec![];
-    for &stage in stages {
+    for &stage in &stages {
         texts.push((stage, stage.text(&selected.bound, &schedule)?));
     }
     if output.is_json() {
-        let stages: Vec<_> = texts
+        let shown: Vec<_> = texts
             .iter()
             .map(|(stage, text)| json!({"stage": stage.name(), "text": text}))
             .collect();
-        output.json(&json!({"kernel": selected.name(), "stages": stages}))?;
+        let form = schedule.form_name();
+        let mut all = json!({"kernel": selected.name(), "form": form, "stages": shown});
+        if stages.contains(&Stage::Forms) {
+            all["variants"] = forms::variants(selected.bound.forms());
+            all["egraph"] = forms::egraph(selected.bound.forms());
+        }
+        output.json(&all)?;
         return Ok(());
     }
     for (stage, text) in &texts {
@@ -63,6 +66,16 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         output.text(text)?;
     }
     Ok(())
+}
+
+/// The stages to show: those asked for, else all. People are not told of forms where there is but one.
+fn stages(args: &Args, bound: &BoundKernel, is_json: bool) -> Vec<Stage> {
+    if !args.stage.is_empty() {
+        return args.stage.clone();
+    }
+    let is_news = is_json || bound.forms().list().len() > 1;
+    let all = Stage::value_variants().iter().copied();
+    all.filter(|&stage| stage != Stage::Forms || is_news).collect()
 }
 
 /// Longer than this is said beforehand.

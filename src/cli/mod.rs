@@ -8,6 +8,8 @@ mod device;
 mod explain;
 mod failure;
 mod format;
+mod forms;
+mod given;
 mod interrupt;
 mod memory;
 mod npy;

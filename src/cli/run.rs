@@ -3,6 +3,7 @@
 //! Invariant: it says which schedule it used; with `--verify` a result outside the bound of SEMANTICS is exit code 1.
 
 use super::failure::Failure;
+use super::given::ScheduleArgs;
 use super::memory;
 use super::output::{Output, note};
 use super::select::{KernelArgs, Selected, Source};
@@ -36,11 +37,10 @@ pub(super) struct Args {
     /// Use at most this many threads
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     threads: Option<u64>,
-    /// A schedule to use instead of the stored winner
-    #[arg(long, value_name = "FILE")]
-    schedule: Option<PathBuf>,
+    #[command(flatten)]
+    schedule: ScheduleArgs,
     /// A tile program written by hand to use instead of any schedule
-    #[arg(long, value_name = "FILE", conflicts_with = "schedule")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["schedule", "form"])]
     tile: Option<PathBuf>,
 }
 
@@ -71,21 +71,8 @@ fn compile(bound: &BoundKernel, args: &Args) -> Result<CompiledKernel, Failure> 
         note("with the given tile program");
         return bound.compile_tile(&program).map_err(|error| source.faults(error));
     }
-    let (schedule, origin) = given_schedule(bound, args.schedule.as_deref())?;
-    note(&format!("with the {origin}"));
+    let (schedule, origin) = args.schedule.choose(bound)?;
     Ok(bound.compile_from(schedule, origin)?)
-}
-
-/// The schedule of a file, else what the store or the space says.
-pub(super) fn given_schedule(
-    bound: &BoundKernel,
-    path: Option<&Path>,
-) -> Result<(Schedule, Origin), Failure> {
-    let Some(path) = path else { return Ok(bound.schedule()?) };
-    let source = Source::read(path)?;
-    let schedule =
-        bound.space().read(&source.text).map_err(|faults| source.faults(faults.into()))?;
-    Ok((schedule, Origin::Given))
 }
 
 /// Runs the code on dense values.
@@ -202,6 +189,7 @@ impl Report<'_> {
             "schedule": {
                 "origin": origin, "record": record,
                 "hash": self.compiled.schedule().map(|schedule| schedule.hash().to_string()),
+                "form": self.compiled.schedule().map(Schedule::form_name),
                 "text": self.compiled.schedule().map(Schedule::print),
             },
             "outputs": outputs,

@@ -3,13 +3,14 @@
 //! Invariant: a space is counted and sampled, never enumerated.
 
 use super::failure::Failure;
+use super::given::FormArgs;
 use super::output::{Output, note};
 use super::select::KernelArgs;
 use crate::report::{Table, count};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
-use tilewright::ir::schedule::{Choice, ChoiceValue, Domain, Space};
+use tilewright::ir::schedule::{Choice, ChoiceValue, Domain, FORM, FormSpace, Forms};
 
 /// The arguments of `space`.
 #[derive(Debug, clap::Args)]
@@ -22,34 +23,65 @@ pub(super) struct Args {
     /// The seed of the samples
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    form: FormArgs,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let selected = args.kernel.select()?;
-    let space = selected.bound.space();
-    match args.sample {
-        Some(samples) => sample(space, samples, args.seed, output),
-        None if output.is_json() => {
-            let choices: Vec<_> = space.choices.iter().map(choice_json).collect();
-            let combinations = space.combinations();
-            let kernel = selected.name();
-            output.json(
-                &json!({"kernel": kernel, "combinations": combinations, "choices": choices}),
-            )?;
-            Ok(())
-        }
-        None => {
-            output.text(&table(space))?;
-            note(&format!("{} combinations before constraints", count(space.combinations())));
-            Ok(())
-        }
+    let forms = selected.bound.forms();
+    if let Some(samples) = args.sample {
+        let only = args.form.named(&selected.bound)?;
+        return sample(forms, only, samples, args.seed, output);
     }
+    let form = args.form.form(&selected.bound)?;
+    let choices = choices(forms, form);
+    if output.is_json() {
+        let choices: Vec<_> = choices.iter().map(choice_json).collect();
+        let (kernel, combinations) = (selected.name(), form.space.combinations());
+        let name = form.name();
+        output.json(&json!({
+            "kernel": kernel, "form": name, "combinations": combinations, "choices": choices
+        }))?;
+        return Ok(());
+    }
+    output.text(&table(&choices))?;
+    let of_form = match forms.list().len() {
+        1 => String::new(),
+        _ => format!(" of form {}", form.name()),
+    };
+    let combinations = count(form.space.combinations());
+    note(&format!("{combinations} combinations{of_form} before constraints"));
+    Ok(())
 }
 
-fn sample(space: &Space, samples: usize, seed: u64, output: &mut Output) -> Result<(), Failure> {
+/// The choices of a form; where there are more, with the choice among them.
+fn choices(forms: &Forms, form: &FormSpace) -> Vec<Choice> {
+    let word = |form: &FormSpace| ChoiceValue::Word(form.name().to_string());
+    let of_form = Choice {
+        name: FORM.to_string(),
+        meaning: "Which of the equal forms is computed; each has choices of its own.".to_string(),
+        domain: Domain::OneOf(forms.list().iter().map(word).collect()),
+        default: word(form),
+    };
+    let others = form.space.choices.iter().filter(|choice| choice.name != FORM).cloned();
+    let first = Some(of_form).filter(|_| forms.list().len() > 1);
+    first.into_iter().chain(others).collect()
+}
+
+fn sample(
+    forms: &Forms,
+    only: Option<&FormSpace>,
+    samples: usize,
+    seed: u64,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for _ in 0..samples {
-        let schedule = space.sample(&mut rng);
+        let schedule = match only {
+            Some(form) => form.space.sample(&mut rng),
+            None => forms.sample(&mut rng),
+        };
         if output.is_json() {
             let hash = schedule.hash().to_string();
             output.json(&json!({"hash": hash, "schedule": schedule.print()}))?;
@@ -60,9 +92,9 @@ fn sample(space: &Space, samples: usize, seed: u64, output: &mut Output) -> Resu
     Ok(())
 }
 
-fn table(space: &Space) -> String {
+fn table(choices: &[Choice]) -> String {
     let mut table = Table::new(&["choice", "default", "legal values", "meaning"]);
-    for choice in &space.choices {
+    for choice in choices {
         let legal = match &choice.domain {
             Domain::OneOf(values) => {
                 values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")

@@ -3,6 +3,7 @@
 //! Invariant: the first stage that disagrees with the reference is named; later ones inherit its fault.
 
 use super::failure::Failure;
+use super::forms;
 use super::memory;
 use super::run::call;
 use clap::ValueEnum;
@@ -17,6 +18,8 @@ use tilewright::ir::{plan, tile};
 /// A stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Stage {
+    /// The equal forms that the rewriter finds
+    Forms,
     /// The tensor graph
     Graph,
     /// The pass program
@@ -35,6 +38,7 @@ impl Stage {
     /// The word on the command line and in JSON.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::Forms => "forms",
             Self::Graph => "graph",
             Self::Plan => "plan",
             Self::Schedule => "schedule",
@@ -44,12 +48,13 @@ impl Stage {
         }
     }
 
-    /// The stage as text.
+    /// The stage as text, for the form that the schedule is of.
     pub(super) fn text(self, bound: &BoundKernel, schedule: &Schedule) -> Result<String, Failure> {
         Ok(match self {
-            Self::Graph => bound.graph().print(),
-            Self::Plan => plan::print(bound.plan()),
-            Self::Schedule => bound.space().canonical(schedule).print(),
+            Self::Forms => forms::text(bound.forms()),
+            Self::Graph => bound.forms().of(schedule)?.graph.print(),
+            Self::Plan => plan::print(&bound.forms().of(schedule)?.plan),
+            Self::Schedule => bound.forms().canonical(schedule).print(),
             Self::Tile => tile::print(&bound.lower(schedule)?),
             Self::Clif | Self::Disassembly => {
                 let listings = bound.backend().listings(&bound.lower(schedule)?)?;
@@ -112,7 +117,8 @@ pub(super) fn check(
         .map(|((got, expected), name)| check_code(name, expected, got));
     let code = worst("code", code);
     begin("interpreting the pass program");
-    let plan = interpreted("plan", plan::interpret(bound.plan(), &inputs));
+    let plan = &bound.forms().of(schedule)?.plan;
+    let plan = interpreted("plan", plan::interpret(plan, &inputs));
     begin("interpreting the tile program");
     let tile = interpreted("tile", tile::interpret(&program, &inputs));
     Ok(vec![plan, tile, code])

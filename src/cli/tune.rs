@@ -3,10 +3,10 @@
 //! Invariant: Ctrl-C ends the run at the next candidate, and what was found is stored and shown.
 
 use super::failure::Failure;
+use super::given;
 use super::interrupt;
 use super::memory;
 use super::output::Output;
-use super::run::given_schedule;
 use super::select::KernelArgs;
 use crate::report::{closing_table, percent, time};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,7 +17,7 @@ use tilewright::autotune::protocol::{Event, Phase, Progress};
 use tilewright::autotune::store::{Store, default_path};
 use tilewright::autotune::tune::{TuneOptions, TuneReport, tune};
 use tilewright::ir::diag::Diagnostic;
-use tilewright::ir::schedule::{Schedule, Setting};
+use tilewright::ir::schedule::{ChoiceValue, FORM, Schedule, Setting, WRITTEN};
 
 /// The arguments of `tune`.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub(super) struct Args {
     /// The seed of the search
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// A choice that every candidate has: `threads=1`, `C.vector=n`; may be repeated
+    /// A choice that every candidate has: `threads=1`, `C.vector=n`, `form=written`; may be repeated
     #[arg(long, value_name = "CHOICE=VALUE", value_parser = setting)]
     fix: Vec<Setting>,
     /// Judge and time this schedule only
@@ -68,15 +68,15 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let selected = args.kernel.select()?;
     // Two cases with their references, and a slot of the session.
     memory::check(selected.bound.graph(), 3, true)?;
-    let only = args.schedule.as_deref().map(|path| given_schedule(&selected.bound, Some(path)));
-    let only = only.transpose()?.map(|(schedule, _)| schedule);
+    let only =
+        args.schedule.as_deref().map(|path| given::read(&selected.bound, path)).transpose()?;
     let mut store = Store::open(&default_path()?)?;
     let stop = interrupt::asks_to_stop();
     let options = TuneOptions {
         budget_seconds: args.seconds,
         budget_evaluations: only.as_ref().map(|_| 1).or(args.evaluations),
         seed: args.seed,
-        fixed: only.map_or_else(|| args.fix.clone(), |schedule| schedule.settings),
+        fixed: only.map_or_else(|| args.fix.clone(), settings),
         threads: args.threads,
         started_unix: now_unix(),
         ..TuneOptions::default()
@@ -91,6 +91,16 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         output.text(&closing_table(&report))?;
     }
     verdict(report)
+}
+
+/// All that a schedule says, which is also that it is of the form as written where it names none.
+fn settings(schedule: Schedule) -> Vec<Setting> {
+    let mut settings = schedule.settings;
+    if !settings.iter().any(|setting| setting.name == FORM) {
+        let value = ChoiceValue::Word(WRITTEN.to_string());
+        settings.insert(0, Setting { name: FORM.to_string(), value });
+    }
+    settings
 }
 
 /// How the program ends.
@@ -201,6 +211,8 @@ mod tests {
             naive_over_ns: None,
             naive_rejection: None,
             changes: vec![],
+            forms: vec![],
+            form_agreement: None,
             flops: 0.0,
             bytes: 0.0,
             fraction_of_peak: None,

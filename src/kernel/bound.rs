@@ -1,5 +1,6 @@
-//! A kernel at fixed sizes: its plan, the space of its schedules, and the schedule that a call uses.
+//! A kernel at fixed sizes: its plan, its forms with the spaces of their schedules, and the schedule that a call uses.
 //!
+//! The plan and space of the form as written are always there; the other forms are found when somebody asks for them.
 //! Invariant: the schedule that `call` uses is chosen once, compiled once and kept.
 
 use super::call::{self, Strided};
@@ -17,7 +18,7 @@ use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::lower::lower_in;
 use tilewright_ir::plan::{self, PassProgram};
-use tilewright_ir::schedule::{Schedule, Space};
+use tilewright_ir::schedule::{FORM, Forms, Schedule, Space};
 use tilewright_ir::tile::{self, TileProgram};
 use tilewright_ir::{AxisId, DType};
 
@@ -26,7 +27,7 @@ use tilewright_ir::{AxisId, DType};
 pub enum Origin {
     /// The winner of earlier tuning: its record in the store.
     Stored(String),
-    /// The default of the space, because the store has no winner for this task.
+    /// The default of the form that should be fastest, because the store has no winner for this task.
     Default,
     /// The caller.
     Given,
@@ -50,6 +51,7 @@ pub struct BoundKernel {
     graph: Graph,
     plan: PassProgram,
     space: Space,
+    forms: OnceLock<Forms>,
     backend: &'static dyn Backend,
     strided: Strided,
     threads_max: Option<u64>,
@@ -69,8 +71,17 @@ impl BoundKernel {
         let plan = plan::build(&graph);
         let backend = host::backend()?;
         let space = Space::new(&plan, backend.target());
-        let (compiled, specialised) = (OnceLock::new(), Mutex::default());
-        Ok(Self { graph, plan, space, backend, strided, threads_max: None, compiled, specialised })
+        Ok(Self {
+            graph,
+            plan,
+            space,
+            forms: OnceLock::new(),
+            backend,
+            strided,
+            threads_max: None,
+            compiled: OnceLock::new(),
+            specialised: Mutex::default(),
+        })
     }
 
     /// Lets code compiled from now on use at most this many threads; `None`: what its schedule says.
@@ -85,14 +96,19 @@ impl BoundKernel {
         &self.graph
     }
 
-    /// The passes.
+    /// The passes of the form as written.
     pub fn plan(&self) -> &PassProgram {
         &self.plan
     }
 
-    /// The legal schedules on this machine.
+    /// The legal schedules of the form as written, on this machine.
     pub fn space(&self) -> &Space {
         &self.space
+    }
+
+    /// All forms of the kernel at these sizes on this machine. They are found at the first call.
+    pub fn forms(&self) -> &Forms {
+        self.forms.get_or_init(|| Forms::new(&self.graph, self.backend.target()))
     }
 
     /// The code generator.
@@ -110,7 +126,10 @@ impl BoundKernel {
     /// # Errors
     /// The faults of the schedule, each with the legal values.
     pub fn lower(&self, schedule: &Schedule) -> Result<TileProgram, Error> {
-        let program = lower_in(&self.space, schedule)?;
+        let program = match schedule.get(FORM) {
+            None => lower_in(&self.space, schedule)?,
+            Some(_) => self.forms().lower(schedule)?,
+        };
         tile::verify(&program, self.backend.target())?;
         Ok(program)
     }
@@ -158,13 +177,16 @@ impl BoundKernel {
             && let Some(row) = Store::open_to_read(&path)?.best(&self.task())?
         {
             let schedule = Schedule::parse(&row.schedule).and_then(|schedule| {
-                self.space.check(&schedule)?;
+                match schedule.get(FORM) {
+                    None => self.space.check(&schedule)?,
+                    Some(_) => self.forms().check(&schedule)?,
+                }
                 Ok(schedule)
             });
             let schedule = schedule.map_err(|faults| unusable(&path, &row.record, &faults))?;
             return Ok((schedule, Origin::Stored(row.record)));
         }
-        Ok((self.space.default_schedule(), Origin::Default))
+        Ok((self.forms().default_schedule(), Origin::Default))
     }
 
     /// Computes the outputs from the inputs, both in signature order.

@@ -3,8 +3,9 @@
 //! Invariant: it shows no time that has not passed a check; what is not known is said to be unknown, not left out.
 
 use super::Table;
-use super::units::{percent, rate, time, time_interval};
+use super::units::{passes, percent, rate, time, time_interval};
 use tilewright::autotune::tune::TuneReport;
+use tilewright::ir::schedule::WRITTEN;
 
 /// The table that ends `tune`.
 pub(crate) fn closing_table(report: &TuneReport) -> String {
@@ -30,12 +31,43 @@ pub(crate) fn closing_table(report: &TuneReport) -> String {
     }
     row("naive", naive(report));
     row("tried", tried(report));
+    if let Some(id) = report.best.as_ref().map(|best| best.schedule.form_name())
+        && (report.forms.len() > 1 || id != WRITTEN)
+    {
+        row("form", form(report, &id));
+    }
     if let Some(record) = &report.record {
         row("stored", stored(report, record));
     }
     let schedule =
         report.best.as_ref().map(|best| differences(report, best.schedule.settings.len()));
-    format!("{}{}", table.render(), schedule.unwrap_or_default())
+    let forms = if report.forms.len() > 1 { forms(report) } else { String::new() };
+    format!("{}{forms}{}", table.render(), schedule.unwrap_or_default())
+}
+
+/// Which form won.
+fn form(report: &TuneReport, id: &str) -> String {
+    let row = report.forms.iter().find(|row| row.id == id);
+    let passes = row.map(|row| format!(": {}", passes(&row.passes))).unwrap_or_default();
+    format!("{id}{passes}")
+}
+
+/// What was expected of each form, and what was measured.
+fn forms(report: &TuneReport) -> String {
+    let mut table = Table::new(&["form", "passes", "predicted", "best", "tried"]);
+    for row in &report.forms {
+        table.row([
+            row.id.clone(),
+            passes(&row.passes),
+            time(row.predicted_ns),
+            row.best_ns.map_or_else(|| "-".to_string(), time),
+            row.evaluated.to_string(),
+        ]);
+    }
+    let agreement = report.form_agreement;
+    let agreement =
+        agreement.map(|value| format!("rank correlation of the two times: {value:.2}\n"));
+    format!("\n{}{}", table.render(), agreement.unwrap_or_default())
 }
 
 fn rates(report: &TuneReport) -> String {
@@ -110,7 +142,10 @@ fn stored(report: &TuneReport, record: &str) -> String {
 /// The best schedule by what it changes; `tilewright best` prints all of it.
 fn differences(report: &TuneReport, settings: usize) -> String {
     if report.changes.is_empty() {
-        return format!("schedule  the default, {settings} settings\n");
+        return match report.forms.len() {
+            0 | 1 => format!("schedule  the default, {settings} settings\n"),
+            _ => format!("\nschedule  the default of its form, {settings} settings\n"),
+        };
     }
     let mut table = Table::new(&["schedule", "default", "best"]);
     for change in &report.changes {

@@ -8,4 +8,4 @@ mod units;
 
 pub(crate) use closing::closing_table;
 pub(crate) use table::Table;
-pub(crate) use units::{age, count, percent, rate, time, time_interval};
+pub(crate) use units::{age, count, passes, percent, rate, time, time_interval};

@@ -2,6 +2,7 @@
 //!
 //! Invariant: three or four significant digits, so that two lines can be compared by eye.
 
+use std::collections::BTreeMap;
 use tilewright::autotune::protocol::TimeNs;
 
 /// `1.234 ms` from nanoseconds.
@@ -39,6 +40,18 @@ pub(crate) fn percent(fraction: f64) -> String {
     format!("{:.1} %", fraction * 100.0)
 }
 
+/// `d once, j 3 times`: how often each reduced axis is traversed.
+pub(crate) fn passes(passes: &BTreeMap<String, u32>) -> String {
+    let times = |count: u32| match count {
+        1 => "once".to_string(),
+        2 => "twice".to_string(),
+        count => format!("{count} times"),
+    };
+    let list: Vec<_> =
+        passes.iter().map(|(axis, &count)| format!("{axis} {}", times(count))).collect();
+    if list.is_empty() { "no axis reduced".to_string() } else { list.join(", ") }
+}
+
 /// `1.2e15` for a large count, else the digits.
 pub(crate) fn count(value: f64) -> String {
     if value < 1e7 { format!("{value:.0}") } else { format!("{value:.1e}") }
@@ -64,6 +77,7 @@ fn digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{age, count, rate, time, time_interval};
+    use std::collections::BTreeMap;
     use tilewright::autotune::protocol::TimeNs;
 
     #[test]

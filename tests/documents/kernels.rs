@@ -119,7 +119,7 @@ pub(crate) fn refuse_schedule(
 ) -> Result<(), String> {
     let name = block.text.split_whitespace().skip_while(|&word| word != "schedule").nth(1);
     let bound = bound_first(kernel, block, name.unwrap_or_default())?;
-    let Err(faults) = bound.space().read(&block.text) else {
+    let Err(faults) = bound.forms().read(&block.text) else {
         return Err(block.complain("this schedule has no fault"));
     };
     compare_faults(block, message, &to_text("example.schedule", &block.text, &faults), &faults)

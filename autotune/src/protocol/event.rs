@@ -46,7 +46,10 @@ pub struct Start {
     pub sizes: BTreeMap<String, u64>,
     /// The machine.
     pub target: TargetName,
-    /// How many combinations the choices span, before constraints.
+    /// How many forms of the kernel are searched, the one as written included.
+    #[serde(default)]
+    pub forms: u64,
+    /// How many combinations the choices span, before constraints, of all forms together.
     pub space_combinations: f64,
     /// What bounds the run.
     pub budget: Budget,
@@ -212,11 +215,33 @@ pub struct TuneResult {
     pub evaluated: u64,
     /// Rejected candidates by reason.
     pub rejected: BTreeMap<String, u64>,
+    /// What is known of each form of the kernel, the one as written first.
+    #[serde(default)]
+    pub forms: Vec<FormResult>,
+    /// How far the predicted and the measured times of the forms agree about their order: Spearman's rank correlation,
+    /// from -1 to 1. `null` with fewer than two measured.
+    #[serde(default)]
+    pub form_agreement: Option<f64>,
     /// The record of `best` in the store: 32 hexadecimal digits. It is the stored winner unless `stays` is one.
     pub record: Option<String>,
     /// The winner of an earlier run that is faster than `best` and stays the stored winner; `null` if there is none.
     #[serde(default)]
     pub stays: Option<Stays>,
+}
+
+/// What a run learnt about one form of the kernel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FormResult {
+    /// `written`, or `f` and eight hexadecimal digits: the value of `form` in its schedules.
+    pub id: String,
+    /// The time of one call that the rewriter's model expects, in nanoseconds; for ranking.
+    pub predicted_ns: f64,
+    /// The smallest accepted median of the search, in nanoseconds; `null` if none was accepted.
+    pub best_ns: Option<f64>,
+    /// How often each axis that is reduced is traversed.
+    pub passes: BTreeMap<String, u32>,
+    /// Candidates of this form, rejected ones included.
+    pub evaluated: u64,
 }
 
 /// A stored winner that this run did not beat.

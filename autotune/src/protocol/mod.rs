@@ -11,8 +11,8 @@ mod record;
 
 pub use device::{CeilingReport, DeviceReport, TargetName};
 pub use event::{
-    Best, Budget, Candidate, Event, Phase, Progress, Role, ScheduleChange, Start, Status, Stays,
-    TuneResult,
+    Best, Budget, Candidate, Event, FormResult, Phase, Progress, Role, ScheduleChange, Start,
+    Status, Stays, TuneResult,
 };
 pub use record::{RecordRow, TaskRow};
 

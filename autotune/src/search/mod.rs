@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeSet, VecDeque};
 use tilewright_ir::base::StableHash;
-use tilewright_ir::schedule::{Schedule, Space};
+use tilewright_ir::schedule::{Forms, Schedule};
 
 /// Proposals after the seeds, half of them random, before local search begins.
 const RANDOM_START: usize = 24;
@@ -27,7 +27,7 @@ const PROGRESS: f64 = 0.99;
 /// Draws before the neighbourhood, and then the space, counts as exhausted.
 const DRAWS: u32 = 64;
 
-/// The moves of a space of schedules. `Space` is the one that counts; tests bring small ones.
+/// The moves of a space of schedules. `Forms` is the one that counts; tests bring small ones.
 pub trait Moves {
     /// The schedule that is tried first.
     fn first(&self) -> Schedule;
@@ -39,7 +39,7 @@ pub trait Moves {
     fn canonical(&self, schedule: &Schedule) -> Schedule;
 }
 
-impl Moves for Space {
+impl Moves for Forms {
     fn first(&self) -> Schedule {
         self.default_schedule()
     }

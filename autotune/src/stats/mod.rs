@@ -1,5 +1,7 @@
 //! Numbers about a kernel and its times that need no clock: the work it forces.
 
+mod rank;
 mod work;
 
+pub use rank::rank_correlation;
 pub use work::{Work, work};

@@ -6,8 +6,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tilewright_ir::backend::{Artifact, Backend, Unsupported};
 use tilewright_ir::base::StableHash;
-use tilewright_ir::lower::lower_in;
-use tilewright_ir::schedule::{Schedule, Space};
+use tilewright_ir::schedule::{Forms, Schedule};
 use tilewright_ir::tile;
 
 /// A compiled candidate.
@@ -59,21 +58,21 @@ impl Refused {
 pub(super) fn build_all(
     pool: &rayon::ThreadPool,
     backend: &dyn Backend,
-    space: &Space,
+    forms: &Forms,
     schedules: &[Schedule],
 ) -> Vec<Result<Built, Rejection>> {
-    pool.install(|| schedules.par_iter().map(|schedule| build(backend, space, schedule)).collect())
+    pool.install(|| schedules.par_iter().map(|schedule| build(backend, forms, schedule)).collect())
 }
 
 /// Lowers, verifies and compiles one schedule. A panic below is a fault of ours and costs this candidate alone.
-fn build(backend: &dyn Backend, space: &Space, schedule: &Schedule) -> Result<Built, Rejection> {
-    catch_unwind(AssertUnwindSafe(|| compile(backend, space, schedule)))
+fn build(backend: &dyn Backend, forms: &Forms, schedule: &Schedule) -> Result<Built, Rejection> {
+    catch_unwind(AssertUnwindSafe(|| compile(backend, forms, schedule)))
         .unwrap_or_else(|panic| Err(Rejection::new("panic", message(panic.as_ref()))))
 }
 
-fn compile(backend: &dyn Backend, space: &Space, schedule: &Schedule) -> Result<Built, Rejection> {
+fn compile(backend: &dyn Backend, forms: &Forms, schedule: &Schedule) -> Result<Built, Rejection> {
     let target = backend.target();
-    let program = lower_in(space, schedule).map_err(|faults| Rejection::illegal(&faults))?;
+    let program = forms.lower(schedule).map_err(|faults| Rejection::illegal(&faults))?;
     tile::verify(&program, target).map_err(|faults| Rejection::illegal(&faults))?;
     let artifact = backend.compile(&program)?;
     Ok(Built { tile_hash: program.hash(), image_hash: image_hash(&artifact), artifact })

@@ -10,6 +10,7 @@ mod options;
 mod report;
 mod run;
 mod standing;
+mod tally;
 mod trial;
 
 pub use ceilings::{KnownCeilings, ceilings};

@@ -2,7 +2,7 @@
 
 use super::Standing;
 use crate::judge::Rejection;
-use crate::protocol::{Best, ScheduleChange, Stays, TargetName, TimeNs, TuneResult};
+use crate::protocol::{Best, FormResult, ScheduleChange, Stays, TargetName, TimeNs, TuneResult};
 use std::collections::BTreeMap;
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::base::Sizes;
@@ -36,8 +36,12 @@ pub struct TuneReport {
     pub naive_over_ns: Option<f64>,
     /// Why the naive loop nest has no time; `None` if it has one, or was never tried.
     pub naive_rejection: Option<Rejection>,
-    /// The settings in which the winner differs from the default schedule.
+    /// The settings in which the winner differs from the default schedule of its form.
     pub changes: Vec<ScheduleChange>,
+    /// What is known of each form of the kernel, the one as written first.
+    pub forms: Vec<FormResult>,
+    /// The rank correlation of predicted and measured times of the forms; `None` with fewer than two measured.
+    pub form_agreement: Option<f64>,
     /// Floating-point operations that the semantics force in one call.
     pub flops: f64,
     /// Bytes of all arguments, each counted once.
@@ -99,6 +103,8 @@ impl TuneReport {
             speedup: self.speedup(),
             evaluated: self.evaluated,
             rejected: self.rejected.clone(),
+            forms: self.forms.clone(),
+            form_agreement: self.form_agreement,
             record: self.record.clone(),
             stays: self.standing.as_ref().map(|standing| Stays {
                 record: standing.record.clone(),

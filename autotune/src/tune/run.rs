@@ -3,6 +3,7 @@
 use super::build::{Built, Refused, build_all};
 use super::finals::Decision;
 use super::report::{Timed, TuneReport};
+use super::tally::{Tally, agreement};
 use super::trial::{Pace, Trial, nanoseconds, try_artifact};
 use super::{NO_THREADS, TuneOptions};
 use crate::ceiling::{Bound, Ceilings, bound};
@@ -21,7 +22,7 @@ use tilewright_ir::backend::Backend;
 use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::plan;
-use tilewright_ir::schedule::{Schedule, Space};
+use tilewright_ir::schedule::{ChoiceValue, Forms, Schedule};
 
 /// Accepted candidates that are kept compiled for the finals.
 pub(super) const FINALISTS: usize = 4;
@@ -46,10 +47,11 @@ pub(super) struct Kept {
 pub(super) struct Run<'a> {
     pub(super) backend: &'a dyn Backend,
     pub(super) options: &'a TuneOptions,
-    /// Every legal schedule.
-    space: Space,
-    /// What the caller leaves open of it.
-    pub(super) narrowed: Space,
+    /// Every legal schedule of every form.
+    forms: Forms,
+    /// What the caller leaves open of them.
+    pub(super) narrowed: Forms,
+    tally: Tally,
     pub(super) task: Task,
     sizes: BTreeMap<String, u64>,
     kernel: String,
@@ -92,8 +94,8 @@ impl<'a> Run<'a> {
     ) -> Result<Self, Diagnostic> {
         let watch = Stopwatch::start();
         let plan = plan::build(graph);
-        let space = Space::new(&plan, backend.target());
-        let mut narrowed = space.clone();
+        let forms = Forms::new(graph, backend.target());
+        let mut narrowed = forms.clone();
         narrowed.fix(&options.fixed).map_err(|mut faults| faults.swap_remove(0))?;
         let task = Task::of(graph, &plan, backend);
         let pool = compilers(options.threads)?;
@@ -102,6 +104,7 @@ impl<'a> Run<'a> {
             kernel: graph.name.clone(),
             sizes: task.row().sizes.clone(),
             target: TargetName::new(backend.target()),
+            forms: narrowed.list().len() as u64,
             space_combinations: narrowed.combinations(),
             budget: Budget {
                 seconds: options.budget_seconds,
@@ -116,7 +119,8 @@ impl<'a> Run<'a> {
         Ok(Self {
             backend,
             options,
-            space,
+            tally: Tally::new(&narrowed),
+            forms,
             narrowed,
             sizes: task.row().sizes.clone(),
             kernel: graph.name.clone(),
@@ -164,7 +168,7 @@ impl<'a> Run<'a> {
         if self.is_stopped() {
             return Ok(None);
         }
-        let schedule = self.space.naive_schedule();
+        let schedule = self.forms.naive_schedule();
         let built = self.build(std::slice::from_ref(&schedule)).pop();
         let (built, trial) = match built {
             Some(Ok(built)) => {
@@ -192,8 +196,11 @@ impl<'a> Run<'a> {
 
     fn search(&mut self) -> Result<(), Diagnostic> {
         let known = self.store.fastest(&self.task, KNOWN)?;
-        let seeds = known.iter().filter_map(|row| Schedule::parse(&row.schedule).ok());
-        let seeds = seeds.filter(|seed| self.narrowed.check(seed).is_ok()).collect();
+        let known = known.iter().filter_map(|row| Schedule::parse(&row.schedule).ok());
+        let known = known.filter(|seed| self.narrowed.check(seed).is_ok());
+        // Every form gets its chance: what the model expects of them may be wrong.
+        let defaults = self.narrowed.list().iter().map(|form| form.space.default_schedule());
+        let seeds = defaults.chain(known).collect();
         let mut search = Search::new(self.narrowed.clone(), self.options.seed, seeds);
         // The default schedule is tried whatever the budget, so that there is an answer.
         while !self.is_over() || self.is_untried() {
@@ -231,7 +238,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn build(&mut self, schedules: &[Schedule]) -> Vec<Result<Built, Rejection>> {
-        let built = build_all(&self.pool, self.backend, &self.space, schedules);
+        let built = build_all(&self.pool, self.backend, &self.forms, schedules);
         self.refused.learn(&built);
         built
     }
@@ -257,6 +264,7 @@ impl<'a> Run<'a> {
             self.trials = (self.trials.0 + took, self.trials.1 + 1);
             self.keep(Kept { schedule: schedule.clone(), built, timed });
         }
+        self.tally.learn(schedule, trial.time_ns().map(|time| time.median));
         self.tell(Some(index), Role::Search, schedule, tile_hash, &trial)?;
         Ok(trial.time_ns().map_or(Outcome::Rejected, |time| Outcome::Time(time.median)))
     }
@@ -388,9 +396,8 @@ impl<'a> Run<'a> {
             (best, record) = (Some(decision.best), Some(decision.record));
             standing = decision.standing;
         }
-        let default = self.space.default_schedule();
-        let changes =
-            best.as_ref().map_or(vec![], |best: &Timed| changes(&default, &best.schedule));
+        let changes = best.as_ref().map_or(vec![], |best: &Timed| self.changes(&best.schedule));
+        let forms = self.tally.rows();
         let fraction = |best: &Timed| Some(roofline.as_ref()?.floor_ns / best.time_ns.median);
         TuneReport {
             kernel: self.kernel.clone(),
@@ -400,6 +407,8 @@ impl<'a> Run<'a> {
             naive_over_ns: self.naive_over_ns,
             naive_rejection: self.naive_rejection.clone(),
             changes,
+            form_agreement: agreement(&forms),
+            forms,
             flops: self.work.flops,
             bytes: self.work.bytes,
             fraction_of_peak: best.as_ref().and_then(fraction),
@@ -413,6 +422,19 @@ impl<'a> Run<'a> {
             elapsed_seconds: self.watch.elapsed().as_secs_f64(),
             stopped: self.is_stopped(),
         }
+    }
+
+    /// In what a schedule differs from the default of its form.
+    fn changes(&self, best: &Schedule) -> Vec<ScheduleChange> {
+        let text = |value: Option<&ChoiceValue>| value.map(ToString::to_string);
+        let Ok(form) = self.forms.of(best) else { return vec![] };
+        let default = form.space.default_schedule();
+        let change = |(name, default, best): (&str, _, _)| ScheduleChange {
+            name: name.to_string(),
+            default: text(default),
+            best: text(best),
+        };
+        default.diff(best).into_iter().map(change).collect()
     }
 }
 
@@ -437,18 +459,4 @@ pub(super) fn timed(schedule: &Schedule, trial: &Trial) -> Option<Timed> {
         time_ns: trial.time_ns()?,
         worst_ratio: trial.worst_ratio?,
     })
-}
-
-fn changes(default: &Schedule, best: &Schedule) -> Vec<ScheduleChange> {
-    let text =
-        |value: Option<&tilewright_ir::schedule::ChoiceValue>| value.map(ToString::to_string);
-    default
-        .diff(best)
-        .into_iter()
-        .map(|(name, default, best)| ScheduleChange {
-            name: name.to_string(),
-            default: text(default),
-            best: text(best),
-        })
-        .collect()
 }

@@ -57,6 +57,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("TW0404", "a value that the choice does not take"),
     ("TW0405", "a value that is illegal next to the other choices"),
     ("TW0406", "a schedule that needs too much memory"),
+    ("TW0407", "a form that the kernel does not have"),
     ("TW0501", "a character or token that no schedule, plan or tile text has"),
     ("TW0502", "something else must stand here in a schedule, plan or tile text"),
     ("TW0503", "a name that the plan or tile text does not declare"),

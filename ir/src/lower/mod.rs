@@ -54,7 +54,7 @@ pub(crate) fn write(plan: &PassProgram, config: &Config, target: &Target) -> Til
     let stored: Vec<bool> = config.passes.iter().map(|pass| pass.stored).collect();
     let (plan, kept) = inline(plan, &stored);
     let passes = kept.iter().map(|&pass| config.passes[pass].clone()).collect();
-    let config = Config { threads: config.threads, passes };
+    let config = Config { form: config.form.clone(), threads: config.threads, passes };
     let phases = config.phases(&plan);
     let mut placer = Placer::new(&plan, &phases);
     for phase in &phases {

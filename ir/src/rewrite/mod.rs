@@ -182,8 +182,17 @@ impl Rewriter {
     }
 }
 
+/// A bound graph as a form of its own, with what the model expects of it.
+pub fn predict(graph: &Graph, target: &Target) -> Form {
+    form_of(graph.clone(), cost::cost(graph, target, 0), Choice::new())
+}
+
 fn form(candidate: extract::Candidate) -> Form {
     let extract::Candidate { graph, cost, choice } = candidate;
+    form_of(graph, cost, choice)
+}
+
+fn form_of(graph: Graph, cost: cost::Cost, choice: Choice) -> Form {
     let name =
         |(axis, count): (&crate::base::AxisId, &u32)| (graph.axes.name(*axis).to_string(), *count);
     let passes = cost.passes.iter().map(name).collect();

@@ -48,6 +48,8 @@ pub struct PassConfig {
 /// All choices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// The form of the kernel that the plan is of; `None`: as written.
+    pub form: Option<String>,
     /// How many threads share the grid of a phase.
     pub threads: u64,
     /// One for each pass of the plan.

@@ -38,7 +38,7 @@ const GROUP_ROW: u64 = 512;
 /// The scalar loop nest that a C programmer writes: one thread, no tiles, fused while the scratch allows.
 pub(super) fn naive(plan: &PassProgram, shapes: &[Shape], target: &Target) -> Config {
     let passes = shapes.iter().map(|shape| naive_pass(plan, shape)).collect();
-    let mut config = Config { threads: 1, passes };
+    let mut config = Config { form: None, threads: 1, passes };
     streams::settle(plan, shapes, &mut config, |_, _| u64::MAX);
     fuse(plan, shapes, target, &mut config, |_, _| true);
     config
@@ -103,7 +103,7 @@ pub(super) fn default(
     target: &Target,
     naive: &Config,
 ) -> Config {
-    let mut config = Config { threads: target.threads.max(1), passes: vec![] };
+    let mut config = Config { form: None, threads: target.threads.max(1), passes: vec![] };
     for (position, shape) in shapes.iter().enumerate() {
         config.passes.push(guess_pass(plan, position, shape, target));
     }

@@ -24,6 +24,9 @@ pub(super) fn choices(
     default: &Config,
 ) -> Vec<(Key, Choice)> {
     let mut list = List { plan, default, choices: vec![] };
+    if default.form.is_some() {
+        list.one_of(Key::Form, vec![], "The form of the kernel that is computed.");
+    }
     list.one_of(Key::Threads, counts(powers(target.threads.max(1))), "Threads of each phase.");
     for (position, shape) in shapes.iter().enumerate() {
         list.pass(position, shape);

@@ -2,6 +2,7 @@
 //!
 //! Invariant: `write(key, read(key))` changes nothing, for every key of a plan.
 
+use super::forms::{FORM, WRITTEN};
 use super::{ChoiceValue, Config, Pack};
 use crate::base::{AxisId, AxisTable};
 use crate::plan::PassProgram;
@@ -9,6 +10,8 @@ use crate::plan::PassProgram;
 /// What a choice decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
+    /// Which form of the kernel the plan is of; a space has one form, so there is nothing to decide.
+    Form,
     Threads,
     Pass(usize, Field),
 }
@@ -32,8 +35,10 @@ pub(super) enum Field {
 impl Key {
     /// The name in a schedule.
     pub(super) fn name(self, plan: &PassProgram) -> String {
-        let Self::Pass(pass, field) = self else {
-            return "threads".to_string();
+        let (pass, field) = match self {
+            Self::Form => return FORM.to_string(),
+            Self::Threads => return "threads".to_string(),
+            Self::Pass(pass, field) => (pass, field),
         };
         let axis = |axis: AxisId| plan.axes.name(axis).to_string();
         let field = match field {
@@ -54,8 +59,10 @@ impl Key {
 
     /// The value that a configuration has.
     pub(super) fn read(self, config: &Config, axes: &AxisTable) -> ChoiceValue {
-        let Self::Pass(pass, field) = self else {
-            return ChoiceValue::Count(config.threads);
+        let (pass, field) = match self {
+            Self::Form => return word(config.form.as_deref().unwrap_or(WRITTEN)),
+            Self::Threads => return ChoiceValue::Count(config.threads),
+            Self::Pass(pass, field) => (pass, field),
         };
         let pass = &config.passes[pass];
         let count = ChoiceValue::Count;
@@ -79,11 +86,13 @@ impl Key {
 
     /// Sets the value in a configuration. Values outside of the domain are ignored; they are refused elsewhere.
     pub(super) fn write(self, config: &mut Config, value: &ChoiceValue, axes: &AxisTable) {
-        let Self::Pass(pass, field) = self else {
-            if let ChoiceValue::Count(threads) = value {
+        let (pass, field) = match (self, value) {
+            (Self::Threads, ChoiceValue::Count(threads)) => {
                 config.threads = *threads;
+                return;
             }
-            return;
+            (Self::Form | Self::Threads, _) => return,
+            (Self::Pass(pass, field), _) => (pass, field),
         };
         let pass = &mut config.passes[pass];
         match (field, value) {

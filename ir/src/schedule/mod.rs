@@ -8,13 +8,14 @@
 //! ```
 //!
 //! `Space::new` derives the legal choices from a pass program and a target. A schedule is a list of names and
-//! values; what it does not say takes the default. Invariant: printing is canonical (sorted by the space's order),
+//! values; what it does not say takes the default. `Forms` has a space for each of the equal forms of a kernel. Invariant: printing is canonical (sorted by the space's order),
 //! so equal schedules have equal hashes; the space is sampled and counted, never enumerated.
 
 mod config;
 mod constraint;
 mod defaults;
 mod domain;
+mod forms;
 mod fusion;
 mod key;
 mod limits;
@@ -27,6 +28,7 @@ mod text;
 
 pub(crate) use config::grid_axes;
 pub use config::{Config, Pack, PassConfig, PhaseConfig};
+pub use forms::{FORM, FormSpace, Forms, WRITTEN};
 pub use space::{Choice, Domain, Space};
 pub use text::{Schedule, Setting};
 
@@ -46,6 +48,8 @@ pub mod code {
     pub const CONSTRAINT: &str = "TW0405";
     /// The program would need more memory than it may.
     pub const MEMORY: &str = "TW0406";
+    /// No form of the kernel has this name.
+    pub const FORM: &str = "TW0407";
 }
 
 /// The value of a choice.

@@ -3,7 +3,7 @@
 //! Invariant: a fault of a setting has that setting's place; one of several settings has the place of the last of them.
 
 use super::text::{Placed, placed};
-use super::{Schedule, Setting, Space, code};
+use super::{FORM, Forms, Schedule, Setting, Space, code};
 use crate::diag::{Diagnostic, Span};
 use crate::text::Parser;
 
@@ -14,16 +14,8 @@ impl Space {
     /// Every fault of the text; else that it is for another kernel; else every setting that the space does not accept, in
     /// text order.
     pub fn read(&self, source: &str) -> Result<Schedule, Vec<Diagnostic>> {
-        let whole = |faults: Vec<Diagnostic>| -> Vec<Diagnostic> {
-            faults.into_iter().map(|fault| fault.whole(source)).collect()
-        };
-        let mut parser = Parser::new(source);
-        let text = placed(&mut parser).ok();
-        let text = parser.finish(text).map_err(whole)?;
-        let schedule = Schedule {
-            kernel: text.kernel.clone(),
-            settings: text.settings.iter().map(|(setting, _)| setting.clone()).collect(),
-        };
+        let text = parse(source)?;
+        let schedule = text.schedule();
         let place = |fault: Diagnostic| match place(&fault, &text) {
             Some(span) => fault.at(span),
             None => fault,
@@ -34,11 +26,55 @@ impl Space {
             if let Some(other) = faults.iter().position(|fault| fault.code == code::KERNEL) {
                 faults = vec![faults.swap_remove(other)];
             }
-            let mut faults = whole(faults.into_iter().map(place).collect());
+            let mut faults = whole(source, faults.into_iter().map(place).collect());
             faults.sort_by_key(|fault| fault.span);
             faults
         })?;
         Ok(schedule)
+    }
+}
+
+impl Forms {
+    /// Reads a schedule of any form.
+    ///
+    /// # Errors
+    /// Every fault of the text; else an unknown form; else as `Space::read` in the space of its form.
+    pub fn read(&self, source: &str) -> Result<Schedule, Vec<Diagnostic>> {
+        let text = parse(source)?;
+        let first = &self.list()[0].space;
+        if text.kernel != first.kernel {
+            return first.read(source);
+        }
+        match self.of(&text.schedule()) {
+            Ok(form) => form.space.read(source),
+            Err(faults) => {
+                let of_form = text.settings.iter().find(|(setting, _)| setting.name == FORM);
+                let place = |fault: Diagnostic| match of_form {
+                    Some((_, span)) => fault.at(*span),
+                    None => fault,
+                };
+                Err(whole(source, faults.into_iter().map(place).collect()))
+            }
+        }
+    }
+}
+
+fn whole(source: &str, faults: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    faults.into_iter().map(|fault| fault.whole(source)).collect()
+}
+
+fn parse(source: &str) -> Result<Placed, Vec<Diagnostic>> {
+    let mut parser = Parser::new(source);
+    let text = placed(&mut parser).ok();
+    parser.finish(text).map_err(|faults| whole(source, faults))
+}
+
+impl Placed {
+    fn schedule(&self) -> Schedule {
+        Schedule {
+            kernel: self.kernel.clone(),
+            settings: self.settings.iter().map(|(setting, _)| setting.clone()).collect(),
+        }
     }
 }
 

@@ -94,10 +94,17 @@ impl Domain {
 impl Space {
     /// Derives the space.
     pub fn new(plan: &PassProgram, target: &Target) -> Self {
+        Self::of_form(plan, target, None)
+    }
+
+    /// Derives the space of a form of a kernel, whose schedules name the form.
+    pub(super) fn of_form(plan: &PassProgram, target: &Target, form: Option<&str>) -> Self {
         let shapes: Vec<Shape> =
             (0..plan.passes.len()).map(|pass| Shape::new(plan, pass, target)).collect();
-        let naive = defaults::naive(plan, &shapes, target);
-        let default = defaults::default(plan, &shapes, target, &naive);
+        let mut naive = defaults::naive(plan, &shapes, target);
+        let mut default = defaults::default(plan, &shapes, target, &naive);
+        naive.form = form.map(str::to_string);
+        default.form.clone_from(&naive.form);
         let (keys, choices) = choices(plan, &shapes, target, &default).into_iter().unzip();
         let (kernel, plan, target) = (plan.name.clone(), plan.clone(), target.clone());
         Self { kernel, choices, keys, plan, shapes, target, naive }
@@ -329,7 +336,7 @@ impl Space {
             }
         }
         let active = |key: &Key| match *key {
-            Key::Threads | Key::Pass(_, Field::Store) => true,
+            Key::Form | Key::Threads | Key::Pass(_, Field::Store) => true,
             Key::Pass(pass, Field::Fuse) => {
                 of_pass.contains_key(&pass) && first != Some(pass) && !self.follows(config, pass)
             }

@@ -5,8 +5,8 @@
 use super::{graphs, target};
 use std::fs;
 use std::path::Path;
-use tilewright_ir::schedule::Space;
-use tilewright_ir::{diag, plan};
+use tilewright_ir::diag;
+use tilewright_ir::schedule::Forms;
 
 const MARK: &str = "# ---- expected\n";
 const JSON_MARK: &str = "# ---- as JSON\n";
@@ -30,7 +30,7 @@ fn schedules_are_refused_as_expected() {
             wrong.push(format!("{name}:\n{found}"));
         }
     }
-    assert!(count >= 6, "{count} files");
+    assert!(count >= 7, "{count} files");
     assert!(wrong.is_empty(), "not as expected (BLESS=1 accepts it):\n{}", wrong.join("\n"));
 }
 
@@ -39,7 +39,7 @@ fn message(name: &str, source: &str) -> String {
         true => graphs::attention(16, 4094, 64),
         false => graphs::matmul(64, 64, 4096),
     };
-    let faults = Space::new(&plan::build(&graph), &target()).read(source).unwrap_err();
+    let faults = Forms::new(&graph, &target()).read(source).unwrap_err();
     for fault in &faults {
         let parts = [&fault.found, &fault.expected, &fault.help];
         let place = fault.span.is_some() || fault.code == "TW0406";

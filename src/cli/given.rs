@@ -1,0 +1,84 @@
+//! Which schedule a command uses: that of a file, of a form, of the store, or the default.
+//!
+//! Invariant: a form that does not exist is answered with those that do, before anything is compiled.
+
+use super::failure::Failure;
+use super::output::note;
+use super::select::Source;
+use std::path::{Path, PathBuf};
+use tilewright::ir::diag::Diagnostic;
+use tilewright::ir::schedule::{FORM, FormSpace, Schedule};
+use tilewright::{BoundKernel, Origin};
+
+/// The options that choose a schedule.
+#[derive(Debug, clap::Args)]
+pub(super) struct ScheduleArgs {
+    /// A schedule to use instead of the stored winner
+    #[arg(long, value_name = "FILE", conflicts_with = "form")]
+    schedule: Option<PathBuf>,
+    #[command(flatten)]
+    form: FormArgs,
+}
+
+/// The option that chooses a form.
+#[derive(Debug, clap::Args)]
+pub(super) struct FormArgs {
+    /// The form of the kernel: `written`, or an id of `explain --stage forms`; without it that of the stored winner, else
+    /// the one that should be fastest
+    #[arg(long, value_name = "ID")]
+    form: Option<String>,
+}
+
+impl ScheduleArgs {
+    /// The schedule that the options name, else what the store or the forms say. Notes which.
+    pub(super) fn choose(&self, bound: &BoundKernel) -> Result<(Schedule, Origin), Failure> {
+        let (schedule, origin) = match &self.schedule {
+            Some(path) => (read(bound, path)?, Origin::Given),
+            None => self.form.choose(bound)?,
+        };
+        match schedule.get(FORM) {
+            Some(form) => note(&format!("with the {origin} of form {form}")),
+            None => note(&format!("with the {origin}")),
+        }
+        Ok((schedule, origin))
+    }
+}
+
+impl FormArgs {
+    /// The stored winner, if it is of this form, else the form's default.
+    fn choose(&self, bound: &BoundKernel) -> Result<(Schedule, Origin), Failure> {
+        let Some(form) = self.named(bound)? else { return Ok(bound.schedule()?) };
+        match bound.schedule() {
+            Ok((schedule, origin)) if schedule.form_name() == form.name() => Ok((schedule, origin)),
+            _ => Ok((form.space.default_schedule(), Origin::Default)),
+        }
+    }
+
+    /// The form that the option names; `None` without the option.
+    pub(super) fn named<'b>(
+        &self,
+        bound: &'b BoundKernel,
+    ) -> Result<Option<&'b FormSpace>, Failure> {
+        let Some(name) = &self.form else { return Ok(None) };
+        let told = |faults: Vec<Diagnostic>| {
+            faults.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n")
+        };
+        let form = bound.forms().named(name);
+        form.map(Some).map_err(|faults| Failure::Usage(told(faults)))
+    }
+
+    /// The form that the option names, else that of the schedule that a run uses.
+    pub(super) fn form<'b>(&self, bound: &'b BoundKernel) -> Result<&'b FormSpace, Failure> {
+        if let Some(form) = self.named(bound)? {
+            return Ok(form);
+        }
+        let (schedule, _) = bound.schedule()?;
+        Ok(bound.forms().of(&schedule)?)
+    }
+}
+
+/// The schedule of a file.
+pub(super) fn read(bound: &BoundKernel, path: &Path) -> Result<Schedule, Failure> {
+    let source = Source::read(path)?;
+    bound.forms().read(&source.text).map_err(|faults| source.faults(faults.into()))
+}
