@@ -53,8 +53,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         let form = schedule.form_name();
         let mut all = json!({"kernel": selected.name(), "form": form, "stages": shown});
         if stages.contains(&Stage::Forms) {
-            all["variants"] = forms::variants(selected.bound.forms());
-            all["egraph"] = forms::egraph(selected.bound.forms());
+            let proved = forms::proved(&selected.bound);
+            all["variants"] = forms::variants(&proved);
+            all["egraph"] = forms::egraph(&proved);
         }
         output.json(&all)?;
         return Ok(());

@@ -4,10 +4,16 @@
 
 use crate::report::{passes, time};
 use serde_json::{Value, json};
+use tilewright::BoundKernel;
 use tilewright::ir::rewrite::Step;
 use tilewright::ir::schedule::{FormSpace, Forms};
 
-/// Every form with its program.
+/// The forms with their proofs.
+pub(super) fn proved(bound: &BoundKernel) -> Forms {
+    Forms::with_proofs(bound.graph(), bound.backend().target())
+}
+
+/// Every form with its program and proof.
 pub(super) fn text(forms: &Forms) -> String {
     let mut text: String = forms.list().iter().map(form_text).collect();
     if let Some(growth) = forms.growth() {
@@ -60,8 +66,11 @@ pub(super) fn variants(forms: &Forms) -> Value {
 
 fn variant(form: &FormSpace) -> Value {
     let step = |step: &Step| {
-        let Step { rule, class, before, after, .. } = step;
-        json!({"rule": rule, "class": class.name(), "before": before, "after": after})
+        let Step { rule, class, meaning, before, after, is_bookkeeping } = step;
+        json!({
+            "rule": rule, "class": class.name(), "meaning": meaning, "before": before, "after": after,
+            "is_bookkeeping": is_bookkeeping,
+        })
     };
     json!({
         "id": form.name(),

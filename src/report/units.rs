@@ -77,7 +77,6 @@ fn digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{age, count, rate, time, time_interval};
-    use std::collections::BTreeMap;
     use tilewright::autotune::protocol::TimeNs;
 
     #[test]

@@ -134,7 +134,7 @@ fn explain_shows_every_stage_and_compares_them() {
     let json = user.json(&["explain", "product.tw"]);
     let stages: Vec<_> =
         json["stages"].as_array().unwrap().iter().map(|stage| &stage["stage"]).collect();
-    assert_eq!(stages, ["graph", "plan", "schedule", "tile", "clif", "disassembly"]);
+    assert_eq!(stages, ["forms", "graph", "plan", "schedule", "tile", "clif", "disassembly"]);
     for stage in json["stages"].as_array().unwrap() {
         assert!(!stage["text"].as_str().unwrap().is_empty(), "{stage}");
     }

@@ -41,7 +41,7 @@ pub struct FormSpace {
     pub predicted_ns: f64,
     /// How often each axis that is reduced is traversed, by name.
     pub passes: BTreeMap<String, u32>,
-    /// How the form follows from the text, rule by rule; empty where that is not known.
+    /// How the form follows from the text, rule by rule; empty unless proofs were asked for.
     pub steps: Vec<Step>,
 }
 
@@ -55,12 +55,6 @@ pub struct Forms {
 }
 
 impl FormSpace {
-    fn new(id: Option<String>, form: rewrite::Form, plan: PassProgram, target: &Target) -> Self {
-        let space = Space::of_form(&plan, target, id.as_deref());
-        let rewrite::Form { graph, predicted_ns, passes, .. } = form;
-        Self { id, graph, plan, space, predicted_ns, passes, steps: vec![] }
-    }
-
     /// The form's name for people: `written` or its id.
     pub fn name(&self) -> &str {
         self.id.as_deref().unwrap_or(WRITTEN)
@@ -70,14 +64,36 @@ impl FormSpace {
 impl Forms {
     /// Finds the forms of a bound graph and derives their spaces.
     pub fn new(graph: &Graph, target: &Target) -> Self {
-        let written = rewrite::predict(graph, target);
-        let written = FormSpace::new(None, written, plan::build(graph), target);
+        Self::found(graph, target, false)
+    }
+
+    /// As `new`, with the steps that lead from the text to each form.
+    pub fn with_proofs(graph: &Graph, target: &Target) -> Self {
+        Self::found(graph, target, true)
+    }
+
+    fn found(graph: &Graph, target: &Target, prove: bool) -> Self {
+        let plan = plan::build(graph);
+        let (predicted_ns, passes) = rewrite::predict(graph, target);
+        let written = FormSpace {
+            id: None,
+            graph: graph.clone(),
+            space: Space::new(&plan, target),
+            plan,
+            predicted_ns,
+            passes,
+            steps: vec![],
+        };
         let mut forms = Self { list: vec![written], names: vec![], growth: None };
-        if has_terms(graph) {
-            let mut rewriter = Rewriter::new(graph, Limits::default());
+        let limits = Limits::default();
+        if has_terms(graph) && graph.nodes.len() <= limits.operations {
+            let mut rewriter = Rewriter::new(graph, limits);
             for form in rewriter.forms(graph, target, REWRITTEN_MAX + 1) {
-                let steps = rewriter.prove(&form);
-                forms.add(form, steps, target);
+                let plan = plan::build(&form.graph);
+                if forms.list.len() <= REWRITTEN_MAX && !forms.has(&plan) {
+                    let steps = if prove { rewriter.prove(&form) } else { vec![] };
+                    forms.list.push(rewritten(form, plan, target, steps));
+                }
             }
             forms.growth = Some(rewriter.growth);
         }
@@ -85,16 +101,10 @@ impl Forms {
         forms
     }
 
-    /// Adds a form, unless one with the same passes is there already: the text as written is among what is found.
-    fn add(&mut self, form: rewrite::Form, steps: Vec<Step>, target: &Target) {
-        let plan = plan::build(&form.graph);
-        let text = plan::print(&plan);
-        let same = |known: &FormSpace| plan::print(&known.plan) == text;
-        if self.list.len() <= REWRITTEN_MAX && !self.list.iter().any(same) {
-            let id = format!("f{:.8}", form.graph.hash().to_string());
-            let form = FormSpace::new(Some(id), form, plan, target);
-            self.list.push(FormSpace { steps, ..form });
-        }
+    /// Whether a form has these passes. The text as written is among what the rewriter finds.
+    fn has(&self, plan: &PassProgram) -> bool {
+        let text = plan::print(plan);
+        self.list.iter().any(|known| plan::print(&known.plan) == text)
     }
 
     /// The forms: the one as written, then the others by what is expected of them.
@@ -102,7 +112,7 @@ impl Forms {
         &self.list
     }
 
-    /// How the e-graph grew; `None` where there was nothing to rewrite.
+    /// How the e-graph grew; `None` where there was nothing to rewrite, or too much.
     pub fn growth(&self) -> Option<&Growth> {
         self.growth.as_ref()
     }
@@ -247,6 +257,18 @@ impl Schedule {
     pub fn form_name(&self) -> String {
         self.get(FORM).map_or_else(|| WRITTEN.to_string(), ChoiceValue::to_string)
     }
+}
+
+fn rewritten(
+    form: rewrite::Form,
+    plan: PassProgram,
+    target: &Target,
+    steps: Vec<Step>,
+) -> FormSpace {
+    let id = format!("f{:.8}", form.graph.hash().to_string());
+    let space = Space::of_form(&plan, target, Some(&id));
+    let rewrite::Form { graph, predicted_ns, passes, .. } = form;
+    FormSpace { id: Some(id), graph, plan, space, predicted_ns, passes, steps }
 }
 
 /// Whether every axis that is traversed has an element. The rules assume something to reduce.
