@@ -36,9 +36,13 @@ fn form_text(form: &FormSpace) -> String {
         time(form.predicted_ns),
         form.graph.print()
     );
+    let folded = form.steps.iter().filter(|step| step.is_bookkeeping).count();
     for step in form.steps.iter().filter(|step| !step.is_bookkeeping) {
-        let Step { rule, class, meaning, before, .. } = step;
-        text.push_str(&format!("# by {rule} ({class}) at {before}: {meaning}\n"));
+        let Step { rule, class, meaning, before, after, .. } = step;
+        text.push_str(&format!("# by {rule} ({class}): {meaning}\n#   {before}\n#   = {after}\n"));
+    }
+    if folded > 0 {
+        text.push_str(&format!("# and {folded} steps that move signs and reciprocals\n"));
     }
     text.push('\n');
     text

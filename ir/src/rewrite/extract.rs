@@ -12,7 +12,7 @@ use super::export::{Choice, export};
 use super::factor::exponent_max;
 use super::language::Math;
 use crate::base::AxisSet;
-use crate::graph::{Graph, Op};
+use crate::graph::{Graph, Op, verify};
 use crate::target::Target;
 use egg::{Id, Language as _};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +65,8 @@ impl Extraction<'_> {
     /// The cost of one choice.
     fn judge(&self, choice: &Choice) -> Option<Candidate> {
         let graph = export(self.graphs, choice, self.roots, self.names, self.like)?;
+        // A roll whose term needs the final value of a reduction of its own traversal is no form.
+        verify(&graph).ok()?;
         let cost = cost(&graph, self.target, self.risks(choice));
         Some(Candidate { choice: choice.clone(), graph, cost })
     }

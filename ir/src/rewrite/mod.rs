@@ -77,6 +77,8 @@ pub struct Growth {
     pub iterations: usize,
     /// Time of the growth in microseconds; never read by a decision.
     pub time_us: u64,
+    /// How many equalities each rule found, by name.
+    pub used: BTreeMap<&'static str, usize>,
     /// Why it stopped: `saturated`, `nodes`, `iterations`, `time`. After `time` the result is not reproducible.
     pub stop_reason: &'static str,
 }
@@ -216,12 +218,19 @@ fn growth(runner: &Runner<Math, Facts>) -> Growth {
         Some(StopReason::TimeLimit(_)) => "time",
         Some(StopReason::Other(_)) | None => "operations",
     };
+    let mut used = BTreeMap::new();
+    for (rule, count) in runner.iterations.iter().flat_map(|iteration| &iteration.applied) {
+        if let Some(name) = rule_names().find(|name| *name == rule.as_str()) {
+            *used.entry(name).or_default() += count;
+        }
+    }
     let seconds: f64 = runner.iterations.iter().map(|iteration| iteration.total_time).sum();
     Growth {
         nodes: runner.egraph.total_number_of_nodes(),
         classes: runner.egraph.number_of_classes(),
         iterations: runner.iterations.len(),
         time_us: (seconds * 1e6) as u64,
+        used,
         stop_reason,
     }
 }

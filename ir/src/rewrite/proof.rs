@@ -167,6 +167,9 @@ impl Printer<'_> {
         let within =
             |own: u8, text: String| if own < tightness { format!("({text})") } else { text };
         let call = |name: &str, parts: &[Id]| {
+            if parts.is_empty() {
+                return name.to_string();
+            }
             let parts: Vec<String> = parts.iter().map(|&part| self.part(part, 0)).collect();
             format!("{name}({})", parts.join(", "))
         };
@@ -217,17 +220,23 @@ impl Printer<'_> {
             Math::BeforeMax([j, x]) => {
                 format!("before(max[{}]({}))", self.node(*j, 0), self.part(*x, 0))
             }
-            Math::Roll([j, term, scale, shift]) => format!(
-                "roll[{}]({}) from (held * {} + {})",
-                self.node(*j, 0),
-                self.part(*term, 0),
-                self.part(*scale, 2),
-                self.part(*shift, 1)
-            ),
+            Math::Roll([j, term, scale, shift]) => self.roll(*j, *term, *scale, *shift),
             Math::Ones([j, _]) => format!("ones[{}]", self.node(*j, 0)),
             Math::Other(name, parts) => call(&self.operation(*name), parts),
             other => call(&other.to_string(), other.children()),
         }
+    }
+
+    fn roll(&self, j: Id, term: Id, scale: Id, shift: Id) -> String {
+        let is = |id: Id, value: f64| matches!(&self.expression[id], Math::Number(number) if number.value() == value);
+        let mut update = "held".to_string();
+        if !is(scale, 1.0) {
+            update.push_str(&format!(" * {}", self.part(scale, 2)));
+        }
+        if !is(shift, 0.0) {
+            update.push_str(&format!(" + {}", self.part(shift, 1)));
+        }
+        format!("roll[{}]({}) from ({update})", self.node(j, 0), self.part(term, 0))
     }
 
     /// The name of an opaque operation.
