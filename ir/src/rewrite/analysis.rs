@@ -71,7 +71,7 @@ fn facts(graphs: &Graphs, node: &Math) -> Data {
     let operands = || egg::Language::children(node).iter().map(of);
     let running = operands().fold(AxisSet::EMPTY, |all, data| all | data.running);
     let axes = operands().fold(AxisSet::EMPTY, |all, data| all | data.axes);
-    let dtype = operands().last().map_or(DType::Bool, |data| data.dtype);
+    let dtype = operands().next_back().map_or(DType::Bool, |data| data.dtype);
     let (low, high) = bounds(graphs, node);
     let data = Data { axes, dtype, constant: None, low, high, running, named: None };
     let named = |id: &Id| of(id).named.unwrap_or(AxisSet::EMPTY);

@@ -3,7 +3,7 @@
 //! Let `R = sum[j]((x - mean x)(y - mean y))`, and let `n`, `a`, `b` be the number of the first elements, and the means
 //! of x and y over them. About new means a', b' the sum over the first elements is `R_n + n (a' - a)(b' - b)`, since
 //! their distances from their own means add up to zero. So a traversal shifts what it holds whenever the means move
-//! (Welford 1962; Chan, Golub and LeVeque 1979), for variances and covariances alike.
+//! (Welford 1962; Chan, Golub and Le Veque 1979), for variances and covariances alike.
 //! Invariant: nothing is squared before a mean is taken off, so nothing cancels.
 
 use super::analysis::{Graphs, number};

@@ -165,9 +165,10 @@ impl Model<'_> {
 
     /// The factors of a contraction: neither has all of the axes.
     fn factors(&self, head: NodeId) -> Option<(NodeId, NodeId)> {
-        let term = match self.graph.node(head).op {
-            Op::Reduce(ReduceOp::Sum, _, term) | Op::Roll(ReduceOp::Sum, _, term, _) => term,
-            _ => return None,
+        let (Op::Reduce(ReduceOp::Sum, _, term) | Op::Roll(ReduceOp::Sum, _, term, _)) =
+            self.graph.node(head).op
+        else {
+            return None;
         };
         let Op::Binary(BinaryOp::Mul, x, y) = self.graph.node(term).op else { return None };
         let all = self.graph.node(term).axes;

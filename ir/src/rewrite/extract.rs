@@ -55,7 +55,7 @@ impl Extraction<'_> {
         let mut written = fewest.clone();
         written.extend(self.written.iter().map(|(id, node)| (*id, node.clone())));
         for start in [written, self.cheapest(Taste::Rolled), fewest] {
-            self.climb(start, &mut met);
+            self.climb(&start, &mut met);
         }
         let mut list: Vec<Candidate> = met.into_values().collect();
         list.sort_by(|x, y| rank(&x.cost).partial_cmp(&rank(&y.cost)).expect("costs are numbers"));
@@ -72,8 +72,8 @@ impl Extraction<'_> {
     }
 
     /// Exchanges single nodes as long as that helps.
-    fn climb(&self, start: Choice, met: &mut BTreeMap<String, Candidate>) {
-        let Some(mut best) = self.judge(&start) else { return };
+    fn climb(&self, start: &Choice, met: &mut BTreeMap<String, Candidate>) {
+        let Some(mut best) = self.judge(start) else { return };
         met.insert(best.graph.print(), best.clone());
         let mut tries = 0;
         loop {
@@ -176,7 +176,7 @@ impl Extraction<'_> {
         for &child in node.children() {
             let child = self.graphs.find(child);
             work += best.get(&child)?.0;
-            axes = axes | self.graphs[child].data.axes;
+            axes |= self.graphs[child].data.axes;
         }
         let volume: f64 = axes.iter().map(|axis| self.like.axes.extent(axis) as f64).product();
         let cycles = match node {
@@ -215,7 +215,7 @@ fn structure(candidate: &Candidate) -> Vec<String> {
                 _ => return None,
             };
             let operand = graph.node(of).axes;
-            Some(format!("{kind} {:?} {:?}", axes, operand))
+            Some(format!("{kind} {axes:?} {operand:?}"))
         })
         .collect();
     shape.sort_unstable();
