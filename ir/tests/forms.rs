@@ -63,7 +63,7 @@ fn setting(name: &str, value: &str) -> Setting {
 }
 
 fn codes(faults: &[Diagnostic]) -> Vec<&str> {
-    faults.iter().map(|fault| &*fault.code).collect()
+    faults.iter().map(|fault| fault.code).collect()
 }
 
 fn names(forms: &Forms) -> Vec<&str> {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 /// One line of `tune --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "each event is shown where it is made and not kept")]
 pub enum Event {
     /// What is about to be tuned.
     Start(Start),

@@ -8,15 +8,15 @@ pub fn rank_correlation(pairs: &[(f64, f64)]) -> Option<f64> {
     if pairs.len() < 2 {
         return None;
     }
-    let one = centred_ranks(pairs.iter().map(|pair| pair.0).collect());
-    let other = centred_ranks(pairs.iter().map(|pair| pair.1).collect());
+    let (one, other): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+    let (one, other) = (centred_ranks(&one), centred_ranks(&other));
     let product = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
     let spread = (product(&one, &one) * product(&other, &other)).sqrt();
     (spread > 0.0).then(|| product(&one, &other) / spread)
 }
 
 /// The rank of each number less the mean rank.
-fn centred_ranks(numbers: Vec<f64>) -> Vec<f64> {
+fn centred_ranks(numbers: &[f64]) -> Vec<f64> {
     let mean = (numbers.len() as f64 + 1.0) / 2.0;
     let rank = |number: &f64| {
         let below = numbers.iter().filter(|other| *other < number).count() as f64;
