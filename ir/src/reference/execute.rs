@@ -18,10 +18,11 @@ use rayon::prelude::*;
 /// Evaluates a bound graph with one kind of number.
 pub(super) fn evaluate<R: Real>(graph: &Graph, inputs: &[HostTensor]) -> Vec<Expected> {
     let mut program = Program::new(graph);
-    let infinite = |input: &HostTensor| {
-        input.dtype.is_float() && (0..input.len()).any(|index| input.get(index).is_infinite())
+    let any = |test: fn(f64) -> bool| {
+        let floats = inputs.iter().filter(|input| input.dtype.is_float());
+        floats.into_iter().any(|input| (0..input.len()).any(|index| test(input.get(index))))
     };
-    program.infinite = inputs.iter().any(infinite);
+    program.only_nan = any(f64::is_nan) && !any(f64::is_infinite);
     let threads = rayon::current_num_threads() as u64;
     let element_bytes = (size_of::<R>() + size_of::<f64>()) as u64;
     let cut = Cut::new(&program, threads, element_bytes);

@@ -109,11 +109,6 @@ impl Run<'_> {
             Op::Literal(value) => value,
             Op::Index(axis) => at[axis.index()] as f64,
             Op::Len(axis) => graph.axes.extent(axis) as f64,
-            Op::Unary(op @ (UnaryOp::Exp | UnaryOp::Exp2), x) if node.dtype != DType::F64 => {
-                // What is too large for f64 stands for a number.
-                let x = self.at(x, at);
-                round(if x.is_finite() { unary(op, x).min(f64::MAX) } else { unary(op, x) })
-            }
             Op::Unary(op, x) => round(integer(node.dtype, unary(op, self.at(x, at)))),
             Op::Binary(BinaryOp::Div, x, y) if node.dtype.is_integer() => {
                 let (x, y) = (self.at(x, at), self.at(y, at));

@@ -38,9 +38,10 @@ pub(super) struct Program<'g> {
     /// By node: whether it is a sum of products that other forms group in another way: with another sum as a factor, or
     /// with a factor that does not vary along the sum.
     regrouped: Vec<bool>,
-    /// Whether an input has an infinity. In another grouping it meets other infinities or zeros, so what is not finite
-    /// in a regrouped sum is undecided then.
-    pub(super) infinite: bool,
+    /// Whether the one special value among the inputs is NaN. It stays NaN in any grouping. Infinities, of the inputs or
+    /// by overflow, meet other infinities or zeros in another grouping, so what is not finite in a regrouped sum is
+    /// undecided then; and a zero has either sign.
+    pub(super) only_nan: bool,
 }
 
 impl<'g> Program<'g> {
@@ -53,7 +54,7 @@ impl<'g> Program<'g> {
             contractions: vec![None; graph.nodes.len()],
             last_roundings: last_roundings(graph),
             regrouped: graph.ids().map(|node| is_regrouped(graph, node)).collect(),
-            infinite: false,
+            only_nan: false,
         };
         program.choose_held();
         for node in graph.ids() {
@@ -64,8 +65,15 @@ impl<'g> Program<'g> {
 
     /// The allowance of an element of a node in the light of its value.
     pub(super) fn allow(&self, node: NodeId, value: f64, allowance: f64) -> f64 {
-        let regrouped = self.infinite && self.regrouped[node.index()];
-        if regrouped && !value.is_finite() { UNDECIDED } else { allowance }
+        if !self.regrouped[node.index()] || self.only_nan {
+            return allowance;
+        }
+        let dtype = self.graph.node(node).dtype;
+        match value {
+            _ if !value.is_finite() => UNDECIDED,
+            0.0 => allowance.max(dtype.min_normal()),
+            _ => allowance,
+        }
     }
 
     fn choose_held(&mut self) {

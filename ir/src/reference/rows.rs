@@ -258,11 +258,6 @@ fn unary_row<R: Real>(op: UnaryOp, step: &Step<'_, R>, x: &Row<R>, row: &mut Row
     for index in 0..count {
         let (high, e) = (x.values[index].high(), x.allowance(index));
         let value = real::unary(op, step.dtype, x.values[index]);
-        let value = if rules::leaves_range(op, step.dtype, high, value.high()) {
-            R::of(f64::MAX)
-        } else {
-            value
-        };
         row.values[index] = value;
         let mut handed = rules::unary(op, high, e, value.high());
         if x.overflow && rules::overflows(step.from, high, e) {
@@ -270,6 +265,7 @@ fn unary_row<R: Real>(op: UnaryOp, step: &Step<'_, R>, x: &Row<R>, row: &mut Row
         }
         if matches!(op, UnaryOp::Exp | UnaryOp::Exp2) {
             handed += rules::vanished(step.dtype, high, value.high());
+            handed += rules::left_range(step.dtype, high, value.high());
         }
         row.allowances[index] = rounding.finish(handed, value.high());
     }

@@ -75,12 +75,11 @@ pub(super) fn mixed_zeros(dtype: DType, x: f64, y: f64) -> f64 {
     if dtype.is_float() && mixed { dtype.min_normal() } else { 0.0 }
 }
 
-/// Whether an exponential is beyond the reference's own range. Then it stands for a number, not for an infinity: what is
-/// computed from it, such as a quotient of two, may come out as any other form of the same mathematics has it.
-/// In f64 the kernel's range ends there, too, and `made_nan` says what follows.
-pub(super) fn leaves_range(op: UnaryOp, dtype: DType, x: f64, value: f64) -> bool {
-    let exponential = matches!(op, UnaryOp::Exp | UnaryOp::Exp2);
-    exponential && dtype != DType::F64 && x.is_finite() && value.is_infinite()
+/// What an exponential beyond the reference's own range is off by. It stands for a number, not for an infinity: what is
+/// computed from it, such as a quotient of two, may come out as any other form of the same mathematics has it. In f64
+/// the kernel's range ends there, too, and `made_nan` says what follows.
+pub(super) fn left_range(dtype: DType, x: f64, value: f64) -> f64 {
+    if dtype != DType::F64 && x.is_finite() && value.is_infinite() { UNDECIDED } else { 0.0 }
 }
 
 /// What an exponential that is too small for the reference itself is off by.
@@ -243,6 +242,9 @@ pub(super) fn compare(x: f64, ex: f64, y: f64, ey: f64, difference: f64) -> f64 
 
 /// Handed-on allowance of a conversion, its rounding included.
 pub(super) fn cast(from: DType, to: DType, x: f64, e: f64) -> f64 {
+    if e == UNDECIDED {
+        return UNDECIDED;
+    }
     if !to.is_float() {
         return if e == 0.0 { 0.0 } else { step(|t| round_to(to, t), x, e) };
     }

@@ -24,6 +24,7 @@ pub use proof::Step;
 pub use rule::RuleClass;
 
 use crate::graph::{Graph, NodeId};
+use crate::plan;
 use crate::target::Target;
 use analysis::{Facts, Graphs};
 use egg::{Id, Runner, SimpleScheduler};
@@ -106,6 +107,8 @@ pub struct Rewriter {
     pub growth: Growth,
 }
 
+/// Candidates beyond those asked for, in case some cannot be planned.
+const SPARE: usize = 4;
 /// Only a safety net: counts stop the growth long before.
 const TIME_MAX: Duration = Duration::from_secs(20);
 
@@ -165,7 +168,10 @@ impl Rewriter {
             like: bound,
             target,
         };
-        let candidates = extraction.best(count);
+        // The planner refuses a few: a gather from a value that would be made within its own traversal.
+        let mut candidates = extraction.best(count + SPARE);
+        candidates.retain(|candidate| plan::verify(&plan::build(&candidate.graph)).is_ok());
+        candidates.truncate(count);
         candidates.into_iter().map(form).collect()
     }
 
