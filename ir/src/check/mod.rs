@@ -26,6 +26,7 @@ mod value;
 use crate::base::{CompareOp, Sizes};
 use crate::diag::{Diagnostic, Faults};
 use crate::graph::{Extent, Graph};
+use crate::rewrite::RuleClass;
 use crate::syntax::ast::{File, Item, SizeSet};
 use crate::syntax::{self, Parsed};
 use constant::Constants;
@@ -69,6 +70,17 @@ pub struct Attributes {
     pub reassoc: bool,
     /// `@approx(eps=..)`: also approximate rewrites, up to this relative deviation.
     pub approx: Option<f64>,
+}
+
+impl Attributes {
+    /// The strongest class of rules by which forms may be found.
+    pub fn permits(&self) -> RuleClass {
+        match (self.exact, self.reassoc) {
+            (true, _) => RuleClass::Exact,
+            (false, true) => RuleClass::Reassociating,
+            (false, false) => RuleClass::Range,
+        }
+    }
 }
 
 /// `extent(axis) op bound` holds for every call of the kernel.
@@ -226,7 +238,10 @@ impl<'a> Checker<'a> {
             vacuous::refuse(kernel, graph, constants, &mut self.faults);
         }
         let checked = match outcome.graph {
-            Ok(graph) => Some(CheckedKernel { graph, size_sets: vec![], attributes, limits }),
+            Ok(graph) => {
+                let graph = Graph { permits: attributes.permits(), ..graph };
+                Some(CheckedKernel { graph, size_sets: vec![], attributes, limits })
+            }
             Err(faults) => {
                 self.faults.append(faults);
                 None

@@ -6,6 +6,7 @@
 
 use super::{Extent, Graph, Node, NodeId, Op, Output, Picks, Split, Tensor};
 use crate::base::{AxisId, AxisSet, AxisTable, BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
+use crate::rewrite::RuleClass;
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
 
@@ -13,6 +14,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, Default)]
 pub struct GraphBuilder {
     name: String,
+    permits: RuleClass,
     axes: AxisTable,
     splits: Vec<Split>,
     inputs: Vec<Tensor>,
@@ -87,6 +89,7 @@ impl GraphBuilder {
     /// A builder with the name, the axes (and their extents) and the inputs of a graph, without its operations.
     pub fn like(graph: &Graph) -> Self {
         let mut builder = Self::new(&graph.name);
+        builder.permits = graph.permits;
         builder.axes = graph.axes.clone();
         builder.splits = graph.splits.clone();
         builder.inputs = graph.inputs.clone();
@@ -351,6 +354,7 @@ impl GraphBuilder {
                 .map(|output| Output { node: renumber(output.node), ..output })
                 .collect(),
             name: self.name,
+            permits: self.permits,
             axes: self.axes,
             splits: self.splits,
             inputs: self.inputs,

@@ -27,6 +27,7 @@ use crate::base::{
     AxisId, AxisSet, AxisTable, BinaryOp, CompareOp, DType, ReduceOp, Sizes, UnaryOp,
 };
 use crate::diag::Diagnostic;
+use crate::rewrite::RuleClass;
 
 /// Index of a node in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,6 +109,8 @@ pub struct Output {
 pub struct Graph {
     /// The kernel's name.
     pub name: String,
+    /// The strongest class of rules by which forms of the kernel may be found.
+    pub permits: RuleClass,
     /// The axes; extents are `None` until bound, unless the text fixes them.
     pub axes: AxisTable,
     /// The names for several axes.

@@ -11,6 +11,7 @@ use crate::base::{
     AxisId, AxisSet, BinaryOp, CompareOp, DType, ReduceOp, StableHash, UnaryOp, hash_text,
 };
 use crate::check::types;
+use crate::rewrite::RuleClass;
 use crate::syntax::ast::Infix;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -117,8 +118,13 @@ impl<'g> Printer<'g> {
         let inputs = list(graph.inputs.iter().map(|tensor| self.tensor(tensor)).collect());
         let outputs = graph.outputs.iter().map(|output| self.tensor(&output.tensor));
         let outputs = parenthesised(&outputs.collect::<Vec<_>>());
-        let mut out =
-            format!("kernel {}({inputs}) -> {outputs}{} {{\n", graph.name, self.conditions());
+        let attribute = match graph.permits {
+            RuleClass::Exact => "@exact\n",
+            RuleClass::Reassociating => "@reassoc\n",
+            RuleClass::Range | RuleClass::Approximate => "",
+        };
+        let (name, conditions) = (&graph.name, self.conditions());
+        let mut out = format!("{attribute}kernel {name}({inputs}) -> {outputs}{conditions} {{\n");
         for id in graph.ids() {
             if let Some(name) = &self.lines[id.index()] {
                 let weak = self.is_weak_operation(id);

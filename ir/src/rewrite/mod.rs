@@ -128,7 +128,8 @@ impl Rewriter {
             });
         let places: Vec<Id> = add(&mut runner.egraph, &imported.expression);
         runner.egraph.rebuild();
-        let mut rules: Vec<_> = rules::RULES.iter().map(rule::Rule::rewrite).collect();
+        let permitted = rules::RULES.iter().filter(|rule| rule.class <= graph.permits);
+        let mut rules: Vec<_> = permitted.map(rule::Rule::rewrite).collect();
         if limits.order == Order::Reversed {
             rules.reverse();
         }
@@ -158,8 +159,13 @@ impl Rewriter {
         Self { graphs, roots, names, written, growth }
     }
 
-    /// The best forms at the extents of a bound graph of the same kernel, best first.
+    /// The best forms at the extents of a bound graph of the same kernel, best first; none of a kernel that permits
+    /// exact rules alone.
     pub fn forms(&self, bound: &Graph, target: &Target, count: usize) -> Vec<Form> {
+        // To spell a quotient as a product with a reciprocal is already more than exact.
+        if bound.permits == RuleClass::Exact {
+            return vec![];
+        }
         let extraction = extract::Extraction {
             graphs: &self.graphs,
             roots: &self.roots,

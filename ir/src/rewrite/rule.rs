@@ -14,13 +14,14 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// What a rule may change in floats. Each class includes the ones before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RuleClass {
     /// Nothing: the results are equal to the bit.
     Exact,
     /// Rounding: the order of operations.
     Reassociating,
     /// Rounding and range: an intermediate may be larger or smaller. What is known to be bounded stays bounded.
+    #[default]
     Range,
     /// The value, within a stated error.
     Approximate,

@@ -71,3 +71,20 @@ fn the_same_text_gives_the_same_forms() {
         assert_eq!(texts(), texts(), "{}", case.name);
     }
 }
+
+#[test]
+fn attributes_restrict_the_rules() {
+    let text = "kernel f(x: f32[i,j], v: f32[j]) -> f32[i] { p = exp(x - max[j](x))\n \
+                sum[j](p * v) / sum[j](p) }";
+    let passes = |attribute: &str| {
+        let file = tilewright_ir::check::check(&format!("{attribute}\n{text}")).unwrap();
+        let sizes = [("i".to_string(), 512), ("j".to_string(), 4096)].into_iter().collect();
+        let graph = file.kernels[0].bind(&sizes).unwrap();
+        let forms = Rewriter::new(&graph, Limits::default()).forms(&graph, &target(), 1);
+        forms.first().map(|form| form.passes["j"])
+    };
+    assert_eq!(passes(""), Some(1));
+    assert_eq!(passes("@approx(eps=1e-3)"), Some(1));
+    assert_eq!(passes("@reassoc"), Some(2));
+    assert_eq!(passes("@exact"), None);
+}
