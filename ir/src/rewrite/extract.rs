@@ -54,10 +54,13 @@ impl Extraction<'_> {
         let fewest = self.cheapest(Taste::Fewest);
         let mut written = fewest.clone();
         written.extend(self.written.iter().map(|(id, node)| (*id, node.clone())));
-        for start in [written, self.cheapest(Taste::Rolled), fewest] {
-            self.climb(&start, &mut met);
+        for start in [&written, &self.cheapest(Taste::Rolled), &fewest] {
+            self.climb(start, &mut met);
         }
-        let mut list: Vec<Candidate> = met.into_values().collect();
+        // A form may not overflow where the text does not.
+        let known = self.risks(&written);
+        let safe = |candidate: &Candidate| self.risks(&candidate.choice).is_subset(&known);
+        let mut list: Vec<Candidate> = met.into_values().filter(safe).collect();
         list.sort_by(|x, y| rank(&x.cost).partial_cmp(&rank(&y.cost)).expect("costs are numbers"));
         distinct(list, count)
     }
@@ -67,7 +70,8 @@ impl Extraction<'_> {
         let graph = export(self.graphs, choice, self.roots, self.names, self.like)?;
         // A roll whose term needs the final value of a reduction of its own traversal is no form.
         verify(&graph).ok()?;
-        let cost = cost(&graph, self.target, self.risks(choice));
+        let risks = u32::try_from(self.risks(choice).len()).unwrap_or(u32::MAX);
+        let cost = cost(&graph, self.target, risks);
         Some(Candidate { choice: choice.clone(), graph, cost })
     }
 
@@ -131,7 +135,7 @@ impl Extraction<'_> {
     }
 
     /// Exponentials of something that has no upper bound. Those of running values have one by the lemma that made them.
-    fn risks(&self, choice: &Choice) -> u32 {
+    fn risks(&self, choice: &Choice) -> BTreeSet<Id> {
         let risky = |id: &Id| match choice.get(id) {
             Some(Math::Exp([x]) | Math::Exp2([x])) => {
                 let data = self.graphs[*x].data;
@@ -140,7 +144,7 @@ impl Extraction<'_> {
             _ => false,
         };
         let used = self.used(choice);
-        u32::try_from(used.iter().filter(|id| risky(id)).count()).unwrap_or(u32::MAX)
+        used.into_iter().filter(risky).collect()
     }
 
     /// The node of each class with the least work below it, shared parts counted again.
