@@ -65,12 +65,12 @@ impl<'g> Program<'g> {
 
     /// The allowance of an element of a node in the light of its value.
     pub(super) fn allow(&self, node: NodeId, value: f64, allowance: f64) -> f64 {
-        if !self.regrouped[node.index()] || self.only_nan {
+        if !self.regrouped[node.index()] {
             return allowance;
         }
         let dtype = self.graph.node(node).dtype;
         match value {
-            _ if !value.is_finite() => UNDECIDED,
+            _ if !value.is_finite() && !self.only_nan => UNDECIDED,
             0.0 => allowance.max(dtype.min_normal()),
             _ => allowance,
         }
