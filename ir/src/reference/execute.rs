@@ -12,7 +12,7 @@ use super::scan::scan;
 use super::steps::Values;
 use super::{Expected, HostTensor};
 use crate::base::{AxisId, AxisSet, ReduceOp};
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{Graph, Node, NodeId, Op};
 use rayon::prelude::*;
 
 /// Evaluates a bound graph with one kind of number.
@@ -22,7 +22,9 @@ pub(super) fn evaluate<R: Real>(graph: &Graph, inputs: &[HostTensor]) -> Vec<Exp
         let floats = inputs.iter().filter(|input| input.dtype.is_float());
         floats.into_iter().any(|input| (0..input.len()).any(|index| test(input.get(index))))
     };
-    program.only_nan = any(f64::is_nan) && !any(f64::is_infinite);
+    let infinite = |node: &Node| matches!(node.op, Op::Literal(value) if value.is_infinite());
+    let has_infinities = any(f64::is_infinite) || graph.nodes.iter().any(infinite);
+    program.only_nan = any(f64::is_nan) && !has_infinities;
     let threads = rayon::current_num_threads() as u64;
     let element_bytes = (size_of::<R>() + size_of::<f64>()) as u64;
     let cut = Cut::new(&program, threads, element_bytes);
