@@ -17,8 +17,10 @@ use crate::target::Target;
 use egg::{Id, Language as _};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Choices judged from one start.
+/// Choices judged from one start, for small kernels; in large ones each takes longer and fewer are judged.
 const TRIES_MAX: usize = 600;
+/// Choices times the classes of each.
+const WORK_MAX: usize = 30_000;
 
 /// A form that was met.
 #[derive(Clone, Debug)]
@@ -80,11 +82,12 @@ impl Extraction<'_> {
         let Some(mut best) = self.judge(start) else { return };
         met.insert(best.graph.print(), best.clone());
         let mut tries = 0;
+        let tries_max = (WORK_MAX / self.used(start).len().max(1)).clamp(40, TRIES_MAX);
         loop {
             let mut better: Option<Candidate> = None;
             for (id, node) in self.exchanges(&best.choice) {
                 tries += 1;
-                if tries > TRIES_MAX {
+                if tries > tries_max {
                     break;
                 }
                 let mut choice = best.choice.clone();

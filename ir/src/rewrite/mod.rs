@@ -63,7 +63,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { nodes: 2000, iterations: 15, operations: 400, order: Order::Table }
+        Self { nodes: 2000, iterations: 15, operations: 200, order: Order::Table }
     }
 }
 

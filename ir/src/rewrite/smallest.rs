@@ -69,15 +69,33 @@ impl Smallest {
         replaced: &BTreeMap<Id, Id>,
         met: &mut Vec<Id>,
     ) -> Option<Id> {
+        let mut done = BTreeMap::new();
+        self.rebuild_shared(graphs, id, replaced, &mut done, met)
+    }
+
+    /// Each class once: a term written out may be exponentially larger than the classes it is made of.
+    fn rebuild_shared(
+        &self,
+        graphs: &mut Graphs,
+        id: Id,
+        replaced: &BTreeMap<Id, Id>,
+        done: &mut BTreeMap<Id, Id>,
+        met: &mut Vec<Id>,
+    ) -> Option<Id> {
         let id = graphs.find(id);
         if let Some(&new) = replaced.get(&id) {
             met.push(id);
             return Some(new);
         }
+        if let Some(&new) = done.get(&id) {
+            return Some(new);
+        }
         let mut node = self.node(id)?.clone();
         for child in node.children_mut() {
-            *child = self.rebuild(graphs, *child, replaced, met)?;
+            *child = self.rebuild_shared(graphs, *child, replaced, done, met)?;
         }
-        Some(graphs.add(node))
+        let new = graphs.add(node);
+        done.insert(id, new);
+        Some(new)
     }
 }
