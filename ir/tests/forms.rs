@@ -3,6 +3,8 @@
 //! A failure prints the form and the schedule that shows it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod machine;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeSet;
@@ -11,7 +13,7 @@ use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::reference::{Family, InterpreterShare, draw, evaluate};
 use tilewright_ir::schedule::{ChoiceValue, Forms, Schedule, Setting, Space};
-use tilewright_ir::target::{MemoryLevel, Target};
+use tilewright_ir::target::Target;
 use tilewright_ir::{check, lower, plan, tile};
 
 const ATTENTION: &str = "\
@@ -23,22 +25,7 @@ kernel attention(Q: f32[i,d], K: f32[j,d], V: f32[j,e]) -> O: f32[i,e] {
 const PRODUCT: &str = "kernel product(A: f32[m,k], B: f32[k,n]) -> C: f32[m,n] { sum[k](A * B) }";
 
 fn target() -> Target {
-    let level = |name: &str, bytes| MemoryLevel { name: name.to_string(), bytes };
-    Target {
-        backend: "cpu".to_string(),
-        isa: "x86_64".to_string(),
-        features: vec![],
-        chip: String::new(),
-        vector_bytes: 16,
-        vector_registers: 16,
-        threads: 2,
-        memory: vec![
-            level("L1", 32 << 10),
-            level("L2", 1 << 20),
-            level("L3", 1 << 24),
-            level("memory", 0),
-        ],
-    }
+    machine::target(&[("L1", 1 << 15), ("L2", 1 << 20), ("L3", 1 << 24), ("memory", 0)])
 }
 
 fn bound(text: &str, sizes: &[(&str, u64)]) -> Graph {

@@ -7,6 +7,8 @@
 #[path = "../../tests/cases/mod.rs"]
 mod cases;
 
+mod machine;
+
 use cases::File;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -17,7 +19,7 @@ use tilewright_ir::graph::{self, Graph};
 use tilewright_ir::plan::{self, PassProgram};
 use tilewright_ir::reference::{self, Family, HostTensor, naive};
 use tilewright_ir::schedule::Space;
-use tilewright_ir::target::{MemoryLevel, Target};
+use tilewright_ir::target::Target;
 use tilewright_ir::{lower, tile};
 
 /// Random schedules for each case, and random sizes for each file.
@@ -25,16 +27,7 @@ const SCHEDULES: u64 = 30;
 const SIZES: u64 = 12;
 
 fn target() -> Target {
-    Target {
-        backend: "cpu".to_string(),
-        isa: "x86_64".to_string(),
-        features: vec![],
-        chip: "test".to_string(),
-        vector_bytes: 16,
-        vector_registers: 16,
-        threads: 2,
-        memory: vec![MemoryLevel { name: "L2".to_string(), bytes: 1 << 20 }],
-    }
+    machine::target(&[("L2", 1 << 20)])
 }
 
 fn files() -> Vec<File> {

@@ -12,22 +12,13 @@ mod graphs;
 mod kept;
 #[path = "plan/large.rs"]
 mod large;
+mod machine;
 #[path = "plan/refused.rs"]
 mod refused;
 
-use tilewright_ir::target::{MemoryLevel, Target};
+use tilewright_ir::target::Target;
 
 /// A small machine with 128-bit vectors.
 fn target() -> Target {
-    let level = |name: &str, bytes| MemoryLevel { name: name.to_string(), bytes };
-    Target {
-        backend: "cpu".to_string(),
-        isa: "x86_64".to_string(),
-        features: vec![],
-        chip: "test".to_string(),
-        vector_bytes: 16,
-        vector_registers: 16,
-        threads: 2,
-        memory: vec![level("L1", 32 << 10), level("L2", 1 << 20)],
-    }
+    machine::target(&[("L1", 32 << 10), ("L2", 1 << 20)])
 }

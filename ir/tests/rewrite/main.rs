@@ -4,6 +4,8 @@
 //! file is interpreted in blocks of several sizes and judged against the reference of the text, whatever the inputs.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../machine/mod.rs"]
+mod machine;
 mod numbers;
 mod structure;
 
@@ -11,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tilewright_ir::base::Sizes;
 use tilewright_ir::check::{self, CheckedKernel};
-use tilewright_ir::target::{MemoryLevel, Target};
+use tilewright_ir::target::Target;
 
 /// A kernel with the passes it should come down to.
 struct Case {
@@ -47,20 +49,5 @@ fn case(path: &Path) -> Case {
 
 /// A machine with caches, so that sizes matter.
 fn target() -> Target {
-    let level = |name: &str, bytes| MemoryLevel { name: name.to_string(), bytes };
-    Target {
-        backend: "cpu".to_string(),
-        isa: "x86_64".to_string(),
-        features: vec![],
-        chip: "test".to_string(),
-        vector_bytes: 16,
-        vector_registers: 16,
-        threads: 2,
-        memory: vec![
-            level("L1", 1 << 15),
-            level("L2", 1 << 20),
-            level("L3", 1 << 24),
-            level("memory", 0),
-        ],
-    }
+    machine::target(&[("L1", 1 << 15), ("L2", 1 << 20), ("L3", 1 << 24), ("memory", 0)])
 }
