@@ -10,6 +10,7 @@ mod failure;
 mod format;
 mod forms;
 mod given;
+mod grad;
 mod interrupt;
 mod memory;
 mod npy;
@@ -77,6 +78,8 @@ enum Command {
     DescribeDevice(device::Args),
     /// Print a kernel file in canonical form
     Fmt(format::Args),
+    /// Derive the backward kernel: the gradients of a kernel's inputs from those of its outputs
+    Grad(grad::Args),
 }
 
 /// Runs the program.
@@ -104,5 +107,6 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<(), Failure> {
         Command::Export => records::export(output),
         Command::DescribeDevice(args) => device::run(args, output),
         Command::Fmt(args) => format::run(args, output),
+        Command::Grad(args) => grad::run(args, output),
     }
 }

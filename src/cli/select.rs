@@ -124,34 +124,13 @@ impl KernelArgs {
         let (kernels, warnings) =
             Kernel::parse_with_warnings(&source.text).map_err(|error| source.faults(error))?;
         source.warn(&warnings);
-        let kernel = self.pick(kernels)?;
+        let kernel = only(kernels, self.kernel.as_deref(), &self.file)?;
         let files = extents(kernel.graph(), inputs)?;
         let sizes = self.sizes(&kernel, &files)?;
         let bound = kernel.bind_sizes(&sizes).map_err(|error| sizes_fault(error, &files))?;
         let sizes = complete(sizes, bound.graph());
         note(&format!("{} at {}", kernel.name(), show(&sizes)));
         Ok(Selected { bound, sizes })
-    }
-
-    fn pick(&self, mut kernels: Vec<Kernel>) -> Result<Kernel, Failure> {
-        let names: Vec<_> = kernels.iter().map(|kernel| kernel.name().to_string()).collect();
-        let (file, known) = (self.file.display(), names.join(", "));
-        let position = match &self.kernel {
-            Some(wanted) => names.iter().position(|name| name == wanted).ok_or_else(|| {
-                Failure::Usage(format!("{file} has no kernel `{wanted}`; it has {known}"))
-            })?,
-            None if names.len() == 1 => 0,
-            None if names.is_empty() => {
-                return Err(Failure::Usage(format!("{file} has no kernel")));
-            }
-            None => {
-                let count = names.len();
-                return Err(Failure::Usage(format!(
-                    "{file} has {count} kernels: choose one of them with --kernel: {known}"
-                )));
-            }
-        };
-        Ok(kernels.swap_remove(position))
     }
 
     fn sizes(&self, kernel: &Kernel, files: &[FileExtent]) -> Result<Sizes, Failure> {
@@ -173,6 +152,32 @@ impl KernelArgs {
         let set = set.map(|(_, sizes)| sizes.clone()).unwrap_or_default();
         Ok(kernel.override_sizes(&set, &given))
     }
+}
+
+/// The kernel of that name, or the only one of the file.
+pub(super) fn only(
+    mut kernels: Vec<Kernel>,
+    wanted: Option<&str>,
+    file: &Path,
+) -> Result<Kernel, Failure> {
+    let names: Vec<_> = kernels.iter().map(|kernel| kernel.name().to_string()).collect();
+    let (file, known) = (file.display(), names.join(", "));
+    let position = match wanted {
+        Some(wanted) => names.iter().position(|name| name == wanted).ok_or_else(|| {
+            Failure::Usage(format!("{file} has no kernel `{wanted}`; it has {known}"))
+        })?,
+        None if names.len() == 1 => 0,
+        None if names.is_empty() => {
+            return Err(Failure::Usage(format!("{file} has no kernel")));
+        }
+        None => {
+            let count = names.len();
+            return Err(Failure::Usage(format!(
+                "{file} has {count} kernels: choose one of them with --kernel: {known}"
+            )));
+        }
+    };
+    Ok(kernels.swap_remove(position))
 }
 
 /// Adds what the shapes of files say, which has to agree with `--size`, with `--set` and among the files.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a code is never reused or renumbered; each has a row here and a test that shows it. The hundreds tell the
 //! level: 01 syntax, 02 names, axes and types, 03 sizes, 04 schedules, 05 plan and tile texts, 06 calls and run time,
-//! 07 the runner, 08 store and tuning.
+//! 07 the runner, 08 store and tuning, 09 gradients.
 
 /// Every code with its meaning in one line, in order.
 pub const ALL: &[(&str, &str)] = &[
@@ -94,6 +94,10 @@ pub const ALL: &[(&str, &str)] = &[
     ("TW0805", "a read or write of the store failed"),
     ("TW0806", "a kernel without a stored winner"),
     ("TW0812", "the threads that compile could not be started"),
+    ("TW0901", "an operation that has no gradient"),
+    ("TW0902", "a gradient of what is no float input"),
+    ("TW0903", "a kernel without anything to differentiate"),
+    ("TW0904", "a kernel to differentiate that the file does not have"),
 ];
 
 /// The meaning of a code.

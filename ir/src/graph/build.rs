@@ -211,7 +211,7 @@ impl GraphBuilder {
         let picks: Vec<_> = picks.iter().filter(moved).copied().collect();
         match (picks.first(), self.node(x).op) {
             (None, _) => x,
-            (Some(&(axis, index)), Op::Index(_)) => self.clamped(index, axis),
+            (Some(&(axis, index)), Op::Index(_)) => self.clamped_index(index, axis),
             (Some(_), _) => self.gather_new(x, &picks),
         }
     }
@@ -226,7 +226,7 @@ impl GraphBuilder {
     }
 
     /// The nearest index of an axis; 0 where it is empty.
-    fn clamped(&mut self, index: NodeId, axis: AxisId) -> NodeId {
+    pub(crate) fn clamped_index(&mut self, index: NodeId, axis: AxisId) -> NodeId {
         let (len, one) = (self.len(axis), self.literal(1.0, DType::I32));
         let last = self.binary(BinaryOp::Sub, len, one);
         let below = self.binary(BinaryOp::Min, index, last);
@@ -320,6 +320,21 @@ impl GraphBuilder {
             Op::Input(input) => Some(&self.inputs[input]),
             _ => None,
         }
+    }
+
+    /// The node of an operation of two operands, if there is one so far.
+    pub(crate) fn find_binary(&self, op: BinaryOp, x: NodeId, y: NodeId) -> Option<NodeId> {
+        let (dtype, axes) = (self.node(x).dtype, self.node(x).axes | self.node(y).axes);
+        self.known.get(&Key::of(Op::Binary(op, x, y), dtype, axes)).copied()
+    }
+
+    /// The node that is `x` where a condition has a truth value, and else 0, if there is one so far.
+    pub(crate) fn find_masked(&self, c: NodeId, holds: bool, x: NodeId) -> Option<NodeId> {
+        let (dtype, axes) = (self.node(x).dtype, self.node(x).axes | self.node(c).axes);
+        let zero = Key::of(Op::Literal(0.0), dtype, AxisSet::EMPTY);
+        let zero = self.known.get(&zero).copied()?;
+        let op = if holds { Op::Select(c, x, zero) } else { Op::Select(c, zero, x) };
+        self.known.get(&Key::of(op, dtype, axes)).copied()
     }
 
     /// Whether a node has a name.

@@ -58,4 +58,11 @@ impl Picks {
     pub fn map(self, mut f: impl FnMut(NodeId) -> NodeId) -> Self {
         Self(self.0.map(|pick| pick.map(|(axis, node)| (axis, f(node)))))
     }
+
+    /// The same nodes for other axes.
+    #[must_use]
+    pub fn map_axes(self, f: impl Fn(AxisId) -> AxisId) -> Self {
+        let list: Vec<_> = self.iter().map(|(axis, node)| (f(axis), node)).collect();
+        Self::new(&list).expect("there are as many as before")
+    }
 }

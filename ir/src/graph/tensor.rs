@@ -164,6 +164,18 @@ impl Extent {
         self.terms.iter().map(|(axes, &factor)| (axes.as_slice(), factor))
     }
 
+    /// The same number of other axes.
+    #[must_use]
+    pub fn map_axes(&self, f: impl Fn(AxisId) -> AxisId) -> Self {
+        let mut terms = BTreeMap::new();
+        for (axes, factor) in &self.terms {
+            let mut axes: Vec<AxisId> = axes.iter().map(|&axis| f(axis)).collect();
+            axes.sort_unstable();
+            *terms.entry(axes).or_insert(0) += factor;
+        }
+        Self { terms }
+    }
+
     /// The number in these extents; `None` if it overflows.
     pub fn value(&self, axes: &AxisTable) -> Option<i64> {
         self.terms.iter().try_fold(0_i64, |sum, (list, &factor)| {
