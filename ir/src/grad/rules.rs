@@ -17,7 +17,7 @@ pub(super) fn unary(tape: &mut Reverse<'_>, op: UnaryOp, (id, x): (NodeId, NodeI
     let ln_2 = std::f64::consts::LN_2;
     let flow = match op {
         UnaryOp::Neg => term.scaled(-1.0),
-        UnaryOp::Abs => return sign(tape, (id, x), term),
+        UnaryOp::Abs => return sign(tape, (id, x), &term),
         UnaryOp::Recip => term.scaled(-1.0).times(result).times(result),
         UnaryOp::Exp => term.times(result),
         UnaryOp::Exp2 => term.scaled(ln_2).times(result),
@@ -47,7 +47,7 @@ pub(super) fn unary(tape: &mut Reverse<'_>, op: UnaryOp, (id, x): (NodeId, NodeI
 }
 
 /// The slope of the absolute value; at 0 none.
-fn sign(tape: &mut Reverse<'_>, (id, x): (NodeId, NodeId), term: Term) {
+fn sign(tape: &mut Reverse<'_>, (id, x): (NodeId, NodeId), term: &Term) {
     let axes = tape.graph.node(id).axes;
     let dtype = term.dtype;
     let value = tape.factor(x, dtype);
@@ -134,8 +134,8 @@ fn power(tape: &mut Reverse<'_>, id: NodeId, (x, y): (NodeId, NodeId), term: Ter
     if tape.is_active(x) {
         let one = tape.tape.literal(1.0, dtype);
         let lower = match tape.tape.builder.node(exponent).op {
-            Op::Literal(value) if value == 1.0 => None,
-            Op::Literal(value) if value == 2.0 => Some(base),
+            Op::Literal(1.0) => None,
+            Op::Literal(2.0) => Some(base),
             Op::Literal(value) => {
                 let less = tape.tape.literal(value - 1.0, dtype);
                 Some(tape.tape.builder.binary(BinaryOp::Pow, base, less))

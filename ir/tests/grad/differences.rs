@@ -107,7 +107,8 @@ fn compare(
             };
             let (first, (second, size)) = (at_step(STEP).0, at_step(STEP / 2.0));
             let allowed = (first - second).abs() + 16.0 * f64::EPSILON * (1.0 + size) / STEP;
-            if !((second - value).abs() <= allowed) {
+            let close = (second - value).abs() <= allowed;
+            if !close {
                 return Err(format!(
                     "{name}, seed {seed}: d_{of}[{at}] = {value}, differences {first}, {second}"
                 ));

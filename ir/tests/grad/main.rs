@@ -3,7 +3,7 @@
 //! The files of `tests/files/grad` show the text of each gradient. Their kernels, in f64, and those of the catalogue, are
 //! differentiated, evaluated at random points, and compared element by element with central differences of the forward
 //! kernel. Two step sizes tell how far these may be off.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod differences;
 mod texts;
