@@ -1,8 +1,8 @@
 //! From a pass program and a schedule to a tile program.
 //!
-//! The steps, each in its own file: decide the choices (`schedule`), inline the maps that are not stored (`inline`),
-//! place the buffers (`place`), write each pass as a loop nest (`nest`) with packed operands (`stream`), or a group of
-//! passes as one loop (`group`).
+//! The steps, each in its own file: decide the choices (`schedule`), drop the updates of groups that are one block
+//! (`whole`), inline the maps that are not stored (`inline`), place the buffers (`place`), write each pass as a loop
+//! nest (`nest`) with packed operands (`stream`), or a group of passes as one loop (`group`).
 //! Invariant: the schedule changes the order and the place of the work, never what is computed.
 
 mod contraction;
@@ -12,6 +12,7 @@ mod micro;
 mod nest;
 mod place;
 mod stream;
+mod whole;
 
 pub(crate) use contraction::{Contraction, contraction, is_costly};
 pub(crate) use inline::inline;
@@ -51,8 +52,8 @@ pub fn lower_in(space: &Space, schedule: &Schedule) -> Result<TileProgram, Vec<D
 /// The whole lowering on one page: writes the tile program of a decided, legal configuration. The choices are not
 /// recorded in it.
 pub(crate) fn write(plan: &PassProgram, config: &Config, target: &Target) -> TileProgram {
-    let stored: Vec<bool> = config.passes.iter().map(|pass| pass.stored).collect();
-    let (plan, kept) = inline(plan, &stored);
+    let (plan, stored) = whole::settle(plan, config);
+    let (plan, kept) = inline(&plan, &stored);
     let passes = kept.iter().map(|&pass| config.passes[pass].clone()).collect();
     let config = Config { form: config.form.clone(), threads: config.threads, passes };
     let phases = config.phases(&plan);

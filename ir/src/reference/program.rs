@@ -8,6 +8,7 @@
 use super::rules::{UNDECIDED, is_exact_cast};
 use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
 use crate::graph::{Graph, NodeId, Op};
+use crate::rewrite::RuleClass;
 use std::collections::BTreeSet;
 
 /// Elements that a multiply used element-wise node may have per chunk and still be held.
@@ -264,9 +265,14 @@ fn axis_order(graph: &Graph) -> Vec<AxisId> {
 }
 
 /// Whether a node is a sum of products that have, through products alone, another sum as a factor, or one that is the
-/// same along the sum and not a number of the text.
+/// same along the sum and not a number of the text, or a sum of two parts with different axes, each of which may be
+/// summed by itself.
 fn is_regrouped(graph: &Graph, node: NodeId) -> bool {
     let Op::Reduce(ReduceOp::Sum, axes, term) = graph.node(node).op else { return false };
+    if graph.permits == RuleClass::Exact {
+        return false;
+    }
+    let differ = |x: NodeId, y: NodeId| graph.node(x).axes != graph.node(y).axes;
     let mut stack = vec![(term, false)];
     while let Some((id, within)) = stack.pop() {
         let part = graph.node(id);
@@ -278,6 +284,9 @@ fn is_regrouped(graph: &Graph, node: NodeId) -> bool {
             Op::Binary(BinaryOp::Mul, x, y) => stack.extend([(x, true), (y, true)]),
             Op::Binary(BinaryOp::Div, x, y) => stack.extend([(x, true), (y, true)]),
             Op::Unary(UnaryOp::Neg, x) | Op::Cast(x) => stack.push((x, within)),
+            Op::Binary(BinaryOp::Add | BinaryOp::Sub, x, y) if within && differ(x, y) => {
+                return true;
+            }
             Op::Reduce(ReduceOp::Sum, ..) if within && part.dtype.is_float() => return true,
             _ => {}
         }

@@ -39,7 +39,7 @@ pub(super) fn centre(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
 }
 
 /// The x of a class that is `x - mean[j](x)`.
-fn centred(graphs: &mut Graphs, j: Id, class: Id, dtype: DType) -> Option<Id> {
+pub(super) fn centred(graphs: &mut Graphs, j: Id, class: Id, dtype: DType) -> Option<Id> {
     let axes = named(graphs, j);
     let sums: Vec<(Id, Id)> = graphs[class]
         .nodes
@@ -79,12 +79,12 @@ fn is_minus_mean(graphs: &mut Graphs, j: Id, x: Id, minus: Id, dtype: DType) -> 
 }
 
 /// The running means of a value before and after a block; the mean of nothing is 0.
-struct Means {
-    before: Id,
-    after: Id,
+pub(super) struct Means {
+    pub(super) before: Id,
+    pub(super) after: Id,
 }
 
-fn means(graphs: &mut Graphs, j: Id, x: Id, one: Id) -> Means {
+pub(super) fn means(graphs: &mut Graphs, j: Id, x: Id, one: Id) -> Means {
     let ones = graphs.add(Math::Ones([j, one]));
     let mut mean = |sum: Math, count: Math| {
         let (sum, count) = (graphs.add(sum), graphs.add(count));

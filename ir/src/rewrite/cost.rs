@@ -1,20 +1,28 @@
 //! What a form is expected to cost on a machine, and how often it goes over each axis.
 //!
 //! Reductions of one level over the same axes are one traversal; a rolled reduction has the level of those whose running
-//! values it reads. Each traversal computes what lies between it and the values of lower levels, and reads those values:
-//! from memory, unless this traversal is their only reader and they can be made block by block within it. The times are
-//! for ranking: a vector operation takes part of a cycle, a function several, a byte according to where it lies.
+//! values it reads. Each traversal computes what lies between it and the values of lower levels, and reads those values.
+//! Traversals follow each other block by block of the axes that all outputs have, so only the first that reads a tensor
+//! fetches it from afar: the others find the block's part of it in a cache, and so they do with a function's values
+//! that an earlier one computed. The times are for ranking.
 //! Invariant: the cost depends on graph, extents and target alone.
 
-use crate::base::{AxisId, AxisSet, BinaryOp, ReduceOp, UnaryOp};
+use super::work::{self, CYCLES_PER_NS};
+use crate::base::{AxisId, AxisSet, BinaryOp, ReduceOp};
 use crate::graph::{Graph, NodeId, Op};
 use crate::target::Target;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Cycles in a nanosecond, for the scale only.
-const CYCLES_PER_NS: f64 = 3.0;
-/// What starting a traversal of its own costs, beside its work.
-const TRAVERSAL_NS: f64 = 500.0;
+/// What starting a traversal costs, beside its work.
+const TRAVERSAL_NS: f64 = 200.0;
+/// What else grows with each traversal of an axis, as a part of the time.
+const PASS_SHARE: f64 = 0.03;
+/// Rows that are worked on together.
+const ROWS: f64 = 8.0;
+/// Elements of a stream between two rescales where its traversal contracts, and where it does not.
+const BLOCK: (f64, f64) = (128.0, 4096.0);
+/// Cycles to fold the lanes of a vector into one number.
+const FOLD_CYCLES: f64 = 8.0;
 
 /// What is expected of a form.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,17 +34,26 @@ pub(super) struct Cost {
     pub(super) passes: BTreeMap<AxisId, u32>,
 }
 
-/// A traversal: its level and the axes that it reduces. Maps reduce none.
-type Traversal = (u32, AxisSet);
+/// A traversal: its level, whether it is a map behind the reductions of that level, and the axes that it reduces.
+type Traversal = (u32, bool, AxisSet);
 
 /// The cost of a form at the extents of its graph.
 pub(super) fn cost(graph: &Graph, target: &Target, risks: u32) -> Cost {
     let levels = levels(graph);
-    let mut model = Model { graph, target, levels: &levels, readers: BTreeMap::new() };
-    let cones = model.cones();
-    model.note_readers(&cones);
-    let time_ns = cones.iter().map(|(traversal, cone)| model.traversal_ns(*traversal, cone)).sum();
-    Cost { time_ns, risks, passes: passes(graph, &levels, &cones) }
+    let shared = graph.outputs.iter().map(|output| graph.node(output.node).axes);
+    let grid = shared.reduce(|all, axes| all & axes).unwrap_or(AxisSet::EMPTY);
+    let model = Model { graph, target, grid, running: running(graph) };
+    let cones = cones(&model, &levels);
+    let passes = passes(graph, &levels, &cones);
+    let mut known = Known::default();
+    for cone in cones.values() {
+        cone.reads.iter().for_each(|&read| *known.readers.entry(read).or_default() += 1);
+    }
+    let time =
+        cones.iter().map(|(traversal, cone)| model.traversal_ns(*traversal, cone, &mut known));
+    let time_ns: f64 = time.sum();
+    let count: u32 = passes.values().sum();
+    Cost { time_ns: time_ns * (1.0 + PASS_SHARE * f64::from(count)), risks, passes }
 }
 
 /// The level of each node: how many traversals come before its value is there.
@@ -54,6 +71,20 @@ pub(super) fn levels(graph: &Graph) -> Vec<u32> {
     levels
 }
 
+/// Whether each node has a value within a traversal only.
+fn running(graph: &Graph) -> Vec<bool> {
+    let mut running = vec![false; graph.nodes.len()];
+    for id in graph.ids() {
+        let op = graph.node(id).op;
+        running[id.index()] = match op {
+            Op::Before(_) | Op::After(_) | Op::Held => true,
+            _ if op.is_traversal() => false,
+            _ => op.operands().any(|operand| running[operand.index()]),
+        };
+    }
+    running
+}
+
 /// The nodes that a traversal evaluates, and the values that it reads.
 #[derive(Debug, Default)]
 struct Cone {
@@ -63,39 +94,49 @@ struct Cone {
     reads: BTreeSet<NodeId>,
 }
 
+/// What earlier traversals have done.
+#[derive(Debug, Default)]
+struct Known {
+    /// How many traversals read a value.
+    readers: BTreeMap<NodeId, u32>,
+    fetched: BTreeSet<NodeId>,
+}
+
 struct Model<'g> {
     graph: &'g Graph,
     target: &'g Target,
-    levels: &'g [u32],
-    /// The traversals that read a value.
-    readers: BTreeMap<NodeId, BTreeSet<Traversal>>,
+    /// The axes that all outputs have.
+    grid: AxisSet,
+    running: Vec<bool>,
+}
+
+/// The traversals in the order in which they run.
+fn cones(model: &Model<'_>, levels: &[u32]) -> BTreeMap<Traversal, Cone> {
+    let mut cones: BTreeMap<Traversal, Cone> = BTreeMap::new();
+    for id in model.graph.ids() {
+        let axes = match model.graph.node(id).op {
+            Op::Reduce(_, axes, _) | Op::Roll(_, axes, ..) => axes,
+            Op::Scan(_, axis, _) => AxisSet::one(axis),
+            _ => continue,
+        };
+        cones.entry((levels[id.index()], false, axes)).or_default().heads.insert(id);
+    }
+    for output in &model.graph.outputs {
+        // An epilogue over the axes of its reductions is theirs; what has more axes is a traversal of its own.
+        let traversal = (levels[output.node.index()], true, AxisSet::EMPTY);
+        cones.entry(traversal).or_default().heads.insert(output.node);
+    }
+    let mut made = BTreeSet::new();
+    for ((_, is_map, _), cone) in &mut cones {
+        model.fill(*is_map, cone, &made);
+        made.extend(cone.inside.iter().copied());
+    }
+    cones
 }
 
 impl Model<'_> {
-    fn cones(&self) -> BTreeMap<Traversal, Cone> {
-        let mut cones: BTreeMap<Traversal, Cone> = BTreeMap::new();
-        for id in self.graph.ids() {
-            let axes = match self.graph.node(id).op {
-                Op::Reduce(_, axes, _) | Op::Roll(_, axes, ..) => axes,
-                Op::Scan(_, axis, _) => AxisSet::one(axis),
-                _ => continue,
-            };
-            let cone = cones.entry((self.levels[id.index()], axes)).or_default();
-            cone.heads.insert(id);
-        }
-        for output in &self.graph.outputs {
-            let level = self.levels[output.node.index()];
-            // An epilogue over the axes of its reductions is theirs; what has more axes is a traversal of its own.
-            cones.entry((level, AxisSet::EMPTY)).or_default().heads.insert(output.node);
-        }
-        for (traversal, cone) in &mut cones {
-            self.fill(*traversal, cone);
-        }
-        cones
-    }
-
-    fn fill(&self, (_, axes): Traversal, cone: &mut Cone) {
-        let is_map = axes.is_empty();
+    /// Finds what a traversal evaluates and reads. Functions of the same operands that are `made` already are read.
+    fn fill(&self, is_map: bool, cone: &mut Cone, made: &BTreeSet<NodeId>) {
         let mut stack: Vec<NodeId> = vec![];
         for &head in &cone.heads {
             match is_map {
@@ -105,9 +146,13 @@ impl Model<'_> {
         }
         while let Some(id) = stack.pop() {
             let op = self.graph.node(id).op;
+            let is_kept = made.contains(&id) && !self.running[id.index()] && work::is_costly(op);
             match op {
                 Op::Before(_) | Op::After(_) | Op::Held | Op::Literal(_) => {}
                 Op::Input(_) | Op::Reduce(..) | Op::Roll(..) | Op::Scan(..) => {
+                    cone.reads.insert(id);
+                }
+                _ if is_kept => {
                     cone.reads.insert(id);
                 }
                 _ => {
@@ -119,28 +164,56 @@ impl Model<'_> {
         }
     }
 
-    fn note_readers(&mut self, cones: &BTreeMap<Traversal, Cone>) {
-        for (traversal, cone) in cones {
-            for &read in &cone.reads {
-                self.readers.entry(read).or_default().insert(*traversal);
-            }
+    fn traversal_ns(&self, traversal: Traversal, cone: &Cone, known: &mut Known) -> f64 {
+        let (_, is_map, stream) = traversal;
+        let contracts = cone.heads.iter().any(|&head| self.factors(head).is_some());
+        let block = if contracts { BLOCK.0 } else { BLOCK.1 };
+        let blocks = (self.volume(stream) / block).ceil().max(1.0);
+        let inside = cone.inside.iter().map(|&id| self.work_cycles(id, cone, (stream, blocks)));
+        let heads = cone.heads.iter().map(|&id| self.head_cycles(id, is_map, blocks));
+        let cycles: f64 = inside.chain(heads).sum();
+        let (mut near_ns, mut far_ns) = (0.0, 0.0);
+        for &read in &cone.reads {
+            let (near, far) = self.read_ns(read, (is_map, stream), known);
+            near_ns += near;
+            far_ns += far;
         }
+        near_ns += f64::from(self.depth(cone)) * self.again_ns(cone, stream);
+        if is_map {
+            far_ns += cone
+                .heads
+                .iter()
+                .map(|&id| self.bytes(id) / self.speed(self.bytes(id)))
+                .sum::<f64>();
+        }
+        // A map without anything to compute is the epilogue of what it reads.
+        let idle = cone.inside.is_empty() && is_map;
+        let start = if idle { 0.0 } else { TRAVERSAL_NS };
+        let threads = (self.target.threads as f64).min(self.volume(self.grid)).max(1.0);
+        start + (cycles / CYCLES_PER_NS + near_ns).max(far_ns) / threads
     }
 
-    fn traversal_ns(&self, traversal: Traversal, cone: &Cone) -> f64 {
-        let inside = cone.inside.iter().map(|&id| self.work_cycles(id, &cone.heads));
-        let heads = cone.heads.iter().map(|&id| self.head_cycles(id, traversal));
-        let reads = cone.reads.iter().map(|&id| self.read_ns(id, traversal));
-        let cycles: f64 = inside.chain(heads).sum();
-        let moved: f64 = reads.sum();
-        let written: f64 = match traversal.1.is_empty() {
-            true => cone.heads.iter().map(|&id| self.bytes_ns(id)).sum(),
-            false => 0.0,
+    /// How often a traversal reads its current block again, since some of its states need others' values behind it.
+    fn depth(&self, cone: &Cone) -> u32 {
+        let mut depths = vec![0_u32; self.graph.nodes.len()];
+        for id in self.graph.ids() {
+            let op = self.graph.node(id).op;
+            depths[id.index()] = match op {
+                Op::After(state) if cone.heads.contains(&state) => depths[state.index()] + 1,
+                _ if op.is_traversal() && !cone.heads.contains(&id) => 0,
+                _ => op.operands().map(|of| depths[of.index()]).max().unwrap_or(0),
+            };
+        }
+        cone.heads.iter().map(|head| depths[head.index()]).max().unwrap_or(0)
+    }
+
+    /// The time to read what a traversal streams once more, from the nearest cache.
+    fn again_ns(&self, cone: &Cone, stream: AxisSet) -> f64 {
+        let streamed = |id: &&NodeId| {
+            let node = self.graph.node(**id);
+            matches!(node.op, Op::Input(_)) && node.axes.contains_all(stream)
         };
-        // A map without anything to compute is the epilogue of what it reads.
-        let idle = cone.inside.is_empty() && traversal.1.is_empty();
-        let start = if idle { 0.0 } else { TRAVERSAL_NS };
-        start + cycles / CYCLES_PER_NS + moved + written
+        cone.reads.iter().filter(streamed).map(|&id| self.bytes(id)).sum::<f64>() / self.speed(0.0)
     }
 
     fn volume(&self, axes: AxisSet) -> f64 {
@@ -151,16 +224,19 @@ impl Model<'_> {
         self.target.lanes(u64::from(self.graph.node(id).dtype.bits()).div_ceil(8)) as f64
     }
 
-    /// Cycles of an element-wise node over all of its elements. The product under a contraction is part of it.
-    fn work_cycles(&self, id: NodeId, heads: &BTreeSet<NodeId>) -> f64 {
+    /// Cycles of an element-wise node over all of its elements. The product under a contraction is part of it, and what
+    /// changes with the blocks of a stream without varying along it is computed once for each block.
+    fn work_cycles(&self, id: NodeId, cone: &Cone, (stream, blocks): (AxisSet, f64)) -> f64 {
         let node = self.graph.node(id);
         let contracted = |&head: &NodeId| {
             self.factors(head).is_some() && self.graph.node(head).op.operands().next() == Some(id)
         };
-        if heads.iter().any(contracted) {
+        if cone.heads.iter().any(contracted) {
             return 0.0;
         }
-        self.volume(node.axes) * op_cycles(node.op) / self.lanes(id)
+        let is_update = self.running[id.index()] && node.axes.is_disjoint(stream);
+        let times = if is_update { blocks } else { 1.0 };
+        times * self.volume(node.axes) * work::op_cycles(node.op) / self.lanes(id)
     }
 
     /// The factors of a contraction: neither has all of the axes.
@@ -176,67 +252,66 @@ impl Model<'_> {
         (!shared).then_some((x, y))
     }
 
-    fn head_cycles(&self, head: NodeId, traversal: Traversal) -> f64 {
-        if traversal.1.is_empty() {
+    fn head_cycles(&self, head: NodeId, is_map: bool, blocks: f64) -> f64 {
+        if is_map {
             return 0.0;
         }
-        let operand = self.graph.node(head).op.operands().next();
+        let node = self.graph.node(head);
+        let operand = node.op.operands().next();
         let axes = operand.map_or(AxisSet::EMPTY, |operand| self.graph.node(operand).axes);
-        let volume = self.volume(axes | self.graph.node(head).axes);
-        let cycles = match self.graph.node(head).op {
+        let terms = self.volume(axes | node.axes) / self.lanes(head);
+        let rows = self.volume(node.axes) * blocks;
+        match node.op {
             // Two multiplications and additions in a cycle; loads are shared by a register tile.
-            _ if self.factors(head).is_some() => 0.6,
-            Op::Scan(..) => 4.0,
-            _ => 0.5,
-        };
-        let rescaled = match self.graph.node(head).op {
-            // The state is scaled once for each block of the stream.
-            Op::Roll(..) => volume / 128.0,
-            _ => 0.0,
-        };
-        (volume * cycles + rescaled) / self.lanes(head)
+            Op::Roll(..) if self.factors(head).is_some() => terms * 0.6 + rows / self.lanes(head),
+            _ if self.factors(head).is_some() => terms * 0.6,
+            Op::Scan(..) => terms * 4.0,
+            _ => terms * 0.5 + rows * FOLD_CYCLES,
+        }
     }
 
-    /// The time to fetch a value for a traversal; none for one that is made block by block within it.
-    fn read_ns(&self, id: NodeId, traversal: Traversal) -> f64 {
+    /// The times to fetch a value for a traversal, from a cache and from where it lies. None for one that is made block
+    /// by block within it.
+    fn read_ns(
+        &self,
+        id: NodeId,
+        (is_map, stream): (bool, AxisSet),
+        known: &mut Known,
+    ) -> (f64, f64) {
         let node = self.graph.node(id);
         let is_input = matches!(node.op, Op::Input(_));
-        let only = self.readers.get(&id).is_some_and(|readers| readers.len() == 1);
-        let streamed = !traversal.1.is_empty() && node.axes.contains_all(traversal.1);
-        let epilogue = traversal.1.is_empty() && only;
-        if !is_input && only && (streamed || epilogue) {
-            return 0.0;
+        let is_first = known.fetched.insert(id);
+        let bytes = self.bytes(id);
+        if is_input && is_first {
+            return (0.0, bytes / self.speed(bytes));
         }
-        let times = if is_input { 1.0 } else { 2.0 };
-        times * self.bytes_ns(id)
+        let only = known.readers.get(&id) == Some(&1);
+        let is_made_here = is_map || (node.axes.contains_all(stream) && node.op.is_traversal());
+        if !is_input && only && is_made_here {
+            return (0.0, 0.0);
+        }
+        let rows = self.volume(node.axes & self.grid).max(1.0);
+        let block = bytes / rows * rows.min(ROWS);
+        // The first to read what is no input pays for the store, too.
+        let times = if is_first { 2.0 } else { 1.0 };
+        (times * bytes / self.speed(block), 0.0)
     }
 
-    fn bytes_ns(&self, id: NodeId) -> f64 {
+    fn bytes(&self, id: NodeId) -> f64 {
         let node = self.graph.node(id);
-        let bytes = self.volume(node.axes) * f64::from(node.dtype.bits()) / 8.0;
+        self.volume(node.axes) * f64::from(node.dtype.bits()) / 8.0
+    }
+
+    /// Bytes in a nanosecond of the nearest memory that holds so many bytes.
+    fn speed(&self, bytes: f64) -> f64 {
         let fits = |name: &str| bytes <= self.target.memory_bytes(name) as f64;
-        let per_ns = match () {
-            () if fits("L1") => 100.0,
+        match () {
+            // Loads that hit the nearest cache hide behind the arithmetic on them.
+            () if fits("L1") => 400.0,
             () if fits("L2") => 60.0,
             () if fits("L3") => 25.0,
             () => 10.0,
-        };
-        bytes / per_ns
-    }
-}
-
-/// Cycles of one vector of results.
-fn op_cycles(op: Op) -> f64 {
-    match op {
-        Op::Unary(UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not, _) => 0.5,
-        Op::Unary(UnaryOp::Floor | UnaryOp::Round, _) => 1.0,
-        Op::Unary(UnaryOp::Recip | UnaryOp::Sqrt | UnaryOp::Rsqrt, _) => 5.0,
-        Op::Unary(..) => 15.0,
-        Op::Binary(BinaryOp::Div, ..) => 5.0,
-        Op::Binary(BinaryOp::Pow, ..) => 40.0,
-        Op::Gather(..) => 4.0,
-        Op::Index(_) | Op::Len(_) => 0.0,
-        _ => 0.5,
+        }
     }
 }
 
@@ -248,7 +323,7 @@ fn passes(
     cones: &BTreeMap<Traversal, Cone>,
 ) -> BTreeMap<AxisId, u32> {
     let mut at_levels: BTreeMap<AxisId, BTreeSet<u32>> = BTreeMap::new();
-    for &(level, axes) in cones.keys() {
+    for &(level, _, axes) in cones.keys() {
         for axis in axes.iter() {
             at_levels.entry(axis).or_default().insert(level);
         }

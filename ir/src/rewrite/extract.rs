@@ -50,7 +50,8 @@ enum Taste {
 }
 
 impl Extraction<'_> {
-    /// The best `count` forms that differ in structure, best first.
+    /// The best `count` forms that differ in structure, best first; one with the fewest passes is among them, for the
+    /// clock to decide.
     pub(super) fn best(&self, count: usize) -> Vec<Candidate> {
         let mut met: BTreeMap<String, Candidate> = BTreeMap::new();
         let fewest = self.cheapest(Taste::Fewest);
@@ -230,12 +231,17 @@ fn structure(candidate: &Candidate) -> Vec<String> {
     shape
 }
 
-/// The first of each structure, and if that is not enough the best others.
+/// The first of each structure. The last place is that of the fewest passes, unless they are met before.
 fn distinct(list: Vec<Candidate>, count: usize) -> Vec<Candidate> {
+    let passes = |candidate: &Candidate| candidate.cost.passes.values().sum::<u32>();
+    let fewest = list.iter().map(passes).min();
     let mut seen = BTreeSet::new();
-    let mut kept = vec![];
+    let mut kept: Vec<Candidate> = vec![];
     for candidate in list {
-        if kept.len() < count && seen.insert(structure(&candidate)) {
+        let missed = kept.iter().all(|known| Some(passes(known)) != fewest);
+        let is_last = kept.len() + 1 == count && missed;
+        let fits = !is_last || Some(passes(&candidate)) == fewest;
+        if kept.len() < count && fits && seen.insert(structure(&candidate)) {
             kept.push(candidate);
         }
     }

@@ -17,8 +17,10 @@ mod proof;
 mod roll;
 mod rule;
 mod rules;
+mod shift;
 mod smallest;
 mod view;
+mod work;
 
 pub use proof::Step;
 pub use rule::RuleClass;

@@ -8,6 +8,7 @@ use super::factor::{
 use super::language::Math;
 use super::roll::{roll, stabilise};
 use super::rule::{How, Rule, RuleClass};
+use super::shift::{distribute, shift};
 
 use How::{Node, Pattern};
 use RuleClass::{Exact, Range, Reassociating};
@@ -105,5 +106,17 @@ pub(super) const RULES: &[Rule] = &[
         Reassociating,
         "sum[j]((x - mean x)(y - mean y)): one traversal with the means, shifted as they move",
         Node(is_sum, centre),
+    ),
+    rule(
+        "shift",
+        Reassociating,
+        "sum[j]((x - mean x) y): one traversal with the mean and sum[j](y), shifted as the mean moves",
+        Node(is_sum, shift),
+    ),
+    rule(
+        "sum-distribute",
+        Range,
+        "sum[j]((p + q) y) = sum[j](p y) + sum[j](q y), where the second sum has fewer axes",
+        Node(is_sum, distribute),
     ),
 ];

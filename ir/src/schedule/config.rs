@@ -45,6 +45,14 @@ pub struct PassConfig {
     pub pack_b: Pack,
 }
 
+impl PassConfig {
+    /// Terms along a streamed axis that are added side by side: the vectors of the register tile, each lane for itself.
+    pub fn side_by_side(&self, axis: AxisId, lanes: u64) -> u64 {
+        let tile = self.micro.get(&axis).copied().unwrap_or(1);
+        if self.vector == Some(axis) { tile.max(lanes).max(1) } else { 1 }
+    }
+}
+
 /// All choices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {

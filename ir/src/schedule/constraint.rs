@@ -133,11 +133,12 @@ impl Site<'_> {
         self.shape.all_axes().all(|axis| self.tile(axis) <= self.tile_unit(axis))
     }
 
-    /// The longest chain of additions in one block of the stream, and the longest that is allowed. Lanes along the
-    /// stream add side by side, as far as the axis fills them.
+    /// The longest chain of additions in one block of the stream, and the longest that is allowed. The vectors of a
+    /// register tile along the stream, and their lanes, add side by side as far as the axis fills them.
     pub(super) fn chain(&self) -> (u64, u64) {
-        let lanes = |axis| if self.config.vector == Some(axis) { self.shape.lanes } else { 1 };
-        let steps = self.shape.stream.iter().map(|&axis| self.step(axis).div_ceil(lanes(axis)));
+        let steps = self.shape.stream.iter().map(|&axis| {
+            self.step(axis).div_ceil(self.config.side_by_side(axis, self.shape.lanes))
+        });
         (steps.fold(1, u64::saturating_mul), self.chain_terms_max())
     }
 

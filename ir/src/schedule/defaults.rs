@@ -32,8 +32,8 @@ const PACKED_COLUMNS: u64 = 128;
 const SCAN_ROWS: u64 = 4;
 /// Elements of a group's stream in one block: its scores stay in the caches while a register tile still has terms to add.
 const GROUP_BLOCK: u64 = 128;
-/// As `GROUP_BLOCK` in a group that contracts nothing, where several rows share a block.
-const GROUP_ROW: u64 = 512;
+/// As `GROUP_BLOCK` in a group that contracts nothing: a row that fits the nearest cache is one block.
+const GROUP_ROW: u64 = 4096;
 
 /// The scalar loop nest that a C programmer writes: one thread, no tiles, fused while the scratch allows.
 pub(super) fn naive(plan: &PassProgram, shapes: &[Shape], target: &Target) -> Config {
@@ -48,7 +48,7 @@ fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
     let one = |axis: AxisId| (axis, 1);
     let whole = |axis: AxisId| (axis, plan.axes.extent(axis).max(1));
     let mut block: BTreeMap<AxisId, u64> = shape.all_axes().map(whole).collect();
-    shorten_chain(plan, shape, &mut block, (None, chain_of(plan, shape)));
+    shorten_chain(plan, shape, &mut block, (&|_| 1, chain_of(plan, shape)));
     PassConfig {
         stored: true,
         fused: false,
@@ -69,18 +69,18 @@ fn chain_of(plan: &PassProgram, shape: &Shape) -> u64 {
     chain_terms_max(plan.axes.volume(shape.stream.iter().copied().collect()))
 }
 
-/// Reduces the steps of the stream until at most `most` terms are added in a row, the outermost first. Those along
-/// the vector axis are added a vector at a time.
+/// Reduces the steps of the stream until at most `most` terms are added in a row, the outermost first; so many along
+/// each axis are added side by side.
 fn shorten_chain(
     plan: &PassProgram,
     shape: &Shape,
     block: &mut BTreeMap<AxisId, u64>,
-    (vector, most): (Option<AxisId>, u64),
+    (side_by_side, most): (&dyn Fn(AxisId) -> u64, u64),
 ) {
     if !shape.rounds {
         return;
     }
-    let row = |axis, step: u64| step.div_ceil(if vector == Some(axis) { shape.lanes } else { 1 });
+    let row = |axis, step: u64| step.div_ceil(side_by_side(axis));
     for &axis in &shape.stream {
         let rest: u64 = shape
             .stream
@@ -253,7 +253,9 @@ fn guess_blocks(plan: &PassProgram, pass: &Pass, shape: &Shape, config: &mut Pas
     let wide = config.vector.is_some_and(|axis| shape.stream.contains(&axis));
     let chain = chain_of(plan, shape);
     let most = if contracts && !wide { CONTRACTION_BLOCK.min(chain) } else { chain };
-    shorten_chain(plan, shape, &mut config.block, (config.vector, most));
+    let tiles = config.clone();
+    let side_by_side = |axis| tiles.side_by_side(axis, shape.lanes);
+    shorten_chain(plan, shape, &mut config.block, (&side_by_side, most));
     if let Some(vector) = config.vector.filter(|axis| shape.stream.contains(axis)) {
         let (step, extent) = (config.block[&vector], plan.axes.extent(vector));
         if step < extent && !step.is_multiple_of(shape.lanes) {
@@ -348,10 +350,13 @@ fn fill_cache(
 
 /// The step of one grid axis before the threads are counted. `work` elements are in the block already.
 fn grid_step(run: &[Site<'_>], axis: AxisId, extent: u64, work: u64) -> u64 {
-    let vector = run.iter().any(|site| site.config.vector == Some(axis));
+    let reuses = |site: &&Site<'_>| {
+        rows(site.plan, &site.plan.passes[site.position], site.config.vector).is_some()
+    };
+    let contracts = run.iter().any(|site| reuses(&site));
+    let vector = run.iter().filter(reuses).any(|site| site.config.vector == Some(axis));
     let tile = run.iter().map(|site| site.config.micro.get(&axis).copied().unwrap_or(1)).max();
     let tile = tile.unwrap_or(1);
-    let contracts = run.iter().any(Site::is_contraction);
     let wanted = match (contracts, vector) {
         (true, true) => GRID_COLUMNS,
         (true, false) if tile > 1 && run.len() > 1 => FUSED_ROWS,

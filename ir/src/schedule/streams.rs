@@ -143,8 +143,7 @@ fn suits(
     let blocks = steps.iter().map(|&(axis, step)| extent(axis).div_ceil(step.max(1)));
     let blocks = blocks.fold(1, u64::saturating_mul);
     let chain = steps.iter().map(|&(axis, step)| {
-        let lanes = if vector == Some(axis) { shape.lanes } else { 1 };
-        step.min(extent(axis)).div_ceil(lanes)
+        step.min(extent(axis)).div_ceil(config.passes[position].side_by_side(axis, shape.lanes))
     });
     let chain = chain.fold(1, u64::saturating_mul);
     let most = chain_terms_max(plan.axes.volume(shape.stream.iter().copied().collect()));

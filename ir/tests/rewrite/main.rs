@@ -47,7 +47,8 @@ fn case(path: &Path) -> Case {
     Case { name, kernel, sizes, passes }
 }
 
-/// A machine with caches, so that sizes matter.
+/// A machine with caches and wide vectors, so that sizes and traffic matter.
 fn target() -> Target {
-    machine::target(&[("L1", 1 << 15), ("L2", 1 << 20), ("L3", 1 << 24), ("memory", 0)])
+    let caches = [("L1", 1 << 15), ("L2", 1 << 20), ("L3", 1 << 24), ("memory", 0)];
+    Target { vector_bytes: 64, ..machine::target(&caches) }
 }

@@ -18,6 +18,21 @@ fn best_forms_have_the_fewest_passes() {
 }
 
 #[test]
+fn the_fewest_passes_are_offered_at_any_size() {
+    for case in cases() {
+        let sizes = case.sizes.iter().map(|(axis, _)| (axis.clone(), 48)).collect();
+        let graph = case.kernel.bind(&sizes).unwrap();
+        let rewriter = Rewriter::new(&case.kernel.graph, Limits::default());
+        let forms = rewriter.forms(&graph, &target(), 4);
+        let fits = |passes: &std::collections::BTreeMap<String, u32>| {
+            case.passes.iter().all(|(axis, count)| passes.get(axis) == Some(count))
+        };
+        let passes: Vec<_> = forms.iter().map(|form| &form.passes).collect();
+        assert!(passes.iter().any(|passes| fits(passes)), "{}: {passes:?}", case.name);
+    }
+}
+
+#[test]
 fn every_rule_is_used() {
     let mut used = BTreeSet::new();
     for case in cases() {
@@ -36,7 +51,8 @@ fn proofs_lead_from_the_text_to_the_form() {
             let steps = rewriter.prove(&form);
             let changed = form.graph.print() != case.kernel.bind(&case.sizes).unwrap().print();
             let rolled = form.graph.print().contains("roll[");
-            let has_roll = steps.iter().any(|step| ["roll", "centre"].contains(&step.rule));
+            let has_roll =
+                steps.iter().any(|step| ["roll", "centre", "shift"].contains(&step.rule));
             assert_eq!(rolled, has_roll, "{}: {steps:?}\n{}", case.name, form.graph.print());
             assert!(!rolled || changed, "{}: a text has no rolls", case.name);
         }

@@ -41,9 +41,7 @@ impl NestEmitter<'_, '_, '_, '_> {
         }
         let innermost = self.nest.reduce.last().copied();
         let copies = match (reduced_vector, innermost) {
-            (true, Some(axis)) if self.rests == 0 => {
-                tile_of(self.nest, axis, self.lanes) / self.lanes
-            }
+            (true, Some(axis)) => tile_of(self.nest, axis, self.lanes) / self.lanes,
             _ => 1,
         };
         let copies = usize::try_from(copies).expect("a register tile is small");
@@ -154,10 +152,8 @@ impl NestEmitter<'_, '_, '_, '_> {
 
     fn reduce_parts(&self, axis: AxisId) -> Vec<Part> {
         if self.vector_is_reduced() {
-            let tile = match self.rests {
-                0 => tile_of(self.nest, axis, self.lanes),
-                _ => self.lanes,
-            };
+            // Everywhere alike: how many terms are added in a row depends on it.
+            let tile = tile_of(self.nest, axis, self.lanes);
             return vec![
                 Part { step: tile, count: tile / self.lanes, mode: Mode::Vector },
                 Part { step: self.lanes, count: 1, mode: Mode::Vector },

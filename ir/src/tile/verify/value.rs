@@ -47,7 +47,7 @@ impl Walker<'_> {
             self.micro(micro, axes, facts.reduced);
         }
         for (reduced, terms) in facts.sums {
-            self.chain(reduced, terms, micro.and_then(|micro| micro.vector));
+            self.chain(reduced, terms, micro);
         }
         facts.reduced
     }
@@ -204,16 +204,19 @@ impl Walker<'_> {
         self.step(axis).map_or(extent, |step| step.min(extent))
     }
 
-    fn chain(&mut self, axes: AxisSet, terms: DType, vector: Option<AxisId>) {
+    fn chain(&mut self, axes: AxisSet, terms: DType, micro: Option<&Micro>) {
         if !terms.is_float() {
             return;
         }
         let length =
             axes.iter().fold(1, |product: u64, axis| product.saturating_mul(self.block(axis)));
-        // Lanes add side by side as far as the axis fills them.
-        let (row, lanes) = match vector {
-            Some(axis) if axes.contains(axis) => {
-                (self.block(axis), self.target.lanes(terms.bytes()).min(self.block(axis)).max(1))
+        // Lanes, and the vectors of a register tile, add side by side as far as the axis fills them.
+        let vector = micro.and_then(|micro| micro.vector).filter(|axis| axes.contains(*axis));
+        let (row, lanes) = match (vector, micro) {
+            (Some(axis), Some(micro)) => {
+                let tile = micro.tile.iter().find(|(of, _)| *of == axis).map_or(1, |tile| tile.1);
+                let side_by_side = self.target.lanes(terms.bytes()).max(tile);
+                (self.block(axis), side_by_side.min(self.block(axis)).max(1))
             }
             _ => (1, 1),
         };

@@ -1,0 +1,85 @@
+//! How the clock and the model rank the forms of a kernel, each with its default schedule or with given settings.
+//!
+//! `cargo run --release --example form_times -- kernels/softmax.tw i=8192,j=512 [setting=value ..]` runs all forms in
+//! turns and prints the shortest and the median time of each. A setting is used by every form that has it.
+
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
+#![expect(clippy::disallowed_methods, reason = "it measures; the tuner's clock is for candidates")]
+
+use std::error::Error;
+use std::time::Instant;
+use tilewright::ir::reference::{Family, draw};
+use tilewright::ir::schedule::ChoiceValue;
+use tilewright::{BoundKernel, CompiledKernel, Kernel};
+
+/// Calls of each form.
+const ROUNDS: usize = 41;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let file = arguments.next().ok_or("a kernel file")?;
+    let sizes = arguments.next().ok_or("extents, axis=extent,..")?;
+    let settings: Vec<(String, String)> =
+        arguments.map(|text| pair(&text)).collect::<Result<_, _>>()?;
+    let kernel = Kernel::from_file(&file)?;
+    let mut extents = vec![];
+    for part in sizes.split(',') {
+        let (axis, extent) = pair(part)?;
+        extents.push((axis, extent.parse::<u64>()?));
+    }
+    let bound = kernel.bind(extents.iter().map(|(axis, extent)| (axis.as_str(), *extent)))?;
+    let inputs = draw(bound.graph(), Family::Normal, 1);
+    let inputs: Vec<&[u8]> = inputs.iter().map(|tensor| tensor.bytes.as_slice()).collect();
+    let mut outputs: Vec<Vec<u8>> = vec![];
+    for output in &bound.graph().outputs {
+        let count: u64 = output.tensor.shape(&bound.graph().axes).iter().product();
+        outputs.push(vec![0; (count * u64::from(output.tensor.dtype.bits())).div_ceil(8) as usize]);
+    }
+    let codes = compile(&bound, &settings)?;
+    let mut times_ms = vec![vec![]; codes.len()];
+    for _ in 0..ROUNDS {
+        for (code, times_ms) in codes.iter().zip(&mut times_ms) {
+            let mut outputs: Vec<&mut [u8]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+            let start = Instant::now();
+            code.call_bytes(&inputs, &mut outputs)?;
+            times_ms.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    for (form, times_ms) in bound.forms().list().iter().zip(&mut times_ms) {
+        times_ms.sort_by(f64::total_cmp);
+        let (least, median) = (times_ms[0], times_ms[ROUNDS / 2]);
+        let predicted = form.predicted_ns / 1e6;
+        println!(
+            "{:<10} passes {:?} predicted {predicted:.3} ms, measured {least:.3} ms, median {median:.3} ms",
+            form.name(),
+            form.passes
+        );
+    }
+    Ok(())
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').ok_or_else(|| format!("{text}: name=value"))?;
+    Ok((parts.0.to_string(), parts.1.to_string()))
+}
+
+/// The code of every form.
+fn compile(
+    bound: &BoundKernel,
+    settings: &[(String, String)],
+) -> Result<Vec<CompiledKernel>, Box<dyn Error>> {
+    let mut codes = vec![];
+    for form in bound.forms().list() {
+        let mut schedule = form.space.default_schedule();
+        for setting in &mut schedule.settings {
+            if let Some((_, value)) = settings.iter().find(|(name, _)| *name == setting.name) {
+                setting.value = match value.parse() {
+                    Ok(count) => ChoiceValue::Count(count),
+                    Err(_) => ChoiceValue::Word(value.clone()),
+                };
+            }
+        }
+        codes.push(bound.compile(&schedule)?);
+    }
+    Ok(codes)
+}
