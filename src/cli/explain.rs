@@ -2,6 +2,7 @@
 //!
 //! Invariant: what is shown is what `run` uses: the stored winner's schedule, the default or a given one.
 
+use super::buckets;
 use super::failure::Failure;
 use super::forms;
 use super::given::ScheduleArgs;
@@ -24,6 +25,9 @@ pub(super) struct Args {
     /// Only this stage; may be given several times
     #[arg(long)]
     stage: Vec<Stage>,
+    /// Show which form is expected to be fastest at which extents of this axis
+    #[arg(long, value_name = "AXIS", conflicts_with_all = ["stage", "verify_stages"])]
+    buckets: Option<String>,
     /// Run every stage on random inputs and name the first that disagrees with the reference
     #[arg(long)]
     verify_stages: bool,
@@ -36,6 +40,16 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let selected = args.kernel.select()?;
+    if let Some(axis) = &args.buckets {
+        let list = buckets::buckets(&selected, axis)?;
+        if output.is_json() {
+            let shown = buckets::value(&list);
+            output.json(&json!({"kernel": selected.name(), "axis": axis, "buckets": shown}))?;
+        } else {
+            output.text(&buckets::text(axis, &list))?;
+        }
+        return Ok(());
+    }
     let (schedule, _) = args.schedule.choose(&selected.bound)?;
     if args.verify_stages {
         return verify(&selected.bound, &schedule, args.seed, output);

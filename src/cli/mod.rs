@@ -3,6 +3,7 @@
 //! Invariants: data goes to stdout and everything else to stderr; `--json` gives JSON on stdout whatever happens on
 //! stderr; nothing ever prompts; each kind of failure has its own exit code; a closed pipe ends quietly.
 
+mod buckets;
 mod check;
 mod device;
 mod explain;

@@ -101,6 +101,7 @@ impl Source {
 /// A kernel at its sizes.
 #[derive(Debug)]
 pub(super) struct Selected {
+    pub(super) kernel: Kernel,
     pub(super) bound: BoundKernel,
     pub(super) sizes: Sizes,
 }
@@ -130,7 +131,7 @@ impl KernelArgs {
         let bound = kernel.bind_sizes(&sizes).map_err(|error| sizes_fault(error, &files))?;
         let sizes = complete(sizes, bound.graph());
         note(&format!("{} at {}", kernel.name(), show(&sizes)));
-        Ok(Selected { bound, sizes })
+        Ok(Selected { kernel, bound, sizes })
     }
 
     fn sizes(&self, kernel: &Kernel, files: &[FileExtent]) -> Result<Sizes, Failure> {

@@ -3,6 +3,7 @@
 //! The plan and space of the form as written are always there; the other forms are found when somebody asks for them.
 //! Invariant: the schedule that `call` uses is chosen once, compiled once and kept.
 
+use super::SharedRewriter;
 use super::call::{self, Strided};
 use super::compiled::CompiledKernel;
 use crate::error::Error;
@@ -52,6 +53,7 @@ pub struct BoundKernel {
     plan: PassProgram,
     space: Space,
     forms: OnceLock<Forms>,
+    rewriter: Arc<SharedRewriter>,
     backend: &'static dyn Backend,
     strided: Strided,
     threads_max: Option<u64>,
@@ -67,7 +69,11 @@ impl std::fmt::Debug for BoundKernel {
 }
 
 impl BoundKernel {
-    pub(super) fn of_graph(graph: Graph, strided: Strided) -> Result<Self, Error> {
+    pub(super) fn of_graph(
+        graph: Graph,
+        strided: Strided,
+        rewriter: Arc<SharedRewriter>,
+    ) -> Result<Self, Error> {
         let plan = plan::build(&graph);
         let backend = host::backend()?;
         let space = Space::new(&plan, backend.target());
@@ -76,6 +82,7 @@ impl BoundKernel {
             plan,
             space,
             forms: OnceLock::new(),
+            rewriter,
             backend,
             strided,
             threads_max: None,
@@ -108,7 +115,8 @@ impl BoundKernel {
 
     /// All forms of the kernel at these sizes on this machine. They are found at the first call.
     pub fn forms(&self) -> &Forms {
-        self.forms.get_or_init(|| Forms::new(&self.graph, self.backend.target()))
+        let target = self.backend.target();
+        self.forms.get_or_init(|| Forms::of_rewriter(&self.graph, target, self.rewriter.get()))
     }
 
     /// The code generator.
@@ -217,7 +225,7 @@ impl BoundKernel {
         }
         let graph = self.graph.with_input_strides(&strides);
         graph.check_memory()?;
-        let mut fresh = Self::of_graph(graph, self.strided)?;
+        let mut fresh = Self::of_graph(graph, self.strided, Arc::clone(&self.rewriter))?;
         fresh.threads_max = self.threads_max;
         let fresh = Arc::new(fresh);
         known.insert(strides, Arc::clone(&fresh));

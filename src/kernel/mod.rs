@@ -15,19 +15,40 @@ use crate::error::Error;
 use crate::tensor::{Tensor, TensorMut};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tilewright_ir::base::Sizes;
 use tilewright_ir::check::{CheckedKernel, check};
 use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
+use tilewright_ir::rewrite::Rewriter;
+use tilewright_ir::schedule::Forms;
 
 /// A checked kernel whose sizes are still open.
 #[derive(Debug)]
 pub struct Kernel {
     checked: CheckedKernel,
     strided: Strided,
+    rewriter: Arc<SharedRewriter>,
     /// One bound kernel for each combination of extents that `call` has met.
     bound: Mutex<BTreeMap<Sizes, Arc<BoundKernel>>>,
+}
+
+/// What the rewriter knows equal to a kernel. It is found once, for all sizes.
+#[derive(Debug)]
+struct SharedRewriter {
+    /// The operations, of any size.
+    graph: Graph,
+    found: OnceLock<Option<Rewriter>>,
+}
+
+impl SharedRewriter {
+    fn of(graph: &Graph) -> Self {
+        Self { graph: graph.clone(), found: OnceLock::new() }
+    }
+
+    fn get(&self) -> Option<&Rewriter> {
+        self.found.get_or_init(|| Forms::rewriter(&self.graph)).as_ref()
+    }
 }
 
 impl Kernel {
@@ -80,7 +101,8 @@ impl Kernel {
     }
 
     fn new(checked: CheckedKernel) -> Self {
-        Self { checked, strided: Strided::Refuse, bound: Mutex::default() }
+        let rewriter = Arc::new(SharedRewriter::of(&checked.graph));
+        Self { checked, strided: Strided::Refuse, rewriter, bound: Mutex::default() }
     }
 
     /// Chooses what a call does with arrays that are not row-major.
@@ -98,6 +120,11 @@ impl Kernel {
     /// The checked operations.
     pub fn graph(&self) -> &Graph {
         &self.checked.graph
+    }
+
+    /// What is known equal to the kernel by algebra, whatever its sizes; none of one that is too large.
+    pub fn rewriter(&self) -> Option<&Rewriter> {
+        self.rewriter.get()
     }
 
     /// The named size sets of the text, in text order.
@@ -142,7 +169,8 @@ impl Kernel {
     /// # Errors
     /// As `bind`.
     pub fn bind_sizes(&self, sizes: &Sizes) -> Result<BoundKernel, Error> {
-        BoundKernel::of_graph(self.checked.bind(sizes)?, self.strided)
+        let graph = self.checked.bind(sizes)?;
+        BoundKernel::of_graph(graph, self.strided, Arc::clone(&self.rewriter))
     }
 
     /// Computes the outputs, with sizes taken from the arrays.

@@ -43,6 +43,7 @@ pub struct FormSpace {
     pub passes: BTreeMap<String, u32>,
     /// How the form follows from the text, rule by rule; empty unless proofs were asked for.
     pub steps: Vec<Step>,
+    found: Option<rewrite::Form>,
 }
 
 /// The forms of a kernel, each with its space.
@@ -64,15 +65,30 @@ impl FormSpace {
 impl Forms {
     /// Finds the forms of a bound graph and derives their spaces.
     pub fn new(graph: &Graph, target: &Target) -> Self {
-        Self::found(graph, target, false)
+        let rewriter = Self::rewriter(graph);
+        Self::of_rewriter(graph, target, rewriter.as_ref())
     }
 
     /// As `new`, with the steps that lead from the text to each form.
     pub fn with_proofs(graph: &Graph, target: &Target) -> Self {
-        Self::found(graph, target, true)
+        let mut rewriter = Self::rewriter(graph);
+        let mut forms = Self::of_rewriter(graph, target, rewriter.as_ref());
+        for form in &mut forms.list {
+            if let (Some(found), Some(rewriter)) = (&form.found, &mut rewriter) {
+                form.steps = rewriter.prove(found);
+            }
+        }
+        forms
     }
 
-    fn found(graph: &Graph, target: &Target, prove: bool) -> Self {
+    /// What is known equal to a kernel, at any sizes; none of one that is too large.
+    pub fn rewriter(graph: &Graph) -> Option<Rewriter> {
+        let limits = Limits::default();
+        (graph.nodes.len() <= limits.operations).then(|| Rewriter::new(graph, limits))
+    }
+
+    /// As `new`, where the rewriter of the kernel is there already. It serves all sizes.
+    pub fn of_rewriter(graph: &Graph, target: &Target, rewriter: Option<&Rewriter>) -> Self {
         let plan = plan::build(graph);
         let (predicted_ns, passes) = rewrite::predict(graph, target);
         let written = FormSpace {
@@ -83,19 +99,17 @@ impl Forms {
             predicted_ns,
             passes,
             steps: vec![],
+            found: None,
         };
         let mut forms = Self { list: vec![written], names: vec![], growth: None };
-        let limits = Limits::default();
-        if has_terms(graph) && graph.nodes.len() <= limits.operations {
-            let mut rewriter = Rewriter::new(graph, limits);
+        if let Some(rewriter) = rewriter.filter(|_| has_terms(graph)) {
             for form in rewriter.forms(graph, target, REWRITTEN_MAX + 1) {
                 let plan = plan::build(&form.graph);
                 if forms.list.len() <= REWRITTEN_MAX && !forms.has(&plan) {
-                    let steps = if prove { rewriter.prove(&form) } else { vec![] };
-                    forms.list.push(rewritten(form, plan, target, steps));
+                    forms.list.push(rewritten(form, plan, target));
                 }
             }
-            forms.growth = Some(rewriter.growth);
+            forms.growth = Some(rewriter.growth.clone());
         }
         forms.names = forms.list.iter().map(|form| form.name().to_string()).collect();
         forms
@@ -259,16 +273,19 @@ impl Schedule {
     }
 }
 
-fn rewritten(
-    form: rewrite::Form,
-    plan: PassProgram,
-    target: &Target,
-    steps: Vec<Step>,
-) -> FormSpace {
+fn rewritten(form: rewrite::Form, plan: PassProgram, target: &Target) -> FormSpace {
     let id = format!("f{:.8}", form.graph.hash().to_string());
     let space = Space::of_form(&plan, target, Some(&id));
-    let rewrite::Form { graph, predicted_ns, passes, .. } = form;
-    FormSpace { id: Some(id), graph, plan, space, predicted_ns, passes, steps }
+    FormSpace {
+        id: Some(id),
+        graph: form.graph.clone(),
+        plan,
+        space,
+        predicted_ns: form.predicted_ns,
+        passes: form.passes.clone(),
+        steps: vec![],
+        found: Some(form),
+    }
 }
 
 /// Whether every axis that is traversed has an element. The rules assume something to reduce.
