@@ -10,13 +10,13 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tilewright_ir::base::{
-    AxisId, AxisSet, AxisTable, BinaryOp, BufferId, CompareOp, DType, Expr, Literal, LocalId,
-    ReduceOp, UnaryOp,
+    Affine, AxisId, AxisSet, AxisTable, BinaryOp, BufferId, CompareOp, DType, Expr, Literal,
+    LocalId, ReduceOp, UnaryOp,
 };
 use tilewright_ir::reference::{HostTensor, round_to};
 use tilewright_ir::target::{MemoryLevel, Target};
 use tilewright_ir::tile::{
-    Buffer, Carry, For, Grid, Layout, Local, Micro, Phase, Place, Scan, Scope, Span, Stmt,
+    Bounds, Buffer, Carry, For, Grid, Layout, Local, Micro, Phase, Place, Scan, Scope, Span, Stmt,
     TileProgram, interpret, parse, print, verify,
 };
 
@@ -195,6 +195,25 @@ impl Writer {
         axes.map(|axis| (axis, self.random.random_range(0..100))).collect()
     }
 
+    fn bounds(&mut self) -> Bounds {
+        if self.random.random_bool(0.5) {
+            return Bounds::default();
+        }
+        let mut side = || {
+            let count = self.random.random_range(0..3);
+            (0..count).map(|_| self.bound()).collect()
+        };
+        Bounds { from: side(), to: side() }
+    }
+
+    fn bound(&mut self) -> Affine {
+        let constant = self.random.random_range(-9..9);
+        let axes = self.axes(3).into_iter();
+        let factors = axes.map(|axis| (axis, self.random.random_range(1..4)));
+        let factors: BTreeMap<_, _> = factors.collect();
+        Affine { constant, factors }.scaled(if self.random.random() { -1 } else { 1 })
+    }
+
     fn body(&mut self, depth: u32) -> Vec<Stmt> {
         let count = self.random.random_range(0..4);
         (0..count).map(|_| self.stmt(depth)).collect()
@@ -227,6 +246,7 @@ impl Writer {
 
     fn r#for(&mut self, depth: u32) -> For {
         let axes = self.steps();
+        let bounds = axes.iter().map(|&(axis, _)| (axis, self.bounds())).collect();
         let count = self.random.random_range(0..3);
         let heads: Vec<_> = (0..count)
             .map(|_| {
@@ -252,7 +272,7 @@ impl Writer {
                 last: if self.random.random() { Some(self.expr(2)) } else { None },
             })
             .collect();
-        For { axes, carries, body }
+        For { axes, bounds, carries, body }
     }
 
     fn program(mut self) -> TileProgram {

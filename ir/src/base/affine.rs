@@ -30,10 +30,18 @@ impl Affine {
 
     /// The smallest and the largest value over all positions.
     pub fn range(&self, axes: &AxisTable) -> (i64, i64) {
+        self.range_over(&|axis| {
+            (0, i64::try_from(axes.extent(axis).max(1) - 1).unwrap_or(i64::MAX))
+        })
+    }
+
+    /// The smallest and the largest value over the positions from the first to the last that `block` gives.
+    pub fn range_over(&self, block: &impl Fn(AxisId) -> (i64, i64)) -> (i64, i64) {
         self.factors.iter().fold((self.constant, self.constant), |(low, high), (&axis, factor)| {
-            let last = i64::try_from(axes.extent(axis).max(1) - 1).unwrap_or(i64::MAX);
-            let reach = factor.saturating_mul(last);
-            (low.saturating_add(reach.min(0)), high.saturating_add(reach.max(0)))
+            let (first, last) = block(axis);
+            let ends = [factor.saturating_mul(first), factor.saturating_mul(last)];
+            let (least, most) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+            (low.saturating_add(least), high.saturating_add(most))
         })
     }
 
@@ -44,18 +52,23 @@ impl Affine {
         low >= 0 && high < extent
     }
 
-    fn constant(value: i64) -> Self {
+    /// A number.
+    pub fn constant(value: i64) -> Self {
         Self { constant: value, factors: BTreeMap::new() }
     }
 
-    fn scaled(mut self, factor: i64) -> Self {
+    /// Every term times a number.
+    #[must_use]
+    pub fn scaled(mut self, factor: i64) -> Self {
         self.constant = self.constant.saturating_mul(factor);
         self.factors.values_mut().for_each(|own| *own = own.saturating_mul(factor));
         self.factors.retain(|_, own| *own != 0);
         self
     }
 
-    fn plus(mut self, other: &Self) -> Self {
+    /// The sum with another form.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
         self.constant = self.constant.saturating_add(other.constant);
         for (&axis, factor) in &other.factors {
             let own = self.factors.entry(axis).or_insert(0);

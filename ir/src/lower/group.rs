@@ -58,7 +58,7 @@ pub(super) fn write(
     let stream = phase.streams.iter().find(|(of, _)| Some(*of) == plan.passes[positions[0]].group);
     let axes = stream.map(|(_, steps)| steps.clone()).unwrap_or_default();
     body.append(&mut parts.outside);
-    body.push(Stmt::For(For { axes, carries: parts.carries, body: parts.inside }));
+    body.push(Stmt::For(For { carries: parts.carries, ..For::over(axes, parts.inside) }));
     for (position, direct) in streaming {
         let config = &config.passes[position];
         let nest = Nest::of_member((plan, position), config, phase, target, member.clone());

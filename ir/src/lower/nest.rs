@@ -118,7 +118,7 @@ impl<'a> Nest<'a> {
         };
         let mut inner = levels.pop().expect("there is a level outside of all loops");
         for (&(axis, step), mut level) in self.loops.iter().zip(levels).rev() {
-            level.push(Stmt::For(For { axes: vec![(axis, step)], carries: vec![], body: inner }));
+            level.push(Stmt::For(For::over(vec![(axis, step)], inner)));
             inner = level;
         }
         body.extend(inner);
@@ -166,7 +166,7 @@ impl<'a> Nest<'a> {
         let (axes, carries) = (self.stream.clone(), carries.collect());
         let body = levels.pop().expect("the last level is inside of the stream");
         let outer = levels.last_mut().expect("the stream is inside of the grid");
-        outer.push(Stmt::For(For { axes, carries, body }));
+        outer.push(Stmt::For(For { carries, ..For::over(axes, body) }));
         if direct.is_none() {
             self.store_results(placer, &mut names, outer);
         }

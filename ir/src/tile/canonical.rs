@@ -109,6 +109,7 @@ impl Order {
     }
 
     fn renumber_for(&mut self, inner: &mut For) {
+        inner.bounds.retain(|_, bounds| !bounds.is_open());
         self.renumber(&mut inner.body);
         for carry in &mut inner.carries {
             carry.local = self.local(carry.local);

@@ -5,7 +5,7 @@
 //! to integers and to `bool`.
 
 use super::interp_tile::{Block, Ranges, contract, map, odometer, zip};
-use super::{Carry, For, Phase, Place, Scope, Span, Stmt, TileProgram};
+use super::{Bounds, Carry, For, Phase, Place, Scope, Span, Stmt, TileProgram};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, LocalId};
 use crate::reference::{HostTensor, scalar};
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ impl<'a> Machine<'a> {
     }
 
     fn phase(&mut self, phase: &'a Phase) {
-        self.blocks(&phase.grid.axes, &mut |machine| {
+        self.blocks(&phase.grid.axes, &BTreeMap::new(), &mut |machine| {
             for buffer in &phase.group {
                 machine.memory[buffer.index()] = machine.fresh(buffer.index());
             }
@@ -68,20 +68,37 @@ impl<'a> Machine<'a> {
         });
     }
 
-    /// Runs `visit` with the ranges set to each combination of blocks, the last axis fastest.
-    fn blocks(&mut self, axes: &[(AxisId, u64)], visit: &mut dyn FnMut(&mut Self)) {
+    /// Runs `visit` with the ranges set to each combination of blocks that the bounds leave, the last axis fastest.
+    fn blocks(
+        &mut self,
+        axes: &[(AxisId, u64)],
+        bounds: &BTreeMap<AxisId, Bounds>,
+        visit: &mut dyn FnMut(&mut Self),
+    ) {
         let Some(((axis, step), inner)) = axes.split_first() else {
             return visit(self);
         };
         let whole = self.ranges.0[axis.index()];
-        let (mut start, end) = whole;
+        let (mut start, end) = match bounds.get(axis) {
+            Some(bounds) => self.visited(bounds, *axis, *step),
+            None => whole,
+        };
         while start < end {
             let next = start.saturating_add((*step).max(1)).min(end);
             self.ranges.0[axis.index()] = (start, next);
-            self.blocks(inner, visit);
+            self.blocks(inner, bounds, visit);
             start = next;
         }
         self.ranges.0[axis.index()] = whole;
+    }
+
+    fn visited(&self, bounds: &Bounds, axis: AxisId, step: u64) -> (u64, u64) {
+        let index = |index: u64| i64::try_from(index).unwrap_or(i64::MAX);
+        let block = |axis: AxisId| {
+            let (start, end) = self.ranges.0[axis.index()];
+            (index(start), index(end.max(start + 1) - 1))
+        };
+        bounds.visited((self.program.axes.extent(axis), step), &block)
     }
 
     fn body(&mut self, body: &'a [Stmt]) {
@@ -116,7 +133,7 @@ impl<'a> Machine<'a> {
             let block = Block::filled(set(&carry.axes), &self.ranges, carry.start.value);
             self.carry(carry, block);
         }
-        self.blocks(&inner.axes, &mut |machine| {
+        self.blocks(&inner.axes, &inner.bounds, &mut |machine| {
             machine.body(&inner.body);
             let mut known = Known::new();
             let next: Vec<_> =

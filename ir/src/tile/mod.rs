@@ -6,14 +6,17 @@
 //! Invariant: after `verify`, accesses are in bounds, every output element is stored by exactly one grid iteration,
 //! and buffers are written before they are read.
 
+mod bounds;
 mod canonical;
 mod interp;
 mod interp_tile;
 mod parse;
 mod parse_body;
+mod parse_bounds;
 mod print;
 mod verify;
 
+pub use bounds::Bounds;
 pub use interp::interpret;
 pub use parse::parse;
 pub use print::print;
@@ -23,6 +26,7 @@ use crate::base::{
     AxisId, AxisSet, AxisTable, BufferId, DType, Expr, ExprRef, LocalId, StableHash, hash_text,
 };
 use crate::graph::Memory;
+use std::collections::BTreeMap;
 
 /// Where a buffer lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,15 +194,30 @@ pub struct Carry {
     pub last: Option<Expr>,
 }
 
-/// `for k in 0..len(k) by 256, .. carry ..`: blocks in lexicographic order, the last axis fastest.
+/// `for k by 256, .. carry ..`: blocks in lexicographic order, the last axis fastest. `for j in i - 4..i + 1 by 64`
+/// visits the blocks that `bounds` leave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct For {
     /// The axes and their steps.
     pub axes: Vec<(AxisId, u64)>,
+    /// The part of an axis that is visited, where that is not all of it.
+    pub bounds: BTreeMap<AxisId, Bounds>,
     /// The carried values; all `next` see the carries as they were before the block.
     pub carries: Vec<Carry>,
     /// The statements before the carries are updated.
     pub body: Vec<Stmt>,
+}
+
+impl For {
+    /// Blocks of all indices of some axes, without carries.
+    pub fn over(axes: Vec<(AxisId, u64)>, body: Vec<Stmt>) -> Self {
+        Self { axes, bounds: BTreeMap::new(), carries: vec![], body }
+    }
+
+    /// Whether some blocks may be left out.
+    pub fn is_bounded(&self) -> bool {
+        self.bounds.values().any(|bounds| !bounds.is_open())
+    }
 }
 
 /// The grid of a phase.

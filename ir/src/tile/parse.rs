@@ -6,7 +6,7 @@
 //! BUFFER = T: f32[m:64, n] [layout(panel(n:8))]            # or strides(1, 512); m:64 holds one block, n the whole extent
 //! STATEMENT = let z [: f32[m, n]] = EXPR  |  stage BUFFER = EXPR MICRO  |  store T = EXPR MICRO
 //!   | scan T = sum[k](EXPR) block(64) MICRO
-//!   | for k by 256, .. [carry c: f32[m, n] = 0 @group, ..] { STATEMENT ..  YIELD .. }
+//!   | for k [in i - 4..min(i + 1, 2 * m)] by 256, .. [carry c: f32[m, n] = 0 @group, ..] { STATEMENT ..  YIELD .. }
 //! YIELD = yield c = EXPR MICRO  |  last c = EXPR           # one yield for each carry, after the statements
 //! MICRO = [micro(m:6, n:8)] [vector(n)] [order(n, m)] [unroll(4)]
 //! ```
@@ -16,10 +16,9 @@
 //! Invariant: buffers and locals are numbered in the order of their declaration.
 
 use super::{Buffer, Grid, Layout, Phase, Scope, Span as Held, TileProgram};
-use crate::base::{AxisId, AxisTable, BufferId};
+use crate::base::{AxisTable, BufferId};
 use crate::diag::{Diagnostic, Span};
 use crate::text::{HasAxes, Names, Parsed, Parser, TokenKind, duplicate, extents};
-use std::collections::BTreeSet;
 
 /// Parses a tile program. The result still has to be verified.
 ///
@@ -215,28 +214,6 @@ impl Reader {
         let body = self.body()?;
         self.names.program.phases[position].body = body;
         self.parser.expect("}")
-    }
-
-    /// ` m by 64, n by 8`, or nothing.
-    pub(super) fn steps(&mut self) -> Parsed<Vec<(AxisId, u64)>> {
-        let mut axes = vec![];
-        let mut seen = BTreeSet::new();
-        if self.parser.at("{") || self.parser.at_word("carry") {
-            return Ok(axes);
-        }
-        loop {
-            let span = self.parser.span();
-            let axis = self.parser.axis(&self.names)?;
-            self.parser.expect_word("by")?;
-            axes.push((axis, self.parser.count()?));
-            if !seen.insert(axis) {
-                let name = self.names.program.axes.name(axis).to_string();
-                self.duplicate("axis", &name, span);
-            }
-            if !self.parser.accept(",") {
-                return Ok(axes);
-            }
-        }
     }
 }
 

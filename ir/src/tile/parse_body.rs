@@ -235,7 +235,7 @@ impl Reader {
     }
 
     fn r#for(&mut self) -> Parsed<For> {
-        let axes = self.steps()?;
+        let (axes, bounds) = self.bounded_steps()?;
         let mut heads = vec![];
         if self.parser.accept_word("carry") {
             loop {
@@ -256,7 +256,7 @@ impl Reader {
         self.loops -= 1;
         let body = body?;
         let carries = heads.into_iter().filter_map(|head| self.carry(head)).collect();
-        Ok(For { axes, carries, body })
+        Ok(For { axes, bounds, carries, body })
     }
 
     /// `c: f32[m, n] = 0 @out(C)`.

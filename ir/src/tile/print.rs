@@ -136,7 +136,14 @@ impl Printer<'_> {
         } else {
             format!(" carry {}", carries.join(", "))
         };
-        self.open(&format!("for{}{carries}", self.steps(&inner.axes)));
+        let steps = inner.axes.iter().map(|(axis, step)| {
+            let bounds = inner.bounds.get(axis).filter(|bounds| !bounds.is_open());
+            let bounds = bounds.map(|bounds| format!(" in {}", bounds.print(&self.program.axes)));
+            let bounds = bounds.unwrap_or_default();
+            format!(" {}{bounds} by {step}", self.axis(*axis))
+        });
+        let steps = steps.collect::<Vec<_>>().join(",");
+        self.open(&format!("for{steps}{carries}"));
         inner.body.iter().for_each(|stmt| self.stmt(stmt));
         for carry in &inner.carries {
             let name = quote_name(self.program.local_name(carry.local));

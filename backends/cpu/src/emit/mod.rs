@@ -16,5 +16,6 @@ mod phase;
 mod reduce;
 mod scan;
 mod value;
+mod visit;
 
 pub use phase::{CompiledPhase, compile};

@@ -4,6 +4,7 @@
 //! everything in the loop's body.
 
 use super::lanes::less;
+use super::visit::Visited;
 use crate::machine::{Loop, MachinePhase, Nest, Pack, Step};
 use crate::math::clif::Abilities;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -223,24 +224,25 @@ impl PhaseEmitter<'_, '_> {
         })
     }
 
-    fn steps(&mut self, steps: &[Step]) -> Result<(), Unsupported> {
+    pub(super) fn steps(&mut self, steps: &[Step]) -> Result<(), Unsupported> {
         for step in steps {
             match step {
                 Step::Nest(nest) => self.nest(nest)?,
                 Step::Pack(pack) => self.pack(*pack),
-                Step::Loop(inner) => self.block_loop(inner, 0, None, None)?,
+                Step::Loop(inner) => self.visited_loop(inner)?,
             }
         }
         Ok(())
     }
 
-    /// Emits the loop over `inner.axes[level..]`; `first` and `last` are the conjunction of the outer levels.
-    fn block_loop(
+    /// Emits the loop over `inner.axes[level..]`; `first` and `last` are the conjunction of the outer levels. `visited`
+    /// has the parts of axes that are visited; there is a block in each.
+    pub(super) fn block_loop(
         &mut self,
         inner: &Loop,
+        visited: &Visited,
         level: usize,
-        first: Option<Value>,
-        last: Option<Value>,
+        (first, last): (Option<Value>, Option<Value>),
     ) -> Result<(), Unsupported> {
         let Some(&(axis, step)) = inner.axes.get(level) else {
             return self.loop_body(inner, first, last);
@@ -248,25 +250,29 @@ impl PhaseEmitter<'_, '_> {
         let length = self.axes.extent(axis);
         if length <= step {
             self.bind(axis, step, None);
-            let outcome = self.block_loop(inner, level + 1, first, last);
+            let outcome = self.block_loop(inner, visited, level + 1, (first, last));
             self.blocks.remove(&axis);
             return outcome;
         }
-        let (zero, end) = (self.constant(0), self.constant(length));
-        let open = self.begin_loop(zero, end, step, &[]);
+        let (start, end, final_start) = match visited.get(&axis) {
+            Some(part) => (part.start, part.end, part.last),
+            None => {
+                (self.constant(0), self.constant(length), self.constant((length - 1) / step * step))
+            }
+        };
+        let open = self.begin_loop(start, end, step, &[]);
         self.bind(axis, step, Some(open.index));
-        let final_start = self.constant((length - 1) / step * step);
-        let is_first = self.b.ins().icmp_imm_s(IntCC::Equal, open.index, 0);
+        let is_first = self.b.ins().icmp(IntCC::Equal, open.index, start);
         let is_last = self.b.ins().icmp(IntCC::Equal, open.index, final_start);
         let first = self.both(first, is_first);
         let last = self.both(last, is_last);
-        self.block_loop(inner, level + 1, Some(first), Some(last))?;
+        self.block_loop(inner, visited, level + 1, (Some(first), Some(last)))?;
         self.end_loop(&open, &[]);
         self.blocks.remove(&axis);
         Ok(())
     }
 
-    fn both(&mut self, outer: Option<Value>, own: Value) -> Value {
+    pub(super) fn both(&mut self, outer: Option<Value>, own: Value) -> Value {
         outer.map_or(own, |outer| self.b.ins().band(outer, own))
     }
 

@@ -251,11 +251,15 @@ impl<'p> Builder<'p> {
     fn for_loop(&mut self, statement: &For, steps: &mut Vec<Step>) -> Result<(), Unsupported> {
         let targets: Vec<Place> =
             statement.carries.iter().map(|carry| self.carry_place(carry)).collect();
+        let none = match self.may_visit_nothing(statement) {
+            true => Some(self.starts(statement, &targets)?),
+            false => None,
+        };
         if statement.axes.iter().any(|&(axis, _)| self.program.axes.extent(axis) == 0) {
             for (carry, target) in statement.carries.iter().zip(&targets) {
-                self.store_start(carry, target, carry.last.as_ref(), steps)?;
                 self.bindings.insert(carry.local, Binding::Memory(target.clone()));
             }
+            steps.extend(none.into_iter().flatten());
             return Ok(());
         }
         let in_place: Vec<bool> =
@@ -275,8 +279,25 @@ impl<'p> Builder<'p> {
         for (carry, target) in statement.carries.iter().zip(targets) {
             self.bindings.insert(carry.local, Binding::Memory(target));
         }
-        steps.push(Step::Loop(Loop { axes: statement.axes.clone(), body }));
+        let (axes, bounds) = (statement.axes.clone(), statement.bounds.clone());
+        steps.push(Step::Loop(Loop { axes, bounds, body, none }));
         Ok(())
+    }
+
+    /// The steps that stand for a loop over no block.
+    fn starts(&mut self, statement: &For, targets: &[Place]) -> Result<Vec<Step>, Unsupported> {
+        let mut steps = Vec::new();
+        for (carry, target) in statement.carries.iter().zip(targets) {
+            self.store_start(carry, target, carry.last.as_ref(), &mut steps)?;
+        }
+        Ok(steps)
+    }
+
+    /// Whether there are places of the grid at which a loop runs over no block.
+    fn may_visit_nothing(&self, statement: &For) -> bool {
+        let axes = &self.program.axes;
+        statement.axes.iter().any(|&(axis, _)| axes.extent(axis) == 0)
+            || statement.bounds.iter().any(|(&axis, bounds)| !bounds.is_never_empty(axes, axis))
     }
 
     /// The nests that give each carry its next value. A carry that another one reads goes through a shadow.

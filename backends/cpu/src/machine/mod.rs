@@ -18,8 +18,9 @@ pub(crate) use dag::operands;
 pub use dag::{Dag, Node, NodeId, Subscripts};
 pub use place::{Base, Panel, Place, Term};
 
+use std::collections::BTreeMap;
 use tilewright_ir::base::Literal;
-use tilewright_ir::tile::Micro;
+use tilewright_ir::tile::{Bounds, Micro};
 use tilewright_ir::{AxisId, ReduceOp};
 
 /// Bytes at the head of a thread's scratch that the emitted code keeps for itself.
@@ -67,8 +68,12 @@ pub struct Pack {
 pub struct Loop {
     /// The axes and their steps.
     pub axes: Vec<(AxisId, u64)>,
+    /// The part of an axis that is visited, where that is not all of it.
+    pub bounds: BTreeMap<AxisId, Bounds>,
     /// The steps of one block.
     pub body: Vec<Step>,
+    /// The steps where the bounds leave no block; `None` if they always leave one.
+    pub none: Option<Vec<Step>>,
 }
 
 /// One reduction of a nest.

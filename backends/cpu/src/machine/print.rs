@@ -29,10 +29,21 @@ fn steps(axes_and_steps: &[(AxisId, u64)], axes: &AxisTable) -> String {
 
 fn print_step(step: &Step, axes: &AxisTable, depth: usize, out: &mut String) {
     match step {
-        Step::Loop(Loop { axes: loops, body }) => {
-            let _ = writeln!(out, "{:indent$}for {}", "", steps(loops, axes), indent = depth * 2);
+        Step::Loop(Loop { axes: loops, bounds, body, none }) => {
+            let indent = depth * 2;
+            let _ = write!(out, "{:indent$}for {}", "", steps(loops, axes));
+            for (&axis, bounds) in bounds {
+                let _ = write!(out, "; {} in {}", axes.name(axis), bounds.print(axes));
+            }
+            out.push('\n');
             for step in body {
                 print_step(step, axes, depth + 1, out);
+            }
+            if let Some(none) = none {
+                let _ = writeln!(out, "{:indent$}or, over no block", "");
+                for step in none {
+                    print_step(step, axes, depth + 1, out);
+                }
             }
         }
         Step::Nest(nest) => print_nest(nest, axes, depth, out),

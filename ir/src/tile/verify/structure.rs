@@ -212,6 +212,15 @@ impl Checker<'_> {
 
     fn r#for(&mut self, inner: &For) {
         self.steps(&inner.axes);
+        for (&axis, bounds) in &inner.bounds {
+            self.axis(axis);
+            for &of in bounds.affine().flat_map(|bound| bound.factors.keys()) {
+                self.axis(of);
+            }
+            if !inner.axes.iter().any(|&(looped, _)| looped == axis) {
+                self.fault("bounds of an axis that the loop does not run over", "leave them out");
+            }
+        }
         for carry in &inner.carries {
             self.declare_local(carry.local);
             self.distinct(&carry.axes);

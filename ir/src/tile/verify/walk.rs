@@ -5,7 +5,7 @@
 //! are forgotten at the block's end. Invariant: a result is stored by one statement, whose loops and grid all run over
 //! axes of the result, so that no element is stored twice and none is left out.
 
-use super::super::{Carry, For, Phase, Place, Scope, Span, Stmt, TileProgram};
+use super::super::{Bounds, Carry, For, Phase, Place, Scope, Span, Stmt, TileProgram};
 use super::value::{Facts, loops_in, written_in};
 use super::{Report, code};
 use crate::base::{AxisId, AxisSet, BufferId, LocalId};
@@ -14,6 +14,8 @@ use std::collections::BTreeSet;
 
 /// Blocks that one carry may pass through.
 const BLOCKS_MAX: u64 = 1 << 20;
+/// The reach of a bound: far from where sums of 64 bits overflow.
+const BOUND_MAX: i64 = 1 << 40;
 /// Workspace of a program.
 const DEVICE_BYTES_MAX: u64 = 512 << 20;
 /// Scratch of a thread on a machine with a small L2.
@@ -51,6 +53,8 @@ pub(super) struct Walker<'a> {
     pub(super) locals: Vec<Known>,
     pub(super) buffers: Vec<State>,
     loops: Vec<(AxisId, u64)>,
+    /// How many of the loops leave blocks out.
+    bounded: usize,
     group_bytes: u64,
 }
 
@@ -64,6 +68,7 @@ pub(super) fn check(program: &TileProgram, target: &Target, report: &mut Report)
         locals: vec![Known::Nothing; program.locals.len()],
         buffers: vec![State::default(); program.buffers.len()],
         loops: vec![],
+        bounded: 0,
         group_bytes: 0,
     };
     for (index, phase) in program.phases.iter().enumerate() {
@@ -254,6 +259,10 @@ impl Walker<'_> {
             self.fault(code::STORES, &what, "store it once, or use a group buffer on the way");
         }
         self.buffers[buffer.index()].phase = Some(self.phase);
+        if self.bounded > 0 {
+            let what = format!("a loop that leaves blocks out stores `{}`", declared.name);
+            self.fault(code::STORES, &what, "carry it, or let the loop visit all blocks");
+        }
         for (axis, step) in self.loops.clone() {
             let blocks = self.blocks(axis, step);
             if !declared.axes.contains(&axis) && blocks != 1 {
@@ -273,6 +282,7 @@ impl Walker<'_> {
         if inner.axes.is_empty() {
             self.fault(code::LOOPS, "a loop over no axis", "name an axis and a step");
         }
+        self.bounds(inner);
         inner.carries.iter().for_each(|carry| self.carry(inner, carry));
         let mut changing = BTreeSet::new();
         written_in(&inner.body, &mut changing);
@@ -287,7 +297,9 @@ impl Walker<'_> {
         for carry in &inner.carries {
             self.locals[carry.local.index()] = Known::Carry;
         }
+        self.bounded += usize::from(inner.is_bounded());
         self.body_and_next(inner);
+        self.bounded -= usize::from(inner.is_bounded());
         self.loops.truncate(outside);
         self.after_blocks(inner, &before);
         self.epilogues(inner);
@@ -297,6 +309,26 @@ impl Walker<'_> {
                 self.place(&format!("carry `{}`", self.name(carry.local)));
                 self.write(buffer);
             }
+        }
+    }
+
+    /// The bounds of a loop depend on other axes only, and every sum in them fits.
+    fn bounds(&mut self, inner: &For) {
+        let axes = &self.program.axes;
+        let looped: AxisSet = inner.axes.iter().map(|&(axis, _)| axis).collect();
+        let mut own = AxisSet::EMPTY;
+        let mut far = false;
+        for bound in inner.bounds.values().flat_map(Bounds::affine) {
+            own |= looped & bound.factors.keys().copied().collect();
+            let (low, high) = bound.range(axes);
+            far |= low < -BOUND_MAX || high > BOUND_MAX;
+        }
+        if !own.is_empty() {
+            let what = format!("bounds by {}, which the loop itself binds", axes.names(own.iter()));
+            self.fault(code::LOOPS, &what, "bound it by axes of the grid and of loops around it");
+        }
+        if far {
+            self.fault(code::LOOPS, "a bound beyond 2^40", "no axis is as long; leave it out");
         }
     }
 
@@ -377,6 +409,7 @@ impl Walker<'_> {
     /// What of the memory written in a loop holds behind it.
     fn after_blocks(&mut self, inner: &For, before: &[State]) {
         let never = inner.axes.iter().any(|&(axis, _)| self.program.axes.extent(axis) == 0);
+        let some = inner.is_bounded();
         for (index, buffer) in self.program.buffers.iter().enumerate() {
             if buffer.scope != Scope::Group {
                 continue;
@@ -387,7 +420,7 @@ impl Walker<'_> {
             let empty = buffer.axes.iter().any(|&axis| self.program.axes.extent(axis) == 0);
             if of_block {
                 self.buffers[index].written = false;
-            } else if never && !empty {
+            } else if (never || some) && !empty {
                 self.buffers[index].written = before[index].written;
             }
         }
