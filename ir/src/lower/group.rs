@@ -12,10 +12,10 @@
 //!
 //! Invariant: the names of running values stand for carries and stages of this loop, and for nothing outside of it.
 
-use super::micro;
 use super::nest::{Member, Nest};
 use super::place::{Placer, grid_span};
 use super::stream::Stream;
+use super::{micro, skip};
 use crate::base::{AxisId, BufferId, Expr, LocalId};
 use crate::plan::{Pass, PassProgram, State};
 use crate::schedule::{Config, PhaseConfig};
@@ -58,7 +58,9 @@ pub(super) fn write(
     let stream = phase.streams.iter().find(|(of, _)| Some(*of) == plan.passes[positions[0]].group);
     let axes = stream.map(|(_, steps)| steps.clone()).unwrap_or_default();
     body.append(&mut parts.outside);
-    body.push(Stmt::For(For { carries: parts.carries, ..For::over(axes, parts.inside) }));
+    let streamed: Vec<AxisId> = axes.iter().map(|&(axis, _)| axis).collect();
+    let bounds = skip::bounds(plan, positions, &streamed);
+    body.push(Stmt::For(For { axes, bounds, carries: parts.carries, body: parts.inside }));
     for (position, direct) in streaming {
         let config = &config.passes[position];
         let nest = Nest::of_member((plan, position), config, phase, target, member.clone());

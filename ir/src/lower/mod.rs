@@ -2,7 +2,8 @@
 //!
 //! The steps, each in its own file: decide the choices (`schedule`), drop the updates of groups that are one block
 //! (`whole`), inline the maps that are not stored (`inline`), place the buffers (`place`), write each pass as a loop
-//! nest (`nest`) with packed operands (`stream`), or a group of passes as one loop (`group`).
+//! nest (`nest`) with packed operands (`stream`), or a group of passes as one loop (`group`), and leave out the blocks
+//! of their streams that cannot change anything (`skip`).
 //! Invariant: the schedule changes the order and the place of the work, never what is computed.
 
 mod contraction;
@@ -11,6 +12,7 @@ mod inline;
 mod micro;
 mod nest;
 mod place;
+mod skip;
 mod stream;
 mod whole;
 

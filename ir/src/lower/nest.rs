@@ -13,9 +13,9 @@
 //! A `let` is written once for each place that needs it, right before its use.
 //! Invariant: each result is stored once for each element, after the stream or by the carry itself.
 
-use super::micro;
 use super::place::Placer;
 use super::stream::Stream;
+use super::{micro, skip};
 use crate::base::{AxisId, BufferId, Expr, LocalId, ReduceOp};
 use crate::plan::{Let, Pass, PassProgram, State, start_value};
 use crate::schedule::{PassConfig, PhaseConfig};
@@ -31,6 +31,7 @@ const SCAN_BLOCK: u64 = 16;
 /// A pass, its choices and its loops.
 pub(super) struct Nest<'a> {
     pub(super) plan: &'a PassProgram,
+    position: usize,
     pub(super) pass: &'a Pass,
     pub(super) config: &'a PassConfig,
     pub(super) phase: &'a PhaseConfig,
@@ -67,7 +68,8 @@ impl<'a> Nest<'a> {
         let outside = outside.filter(|&axis| !in_grid(axis) && pass.scan != Some(axis)).map(step);
         let loops = outside.filter(|&(axis, step)| step < plan.axes.extent(axis)).collect();
         let stream = pass.stream.iter().copied().map(step).collect();
-        Self { plan, pass, config, phase, target, loops, stream, member: Member::default() }
+        let member = Member::default();
+        Self { plan, position, pass, config, phase, target, loops, stream, member }
     }
 
     /// A member of a group. The loop over the group's stream is its stream, or stands around it.
@@ -84,7 +86,7 @@ impl<'a> Nest<'a> {
         let own = pass.stream.iter().map(|&axis| (axis, config.block[&axis].max(1))).collect();
         let (loops, stream) =
             if plan.is_streaming(pass) { (vec![], shared) } else { (shared, own) };
-        Self { plan, pass, config, phase, target, loops, stream, member }
+        Self { plan, position, pass, config, phase, target, loops, stream, member }
     }
 
     /// Writes what a member computes in each block: what is the same in all of them to `outside`.
@@ -166,7 +168,8 @@ impl<'a> Nest<'a> {
         let (axes, carries) = (self.stream.clone(), carries.collect());
         let body = levels.pop().expect("the last level is inside of the stream");
         let outer = levels.last_mut().expect("the stream is inside of the grid");
-        outer.push(Stmt::For(For { carries, ..For::over(axes, body) }));
+        let bounds = skip::bounds(self.plan, &[self.position], &self.pass.stream);
+        outer.push(Stmt::For(For { axes, bounds, carries, body }));
         if direct.is_none() {
             self.store_results(placer, &mut names, outer);
         }

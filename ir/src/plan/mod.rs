@@ -139,6 +139,8 @@ pub struct Pass {
 pub struct PassProgram {
     /// The kernel's name.
     pub name: String,
+    /// Whether every operation of the text is carried out, even one that cannot matter unless something is not finite.
+    pub exact: bool,
     /// The axes and their extents.
     pub axes: AxisTable,
     /// The buffers: inputs, then outputs, in signature order, then intermediates.

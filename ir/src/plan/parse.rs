@@ -1,7 +1,7 @@
 //! The parser of the plan text.
 //!
 //! ```text
-//! plan NAME { extents m=512, ..  input A: f32[m, k] [strides(1, 512)] ..  output C: f32[m, n] ..  value s: f32[m] ..  PASS .. }
+//! plan NAME [exact] { extents m=512, ..  input A: f32[m, k] [strides(1, 512)] ..  output C: f32[m, n] ..  value s: f32[m] ..  PASS .. }
 //! GROUP = group [j] { PASS .. }, in the place of a pass
 //! PASS = pass NAME [m, n] [stream [k] | scan [n]] [optional] { ITEM .. }
 //! ITEM = let t = EXPR  |  state c = sum(EXPR) [before b after a]  |  update c = EXPR  |  result C = EXPR
@@ -23,6 +23,7 @@ use crate::text::{Failed, HasAxes, Names, Parsed, Parser, Resolve, TokenKind, du
 pub fn parse(source: &str) -> Result<PassProgram, Vec<Diagnostic>> {
     let program = PassProgram {
         name: String::new(),
+        exact: false,
         axes: AxisTable::new(),
         values: vec![],
         locals: vec![],
@@ -53,6 +54,7 @@ impl Reader {
     fn program(&mut self) -> Parsed<()> {
         self.parser.expect_word("plan")?;
         self.names.program.name = self.parser.name()?.0;
+        self.names.program.exact = self.parser.accept_word("exact");
         self.parser.expect("{")?;
         self.items(&HEAD, Self::head_item)?;
         if !self.parser.at_end() {

@@ -10,7 +10,8 @@ use std::fmt::Write;
 
 /// The canonical text.
 pub fn print(program: &PassProgram) -> String {
-    let mut out = format!("plan {} {{\n", quote_name(&program.name));
+    let exact = if program.exact { " exact" } else { "" };
+    let mut out = format!("plan {}{exact} {{\n", quote_name(&program.name));
     let extent = |axis| format!("{}={}", axis_name(program, axis), program.axes.extent(axis));
     if !program.axes.is_empty() {
         let extents: Vec<_> = program.axes.ids().map(extent).collect();

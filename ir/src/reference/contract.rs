@@ -143,6 +143,8 @@ struct Plan<'a, R> {
     left_terms: Vec<usize>,
     right_terms: Vec<usize>,
     product: DType,
+    /// Which factors may be zeros made by a mask.
+    masked: [bool; 2],
 }
 
 /// Computes a contraction over a region.
@@ -168,6 +170,7 @@ pub(super) fn contract<R: Real>(
         left_terms: left.offsets(&inner, region),
         right_terms: right.offsets(&inner, region),
         product: graph.node(contraction.product).dtype,
+        masked: program.masked[contraction.product.index()],
         left,
         right,
     };
@@ -266,7 +269,7 @@ impl<R: Real> Plan<'_, R> {
     /// Whether a sum that is not finite could be something else: the terms one by one.
     fn doubt(&self, sum: R, bases: (usize, usize), (m, n): (usize, usize)) -> f64 {
         let wide = self.product == DType::F64 && sum.high().is_nan();
-        if self.left.exact && self.right.exact && !wide {
+        if self.left.exact && self.right.exact && !wide && self.masked == [false; 2] {
             return 0.0;
         }
         let (left, right) = (bases.0 + self.left_lines[m], bases.1 + self.right_lines[n]);
@@ -274,6 +277,10 @@ impl<R: Real> Plan<'_, R> {
         for (&i, &j) in self.left_terms.iter().zip(&self.right_terms) {
             let ((x, ex), (y, ey)) = (self.left.get(left + i), self.right.get(right + j));
             let (x, y) = (x.high(), y.high());
+            if rules::masked(self.masked, (x, ex), (y, ey)) == UNDECIDED {
+                undecided = true;
+                continue;
+            }
             if x.is_nan() && ex == 0.0 || y.is_nan() && ey == 0.0 {
                 // Whatever the other terms are, the sum is not a number.
                 return 0.0;

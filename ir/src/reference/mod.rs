@@ -12,6 +12,7 @@ mod gather;
 mod indices;
 mod inputs;
 mod judge;
+mod masked;
 mod memory;
 pub mod naive;
 mod program;

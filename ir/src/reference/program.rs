@@ -5,6 +5,7 @@
 //! Invariant: every choice here depends on the bound graph alone, never on threads or chunks, and the order in which
 //! an element's terms are added is one of these choices.
 
+use super::masked::masked_products;
 use super::rules::{UNDECIDED, is_exact_cast};
 use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
 use crate::graph::{Graph, NodeId, Op};
@@ -39,6 +40,8 @@ pub(super) struct Program<'g> {
     /// By node: whether it is a sum of products that other forms group in another way: with another sum as a factor, or
     /// with a factor that does not vary along the sum.
     regrouped: Vec<bool>,
+    /// By node: for a product, which of its factors may be a zero made by a mask.
+    pub(super) masked: Vec<[bool; 2]>,
     /// Whether the one special value among the inputs is NaN. It stays NaN in any grouping. Infinities, of the inputs or
     /// by overflow, meet other infinities or zeros in another grouping, so what is not finite in a regrouped sum is
     /// undecided then; and a zero has either sign.
@@ -55,6 +58,7 @@ impl<'g> Program<'g> {
             contractions: vec![None; graph.nodes.len()],
             last_roundings: last_roundings(graph),
             regrouped: graph.ids().map(|node| is_regrouped(graph, node)).collect(),
+            masked: masked_products(graph),
             only_nan: false,
         };
         program.choose_held();

@@ -141,7 +141,8 @@ impl<'a, R: Real> Kernel<'a, R> {
             let last_rounding = program.last_roundings[id.index()];
             slots[id.index()] = Some(kernel.steps.len());
             let dtype = program.graph.node(id).dtype;
-            kernel.steps.push(Step { source, dtype, from, last_rounding });
+            let masked = program.masked[id.index()];
+            kernel.steps.push(Step { source, dtype, from, last_rounding, masked });
             kernel.rows.push(Row::new());
         }
         kernel
@@ -328,6 +329,13 @@ fn binary_row<R: Real>(
             if scales {
                 row.allowances[index] += rules::underflow(step.dtype, value, x, y);
             }
+        }
+    }
+    if step.masked != [false; 2] {
+        for index in 0..count {
+            let left = (xs[index].high(), x.allowance(index));
+            let right = (ys[index].high(), y.allowance(index));
+            row.allowances[index] += rules::masked(step.masked, left, right);
         }
     }
     if x.overflow || y.overflow {

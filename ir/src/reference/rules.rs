@@ -75,6 +75,15 @@ pub(super) fn mixed_zeros(dtype: DType, x: f64, y: f64) -> f64 {
     if dtype.is_float() && mixed { dtype.min_normal() } else { 0.0 }
 }
 
+/// The allowance of a product in which a mask may have made a factor zero, and the other is not a number or not finite:
+/// a computation that does not visit the element has no product there.
+#[inline]
+pub(super) fn masked(may_be: [bool; 2], (x, ex): (f64, f64), (y, ey): (f64, f64)) -> f64 {
+    let gone = |zero: f64, e: f64, other: f64| zero == 0.0 && e == 0.0 && !other.is_finite();
+    let is_gone = may_be[0] && gone(x, ex, y) || may_be[1] && gone(y, ey, x);
+    if is_gone { UNDECIDED } else { 0.0 }
+}
+
 /// What an exponential beyond the reference's own range is off by. It stands for a number, not for an infinity: what is
 /// computed from it, such as a quotient of two, may come out as any other form of the same mathematics has it. In f64
 /// the kernel's range ends there, too, and `made_nan` says what follows.

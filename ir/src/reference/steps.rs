@@ -37,6 +37,8 @@ pub(super) struct Step<'a, R> {
     pub(super) from: DType,
     /// Whether the judge allows for the rounding of this conversion.
     pub(super) last_rounding: bool,
+    /// Which factors of a product may be zeros made by a mask.
+    pub(super) masked: [bool; 2],
 }
 
 /// The values whose rows the operation of a node reads: of a gather only the indices.

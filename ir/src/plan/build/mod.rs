@@ -13,6 +13,7 @@ mod within;
 use super::{Let, Pass, PassProgram, PassResult, Running, State, Value, ValueKind};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, LocalId, Namer, ReduceOp};
 use crate::graph::{Graph, NodeId, Op, legalise};
+use crate::rewrite::RuleClass;
 use draft::Draft;
 use facts::Facts;
 use std::collections::BTreeMap;
@@ -97,6 +98,7 @@ impl<'a> Writer<'a> {
             trees: Trees::new(graph, namer),
             program: PassProgram {
                 name: graph.name.clone(),
+                exact: graph.permits == RuleClass::Exact,
                 axes: graph.axes.clone(),
                 values,
                 locals: vec![],
