@@ -29,12 +29,27 @@ impl Maker<'_, '_> {
         let Some(removed) = self.removable(value.axes) else { return value };
         let op = self.pick(&["sum", "sum", "mean", "max", "min", "product"]);
         let terms = self.volume(removed);
+        let value = if self.one_in(4) { self.masked(op, value) } else { value };
         let value =
             if op == "product" && terms > 4.0 { self.near_one(value, terms) } else { value };
         let range = reduced_range(op, value.range, terms);
         let accumulator = self.any_accumulator(value.ty.is_float(), range);
         let ty = if op == "mean" { value.ty.fractional() } else { value.ty.accumulator(op) };
         self.reduced(op, &value, removed, (ty, accumulator), range)
+    }
+
+    /// A value where indices lie in a triangle or band, elsewhere what a reduction starts with.
+    fn masked(&mut self, op: &str, value: Value) -> Value {
+        let (rest, known) = match op {
+            "product" => ("1", 1.0),
+            "max" if value.ty.is_float() => ("-inf", value.range.0),
+            "min" if value.ty.is_float() => ("inf", value.range.1),
+            _ => ("0", 0.0),
+        };
+        let c = self.index_predicate();
+        let text = format!("where({}, {}, {rest})", c.text, value.text);
+        let range = (value.range.0.min(known), value.range.1.max(known));
+        Value::atom(text, c.axes | value.axes, value.ty, range)
     }
 
     /// One of the axes that have a name here.
@@ -118,6 +133,7 @@ impl Maker<'_, '_> {
         for _ in 0..count {
             let plain = !self.one_in(4);
             let factor = if plain { self.float(0) } else { self.float(depth - 1) };
+            let factor = if self.one_in(6) { self.masked("sum", factor) } else { factor };
             product = Some(match product {
                 Some(product) => self.infix("*", &product, &factor),
                 None => factor,

@@ -84,7 +84,7 @@ impl Maker<'_, '_> {
     }
 
     /// `j <= i + len(j) - len(i)` and the like: triangles and bands.
-    fn index_predicate(&mut self) -> Value {
+    pub(super) fn index_predicate(&mut self) -> Value {
         let bits: Vec<usize> = (0..16).filter(|bit| self.scope.axes >> bit & 1 == 1).collect();
         if bits.is_empty() {
             return Value::atom("true", 0, TRUTH, (0.0, 1.0));

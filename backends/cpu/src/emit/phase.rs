@@ -161,12 +161,17 @@ impl PhaseEmitter<'_, '_> {
     fn grid(&mut self, phase: &MachinePhase, first: Value, end: Value) -> Result<u64, Unsupported> {
         let counts: Vec<u64> =
             phase.grid.iter().map(|&(axis, step)| self.axes.extent(axis).div_ceil(step)).collect();
-        let iterations = counts.iter().product();
+        let iterations: u64 = counts.iter().product();
         if iterations == 0 {
             return Ok(0);
         }
         let open = self.begin_loop(first, end, 1, &[]);
-        self.bind_grid(&phase.grid, &counts, open.index);
+        let mut number = open.index;
+        if phase.descending {
+            let last = self.constant(iterations - 1);
+            number = self.b.ins().isub(last, number);
+        }
+        self.bind_grid(&phase.grid, &counts, number);
         self.steps(&phase.body)?;
         self.end_loop(&open, &[]);
         self.blocks.clear();

@@ -9,7 +9,7 @@ use super::convert::{Conversion, loop_order};
 use super::dag::Dag;
 use super::place::{Base, Place, Term};
 use super::reads::{buffer_id, contains_reduction, is_own_only, written_buffers};
-use super::{Loop, MachinePhase, Nest, Pack, SCRATCH_HEADER_BYTES, ScanLoop, Step};
+use super::{Loop, MachinePhase, Nest, Pack, SCRATCH_HEADER_BYTES, ScanLoop, Step, order};
 use std::collections::BTreeMap;
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::base::Expr;
@@ -55,6 +55,7 @@ fn pack_outputs(program: &TileProgram) -> Option<MachinePhase> {
     (!body.is_empty()).then(|| MachinePhase {
         name: "pack".to_string(),
         grid: Vec::new(),
+        descending: false,
         threads: 1,
         scratch_bytes: SCRATCH_HEADER_BYTES,
         body,
@@ -139,6 +140,7 @@ impl<'p> Builder<'p> {
         Ok(MachinePhase {
             name: phase.name.clone(),
             grid: phase.grid.axes.clone(),
+            descending: order::is_descending(phase),
             threads: phase.grid.threads.max(1),
             scratch_bytes: self.scratch_bytes,
             body,

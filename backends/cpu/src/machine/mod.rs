@@ -9,6 +9,7 @@ mod build;
 mod convert;
 mod dag;
 mod gather;
+mod order;
 mod place;
 mod print;
 mod reads;
@@ -33,6 +34,8 @@ pub struct MachinePhase {
     pub name: String,
     /// The grid axes and steps, outermost first.
     pub grid: Vec<(AxisId, u64)>,
+    /// Whether the last iteration is taken first.
+    pub descending: bool,
     /// How many threads share the grid.
     pub threads: u64,
     /// Scratch bytes of a thread.

@@ -12,9 +12,13 @@ impl MachinePhase {
     pub fn print(&self, axes: &AxisTable) -> String {
         let mut out = String::new();
         let grid = steps(&self.grid, axes);
+        let order = if self.descending { " from the last" } else { "" };
         // Writing to a string cannot fail.
-        let _ =
-            writeln!(out, "phase {} grid({grid}) scratch {} bytes", self.name, self.scratch_bytes);
+        let _ = writeln!(
+            out,
+            "phase {} grid({grid}){order} scratch {} bytes",
+            self.name, self.scratch_bytes
+        );
         for step in &self.body {
             print_step(step, axes, 1, &mut out);
         }

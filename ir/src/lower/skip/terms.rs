@@ -11,7 +11,6 @@ use super::Lets;
 use super::rules;
 use crate::base::{Affine, BinaryOp, BufferId, CompareOp, DType, Expr, LocalId, UnaryOp};
 use crate::plan::{Pass, State, start_value};
-use crate::reference::scalar;
 use std::collections::BTreeMap;
 
 /// Distinct terms, and parts of expressions, that are looked at before a condition counts as showing nothing.
@@ -58,6 +57,8 @@ pub(super) struct Terms<'l, 'a> {
     named: BTreeMap<LocalId, TermId>,
     loaded: BTreeMap<BufferId, TermId>,
     followed: BTreeMap<LocalId, bool>,
+    /// Conditions that do not hold where terms are made anew, see `rules::select`.
+    pub(super) denied: Vec<TermId>,
     parts: usize,
     depth: usize,
 }
@@ -75,6 +76,7 @@ impl<'l, 'a> Terms<'l, 'a> {
             named: BTreeMap::new(),
             loaded: BTreeMap::new(),
             followed: BTreeMap::new(),
+            denied: vec![],
             parts: 0,
             depth: 0,
         }
@@ -109,14 +111,20 @@ impl<'l, 'a> Terms<'l, 'a> {
 
     /// The term of an expression; `None` where it is too large, or where NaN could not be told from a number.
     pub(super) fn term(&mut self, expr: &'a Expr) -> Option<TermId> {
-        self.parts += 1;
-        if self.parts > PARTS_MAX || self.depth > DEPTH_MAX {
+        self.count()?;
+        if self.depth > DEPTH_MAX {
             return None;
         }
         self.depth += 1;
         let term = self.read(expr);
         self.depth -= 1;
         term
+    }
+
+    /// Counts one more part; `None` once there have been too many.
+    pub(super) fn count(&mut self) -> Option<()> {
+        self.parts += 1;
+        (self.parts <= PARTS_MAX).then_some(())
     }
 
     fn read(&mut self, expr: &'a Expr) -> Option<TermId> {
@@ -143,18 +151,7 @@ impl<'l, 'a> Terms<'l, 'a> {
             Expr::Select(c, x, y) => return self.select(c, x, y, dtype),
             Expr::Cast(_, x) | Expr::Wrap(_, x) => {
                 let x = self.term(x)?;
-                let assumes = self.list[x].assumes;
-                let is_cast = matches!(expr, Expr::Cast(..));
-                if let Some(value) = self.number(x).filter(|value| rules::is_plain(*value)) {
-                    let value = if is_cast {
-                        scalar::cast(dtype, value)
-                    } else {
-                        scalar::wrap(dtype, value)
-                    };
-                    return self.add(Kind::Number(value + 0.0), dtype, assumes);
-                }
-                let kind = if is_cast { Kind::Cast(x) } else { Kind::Wrap(x) };
-                return self.add(kind, dtype, assumes);
+                return rules::convert(self, x, dtype, matches!(expr, Expr::Cast(..)));
             }
             Expr::Index(_) | Expr::Len(_) | Expr::At(..) => Kind::Leaf(expr.clone()),
             Expr::Reduce(..) | Expr::Mma(..) => return None,
@@ -259,16 +256,34 @@ impl<'l, 'a> Terms<'l, 'a> {
     /// Whether a term is made of numbers, indices and states that the condition leaves alone: where it is NaN, an element
     /// that is visited has made one of the states NaN.
     pub(super) fn is_of_states(&mut self, term: TermId) -> bool {
-        match self.list[term].kind.clone() {
-            Kind::Number(value) => !value.is_nan(),
-            Kind::State(local) => self.is_followed(local),
-            Kind::Leaf(expr) => !expr.dtype(self.lets.plan).is_float(),
-            Kind::Unary(_, x) | Kind::Cast(x) | Kind::Wrap(x) => self.is_of_states(x),
-            Kind::Binary(_, x, y) | Kind::Compare(_, x, y) => {
-                self.is_of_states(x) && self.is_of_states(y)
+        let mut seen = vec![false; self.list.len()];
+        let mut open = vec![term];
+        while let Some(term) = open.pop() {
+            if std::mem::replace(&mut seen[term], true) {
+                continue;
             }
-            Kind::Select(c, x, y) => [c, x, y].into_iter().all(|part| self.is_of_states(part)),
+            let holds = match self.list[term].kind.clone() {
+                Kind::Number(value) => !value.is_nan(),
+                Kind::State(local) => self.is_followed(local),
+                Kind::Leaf(expr) => !expr.dtype(self.lets.plan).is_float(),
+                Kind::Unary(_, x) | Kind::Cast(x) | Kind::Wrap(x) => {
+                    open.push(x);
+                    true
+                }
+                Kind::Binary(_, x, y) | Kind::Compare(_, x, y) => {
+                    open.extend([x, y]);
+                    true
+                }
+                Kind::Select(c, x, y) => {
+                    open.extend([c, x, y]);
+                    true
+                }
+            };
+            if !holds {
+                return false;
+            }
         }
+        true
     }
 
     /// Whether the condition leaves a state alone: one of this group's, which is to be shown, or an earlier one.
