@@ -17,7 +17,7 @@ mod verify;
 pub use build::GraphBuilder;
 pub use legalise::legalise;
 pub use picks::{PICKS_MAX, Picks};
-pub(crate) use rolls::Rolls;
+pub(crate) use rolls::{Rolls, long_values};
 pub use split::Split;
 pub(crate) use split::solve;
 pub use tensor::{Extent, Memory, Tensor};

@@ -47,6 +47,10 @@ impl Rolls {
                 leader[a.max(b).index()] = a.min(b);
             }
         }
+        for (a, b) in plain_pairs(graph, &reached) {
+            let (a, b) = (root(&leader, a), root(&leader, b));
+            leader[a.max(b).index()] = a.min(b);
+        }
         let mut number = vec![None; count];
         for id in graph.ids() {
             let has_running = root(&leader, id) != id;
@@ -85,6 +89,56 @@ fn root(leader: &[NodeId], mut id: NodeId) -> NodeId {
 fn running_of(graph: &Graph, reached: &[Reached], id: NodeId) -> BTreeSet<NodeId> {
     let Op::Roll(_, _, term, update) = graph.node(id).op else { return BTreeSet::new() };
     &reached[term.index()].running | &reached[update.index()].running
+}
+
+/// Rolls that use no running value, stand at one level, and traverse the same axes of the same long value: together they
+/// need it once.
+fn plain_pairs(graph: &Graph, reached: &[Reached]) -> Vec<(NodeId, NodeId)> {
+    let mut levels = vec![0_u32; graph.nodes.len()];
+    for id in graph.ids() {
+        let op = graph.node(id).op;
+        let below = op.operands().map(|operand| levels[operand.index()]).max().unwrap_or(0);
+        levels[id.index()] = below + u32::from(op.is_traversal());
+    }
+    let plain = |&id: &NodeId| {
+        matches!(graph.node(id).op, Op::Roll(_, _, _, update) if graph.node(update).op == Op::Held)
+            && running_of(graph, reached, id).is_empty()
+    };
+    let rolls: Vec<NodeId> = graph.ids().filter(plain).collect();
+    let long: Vec<BTreeSet<NodeId>> = rolls.iter().map(|&id| long_values(graph, id)).collect();
+    let mut pairs = vec![];
+    for (index, &a) in rolls.iter().enumerate() {
+        for (other, &b) in rolls.iter().enumerate().skip(index + 1) {
+            let alike = stream(graph, a) == stream(graph, b)
+                && levels[a.index()] == levels[b.index()]
+                && !long[index].is_disjoint(&long[other]);
+            if alike {
+                pairs.push((a, b));
+            }
+        }
+    }
+    pairs
+}
+
+/// The reductions over other axes that the term of a reduction reads, and that vary along all that it traverses.
+pub(crate) fn long_values(graph: &Graph, id: NodeId) -> BTreeSet<NodeId> {
+    let (Op::Reduce(_, axes, term) | Op::Roll(_, axes, term, _)) = graph.node(id).op else {
+        return BTreeSet::new();
+    };
+    let (mut found, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let mut stack = vec![term];
+    while let Some(node) = stack.pop() {
+        let op = graph.node(node).op;
+        if op.is_traversal() {
+            let long = graph.node(node).axes.contains_all(axes);
+            if long && matches!(op, Op::Reduce(..)) {
+                found.insert(node);
+            }
+        } else if !matches!(op, Op::Before(_) | Op::After(_)) && seen.insert(node) {
+            stack.extend(op.operands());
+        }
+    }
+    found
 }
 
 fn reached(graph: &Graph) -> Vec<Reached> {

@@ -7,6 +7,7 @@
 //! that an earlier one computed. The times are for ranking.
 //! Invariant: the cost depends on graph, extents and target alone.
 
+use super::memory::{large, times_made};
 use super::work::{self, CYCLES_PER_NS};
 use crate::base::{AxisId, AxisSet, BinaryOp, ReduceOp};
 use crate::graph::{Graph, NodeId, Op};
@@ -30,12 +31,15 @@ pub(super) struct Cost {
     pub(super) time_ns: f64,
     /// Exponentials that may overflow where the class is known not to.
     pub(super) risks: u32,
+    /// Reductions that are stored whole although they do not fit on the chip and are larger than all tensors of the call
+    /// together: what keeps a kernel from long axes.
+    pub(super) large: u32,
     /// Traversals of each axis, a second read for an output included.
     pub(super) passes: BTreeMap<AxisId, u32>,
 }
 
 /// A traversal: its level, whether it is a map behind the reductions of that level, and the axes that it reduces.
-type Traversal = (u32, bool, AxisSet);
+pub(super) type Traversal = (u32, bool, AxisSet);
 
 /// The cost of a form at the extents of its graph.
 pub(super) fn cost(graph: &Graph, target: &Target, risks: u32) -> Cost {
@@ -49,11 +53,13 @@ pub(super) fn cost(graph: &Graph, target: &Target, risks: u32) -> Cost {
     for cone in cones.values() {
         cone.reads.iter().for_each(|&read| *known.readers.entry(read).or_default() += 1);
     }
+    known.times_made = times_made(graph, &cones);
+    let large = large(graph, target, &known.times_made);
     let time =
         cones.iter().map(|(traversal, cone)| model.traversal_ns(*traversal, cone, &mut known));
     let time_ns: f64 = time.sum();
     let count: u32 = passes.values().sum();
-    Cost { time_ns: time_ns * (1.0 + PASS_SHARE * f64::from(count)), risks, passes }
+    Cost { time_ns: time_ns * (1.0 + PASS_SHARE * f64::from(count)), risks, large, passes }
 }
 
 /// The level of each node: how many traversals come before its value is there.
@@ -87,11 +93,11 @@ fn running(graph: &Graph) -> Vec<bool> {
 
 /// The nodes that a traversal evaluates, and the values that it reads.
 #[derive(Debug, Default)]
-struct Cone {
+pub(super) struct Cone {
     /// Reductions, or outputs.
-    heads: BTreeSet<NodeId>,
+    pub(super) heads: BTreeSet<NodeId>,
     inside: BTreeSet<NodeId>,
-    reads: BTreeSet<NodeId>,
+    pub(super) reads: BTreeSet<NodeId>,
 }
 
 /// What earlier traversals have done.
@@ -100,6 +106,8 @@ struct Known {
     /// How many traversals read a value.
     readers: BTreeMap<NodeId, u32>,
     fetched: BTreeSet<NodeId>,
+    /// The reductions that traversals make again, each for itself, and how many do.
+    times_made: BTreeMap<NodeId, usize>,
 }
 
 struct Model<'g> {
@@ -170,7 +178,10 @@ impl Model<'_> {
         let block = if contracts { BLOCK.0 } else { BLOCK.1 };
         let blocks = (self.volume(stream) / block).ceil().max(1.0);
         let inside = cone.inside.iter().map(|&id| self.work_cycles(id, cone, (stream, blocks)));
-        let heads = cone.heads.iter().map(|&id| self.head_cycles(id, is_map, blocks));
+        let heads = cone.heads.iter().map(|&id| {
+            let times = known.times_made.get(&id).map_or(1.0, |&times| times as f64);
+            times * self.head_cycles(id, is_map, blocks)
+        });
         let cycles: f64 = inside.chain(heads).sum();
         let (mut near_ns, mut far_ns) = (0.0, 0.0);
         for &read in &cone.reads {
@@ -280,6 +291,9 @@ impl Model<'_> {
     ) -> (f64, f64) {
         let node = self.graph.node(id);
         let is_input = matches!(node.op, Op::Input(_));
+        if known.times_made.contains_key(&id) {
+            return (0.0, 0.0);
+        }
         let is_first = known.fetched.insert(id);
         let bytes = self.bytes(id);
         if is_input && is_first {

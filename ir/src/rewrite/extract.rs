@@ -11,6 +11,7 @@ use super::cost::{Cost, cost};
 use super::export::{Choice, export};
 use super::factor::exponent_max;
 use super::language::Math;
+use super::stream::streamed;
 use crate::base::AxisSet;
 use crate::graph::{Graph, Op, verify};
 use crate::target::Target;
@@ -68,14 +69,22 @@ impl Extraction<'_> {
         distinct(list, count)
     }
 
-    /// The cost of one choice.
+    /// One choice, run in the better of two ways.
     fn judge(&self, choice: &Choice) -> Option<Candidate> {
         let graph = export(self.graphs, choice, self.roots, self.names, self.like)?;
         // A roll whose term needs the final value of a reduction of its own traversal is no form.
         verify(&graph).ok()?;
         let risks = u32::try_from(self.risks(choice).len()).unwrap_or(u32::MAX);
         let cost = cost(&graph, self.target, risks);
-        Some(Candidate { choice: choice.clone(), graph, cost })
+        let plain = Candidate { choice: choice.clone(), graph, cost };
+        Some(self.streamed(&plain).filter(|it| rank(&it.cost) < rank(&plain.cost)).unwrap_or(plain))
+    }
+
+    /// The candidate with reductions that make block by block what they need.
+    fn streamed(&self, candidate: &Candidate) -> Option<Candidate> {
+        let graph = streamed(&candidate.graph)?;
+        let cost = cost(&graph, self.target, candidate.cost.risks);
+        Some(Candidate { choice: candidate.choice.clone(), graph, cost })
     }
 
     /// Exchanges single nodes as long as that helps.
@@ -205,9 +214,9 @@ impl Extraction<'_> {
     }
 }
 
-/// Risks first, then time.
-fn rank(cost: &Cost) -> (u32, f64) {
-    (cost.risks, cost.time_ns)
+/// Risks first, then memory that long axes would take, then time.
+fn rank(cost: &Cost) -> (u32, u32, f64) {
+    (cost.risks, cost.large, cost.time_ns)
 }
 
 /// What makes two forms different for a tuner: the passes, and the reductions with the axes they run over.

@@ -13,12 +13,14 @@ mod extract;
 mod factor;
 mod import;
 mod language;
+mod memory;
 mod proof;
 mod roll;
 mod rule;
 mod rules;
 mod shift;
 mod smallest;
+mod stream;
 mod view;
 mod work;
 
@@ -29,6 +31,7 @@ use crate::graph::{Graph, NodeId};
 use crate::plan;
 use crate::target::Target;
 use analysis::{Facts, Graphs};
+use cost::Cost;
 use egg::{Id, Runner, SimpleScheduler};
 use export::Choice;
 use language::Math;
@@ -93,6 +96,8 @@ pub struct Form {
     pub graph: Graph,
     /// The time that the model expects, for ranking.
     pub predicted_ns: f64,
+    /// How many values larger than the chip's memory, and than all tensors of the call, are stored whole.
+    pub large: u32,
     /// How often each axis that is reduced is traversed, by name.
     pub passes: BTreeMap<String, u32>,
     choice: Choice,
@@ -196,13 +201,24 @@ impl Rewriter {
     }
 }
 
-/// What the model expects of a bound graph: the time in nanoseconds, and how often each reduced axis is traversed.
-pub fn predict(graph: &Graph, target: &Target) -> (f64, BTreeMap<String, u32>) {
-    let cost = cost::cost(graph, target, 0);
-    (cost.time_ns, passes(graph, &cost))
+/// What the model expects of a graph as it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The time of one call in nanoseconds.
+    pub time_ns: f64,
+    /// As `Form::large`.
+    pub large: u32,
+    /// How often each axis that is reduced is traversed, by name.
+    pub passes: BTreeMap<String, u32>,
 }
 
-fn passes(graph: &Graph, cost: &cost::Cost) -> BTreeMap<String, u32> {
+/// What the model expects of a bound graph.
+pub fn predict(graph: &Graph, target: &Target) -> Prediction {
+    let cost = cost::cost(graph, target, 0);
+    Prediction { time_ns: cost.time_ns, large: cost.large, passes: passes(graph, &cost) }
+}
+
+fn passes(graph: &Graph, cost: &Cost) -> BTreeMap<String, u32> {
     let name =
         |(axis, count): (&crate::base::AxisId, &u32)| (graph.axes.name(*axis).to_string(), *count);
     cost.passes.iter().map(name).collect()
@@ -210,7 +226,8 @@ fn passes(graph: &Graph, cost: &cost::Cost) -> BTreeMap<String, u32> {
 
 fn form(candidate: extract::Candidate) -> Form {
     let extract::Candidate { graph, cost, choice } = candidate;
-    Form { predicted_ns: cost.time_ns, passes: passes(&graph, &cost), graph, choice }
+    let Cost { time_ns, large, .. } = cost;
+    Form { predicted_ns: time_ns, large, passes: passes(&graph, &cost), graph, choice }
 }
 
 /// Adds every node of a list; their classes.

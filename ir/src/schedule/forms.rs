@@ -11,7 +11,7 @@ use crate::base::AxisSet;
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, Op};
 use crate::plan::{self, PassProgram};
-use crate::rewrite::{self, Growth, Limits, Rewriter, Step};
+use crate::rewrite::{self, Growth, Limits, Prediction, Rewriter, Step};
 use crate::target::Target;
 use crate::tile::TileProgram;
 use rand::Rng;
@@ -39,6 +39,8 @@ pub struct FormSpace {
     pub space: Space,
     /// The time of one call that the rewriter's model expects, in nanoseconds; for ranking.
     pub predicted_ns: f64,
+    /// How many values larger than the chip's memory, and than all tensors of the call, are stored whole.
+    pub large: u32,
     /// How often each axis that is reduced is traversed, by name.
     pub passes: BTreeMap<String, u32>,
     /// How the form follows from the text, rule by rule; empty unless proofs were asked for.
@@ -90,13 +92,14 @@ impl Forms {
     /// As `new`, where the rewriter of the kernel is there already. It serves all sizes.
     pub fn of_rewriter(graph: &Graph, target: &Target, rewriter: Option<&Rewriter>) -> Self {
         let plan = plan::build(graph);
-        let (predicted_ns, passes) = rewrite::predict(graph, target);
+        let Prediction { time_ns: predicted_ns, large, passes } = rewrite::predict(graph, target);
         let written = FormSpace {
             id: None,
             graph: graph.clone(),
             space: Space::new(&plan, target),
             plan,
             predicted_ns,
+            large,
             passes,
             steps: vec![],
             found: None,
@@ -162,11 +165,12 @@ impl Forms {
         }
     }
 
-    /// The form to prefer while nothing is measured: the one that should be fastest, of equal ones the one as written.
+    /// The form to prefer while nothing is measured: one that stores nothing larger than the tensors and the chip, and of
+    /// these the one that should be fastest; of equal ones the one as written.
     pub fn preferred(&self) -> &FormSpace {
         let mut best = &self.list[0];
         for form in &self.list {
-            if form.predicted_ns < best.predicted_ns {
+            if (form.large, form.predicted_ns) < (best.large, best.predicted_ns) {
                 best = form;
             }
         }
@@ -282,6 +286,7 @@ fn rewritten(form: rewrite::Form, plan: PassProgram, target: &Target) -> FormSpa
         plan,
         space,
         predicted_ns: form.predicted_ns,
+        large: form.large,
         passes: form.passes.clone(),
         steps: vec![],
         found: Some(form),

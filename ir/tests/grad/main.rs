@@ -6,6 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod differences;
+#[path = "../machine/mod.rs"]
+mod machine;
+mod streams;
 mod texts;
 
 use std::path::{Path, PathBuf};

@@ -21,7 +21,7 @@ type Place = (usize, u32, bool, usize);
 const APART: Place = (0, 0, false, 0);
 
 /// A pass before its expressions exist.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) key: Key,
     /// The axes of the results, in memory order.
@@ -53,8 +53,13 @@ pub(super) fn drafts(graph: &Graph, facts: &Facts) -> Vec<Draft> {
     store_gathered(graph, facts, &group_of, &mut drafts);
     attach_outputs(graph, facts, &frontier, &mut drafts);
     store_shared(graph, facts, &mut drafts);
-    within::join(graph, facts, &mut drafts);
     drafts.sort_by_key(|draft| draft.key);
+    if !facts.rolls.groups.is_empty() {
+        // A reader that nobody wants keeps nothing out of a group.
+        super::keep_wanted(graph, facts, &mut drafts);
+        within::join(graph, facts, &mut drafts);
+        drafts.sort_by_key(|draft| draft.key);
+    }
     drafts
 }
 
@@ -102,6 +107,30 @@ impl Draft {
     /// Whether the pass folds the blocks of its group's stream into states.
     pub(super) fn is_streaming(&self, facts: &Facts) -> bool {
         self.states.first().is_some_and(|state| facts.rolls.member[state.index()].is_some())
+    }
+}
+
+/// Where the values that drafts store are, for each reader: several traversals may each compute a value of their own.
+pub(super) struct Homes {
+    places: BTreeMap<NodeId, Vec<(usize, Option<usize>)>>,
+}
+
+impl Homes {
+    pub(super) fn of(drafts: &[Draft]) -> Self {
+        let mut places: BTreeMap<NodeId, Vec<(usize, Option<usize>)>> = BTreeMap::new();
+        for (index, draft) in drafts.iter().enumerate() {
+            for &node in &draft.stored {
+                places.entry(node).or_default().push((index, draft.group));
+            }
+        }
+        Self { places }
+    }
+
+    /// The draft whose value of a node a reader in that group takes: one of its own group, else the first.
+    pub(super) fn find(&self, node: NodeId, group: Option<usize>) -> Option<usize> {
+        let places = self.places.get(&node)?;
+        let own = places.iter().find(|place| group.is_some() && place.1 == group);
+        own.or(places.first()).map(|place| place.0)
     }
 }
 

@@ -14,9 +14,9 @@ use super::{Let, Pass, PassProgram, PassResult, Running, State, Value, ValueKind
 use crate::base::{AxisId, AxisSet, BufferId, Expr, LocalId, Namer, ReduceOp};
 use crate::graph::{Graph, NodeId, Op, legalise};
 use crate::rewrite::RuleClass;
-use draft::Draft;
+use draft::{Draft, Homes};
 use facts::Facts;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tree::Trees;
 
 /// Plans a bound graph.
@@ -30,17 +30,13 @@ pub fn build(graph: &Graph) -> PassProgram {
 
 /// Drops stored nodes that no later pass reads, and passes that then store nothing.
 fn keep_wanted(graph: &Graph, facts: &Facts, drafts: &mut Vec<Draft>) {
-    let mut stored_at: BTreeMap<NodeId, usize> = BTreeMap::new();
-    for (position, draft) in drafts.iter().enumerate() {
-        for &node in &draft.stored {
-            stored_at.entry(node).or_insert(position);
-        }
-    }
-    let mut wanted = vec![false; graph.nodes.len()];
+    let homes = Homes::of(drafts);
+    let mut wanted: BTreeSet<(usize, NodeId)> = BTreeSet::new();
     let mut seen = vec![usize::MAX; graph.nodes.len()];
     for position in (0..drafts.len()).rev() {
         let draft = &mut drafts[position];
-        draft.stored.retain(|node| wanted[node.index()] && stored_at[node] == position);
+        let group = draft.group;
+        draft.stored.retain(|node| wanted.contains(&(position, *node)));
         let outputs = draft.outputs.iter().map(|&output| graph.outputs[output].node);
         let bodies = draft.states.iter().flat_map(|&state| graph.node(state).op.operands());
         let mut stack: Vec<NodeId> =
@@ -49,8 +45,8 @@ fn keep_wanted(graph: &Graph, facts: &Facts, drafts: &mut Vec<Draft>) {
             if std::mem::replace(&mut seen[node.index()], position) == position {
                 continue;
             }
-            if stored_at.get(&node).is_some_and(|&at| at < position) {
-                wanted[node.index()] = true;
+            if let Some(at) = homes.find(node, group).filter(|&at| at < position) {
+                wanted.insert((at, node));
             } else if !draft.states.contains(&node) && !is_running(graph.node(node).op) {
                 stack.extend(graph.node(node).op.operands());
             }
@@ -126,6 +122,10 @@ impl<'a> Writer<'a> {
     }
 
     fn pass(&mut self, draft: &Draft) {
+        // Another group may have computed the same values in its blocks.
+        if draft.group.is_some() {
+            draft.stored.iter().for_each(|node| _ = self.buffers.remove(node));
+        }
         let targets = self.targets(draft);
         let (body_lets, mut states) = self.states(draft);
         let update_lets = self.updates(draft, &mut states);
