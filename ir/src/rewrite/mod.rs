@@ -197,7 +197,9 @@ impl Rewriter {
             written: &self.written,
             chosen: &form.choice,
         };
-        proof.steps(&mut self.graphs)
+        let mut steps = proof.steps(&mut self.graphs);
+        steps.extend(stream::steps(&form.graph));
+        steps
     }
 }
 

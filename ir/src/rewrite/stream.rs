@@ -5,6 +5,8 @@
 //! traversal that needs it. The numbers are those of the reduction, so this is no rule of algebra but a way to run one.
 //! Invariant: the graph that comes out is verified, and differs from the one that goes in.
 
+use super::proof::Step;
+use super::rule::RuleClass;
 use crate::base::ReduceOp;
 use crate::graph::{Graph, GraphBuilder, NodeId, Op, Output, Rolls, long_values, verify};
 
@@ -40,4 +42,34 @@ pub(super) fn streamed(graph: &Graph) -> Option<Graph> {
     let output = |output: &Output| Output { node: copies[output.node.index()], ..output.clone() };
     let graph = builder.finish(graph.outputs.iter().map(output).collect());
     verify(&graph).is_ok().then_some(graph)
+}
+
+/// A step for each reduction that is run so.
+pub(super) fn steps(graph: &Graph) -> Vec<Step> {
+    let step = |id: NodeId| {
+        let Op::Roll(op, axes, _, update) = graph.node(id).op else { return None };
+        if graph.node(update).op != Op::Held {
+            return None;
+        }
+        let axes = graph.axes.names(axes.iter());
+        let long = long_values(graph, id);
+        let names = long.iter().filter_map(|value| graph.names[value.index()].as_deref());
+        let names: Vec<_> = names.collect();
+        let of = if names.is_empty() { "..".to_string() } else { names.join(", ") };
+        Some(Step {
+            rule: "stream",
+            class: RuleClass::Reassociating,
+            meaning: "a reduction makes what it reads block by block, in its own traversal",
+            before: format!("{op}[{axes}](.. {of} ..)"),
+            after: format!("roll[{axes}](.. {of} ..)"),
+            is_bookkeeping: false,
+        })
+    };
+    let mut steps: Vec<Step> = vec![];
+    for step in graph.ids().filter_map(step) {
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    steps
 }
