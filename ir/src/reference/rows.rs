@@ -331,13 +331,7 @@ fn binary_row<R: Real>(
             }
         }
     }
-    if step.masked != [false; 2] {
-        for index in 0..count {
-            let left = (xs[index].high(), x.allowance(index));
-            let right = (ys[index].high(), y.allowance(index));
-            row.allowances[index] += rules::masked(step.masked, left, right);
-        }
-    }
+    doubt_masked(step.masked, [x, y], row, count);
     if x.overflow || y.overflow {
         for index in 0..count {
             let over = (
@@ -358,6 +352,18 @@ fn binary_row<R: Real>(
         }
     }
     row.settle(step.dtype, count);
+}
+
+/// Doubts products of zeros that a mask may have made.
+fn doubt_masked<R: Real>(masked: [bool; 2], [x, y]: [&Row<R>; 2], row: &mut Row<R>, count: usize) {
+    if masked == [false; 2] {
+        return;
+    }
+    for index in 0..count {
+        let left = (x.values[index].high(), x.allowance(index));
+        let right = (y.values[index].high(), y.allowance(index));
+        row.allowances[index] += rules::masked(masked, left, right);
+    }
 }
 
 fn compare_row<R: Real>(
