@@ -143,3 +143,36 @@ fn attention_backward_without_scores_is_right_as_machine_code() {
         }
     }
 }
+
+/// Random kernels: a gradient is a text without faults, or a refusal that says which operation is in the way.
+/// `TILEWRIGHT_SEED` and `TILEWRIGHT_KERNELS` choose the seeds.
+#[test]
+fn random_kernels_have_gradients_or_are_refused() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().unwrap())
+    };
+    let (first, count) = (number("TILEWRIGHT_SEED", 1), number("TILEWRIGHT_KERNELS", 300));
+    let (mut derived, mut refused) = (0, 0);
+    for seed in first..first + count {
+        let text = tilewright_testing::draw::file(seed);
+        let Ok(kernels) = Kernel::parse_all(&text) else { continue };
+        for kernel in kernels {
+            let name = kernel.name();
+            match grad(&text, Some(name), &[]) {
+                Ok(backward) => {
+                    derived += 1;
+                    let again = Kernel::parse(&backward);
+                    assert!(again.is_ok(), "seed {seed}, {name}: {again:?}\n{backward}");
+                }
+                Err(faults) => {
+                    refused += 1;
+                    let known = |code: &str| ["TW0901", "TW0903"].contains(&code);
+                    let stays = faults.iter().all(|fault| known(fault.code));
+                    assert!(stays, "seed {seed}, {name}: {faults:?}\n{text}");
+                }
+            }
+        }
+    }
+    println!("seeds {first}..{}: {derived} derived, {refused} refused", first + count);
+    assert!(derived > count / 4, "{derived} derived, {refused} refused");
+}

@@ -85,9 +85,17 @@ fn kept_inputs(graph: &Graph) -> Vec<usize> {
     let outputs = graph.outputs.iter().map(|output| axes(&output.tensor));
     let mut present = outputs.fold(AxisSet::EMPTY, |all, axes| all | axes);
     present = kept.iter().fold(present, |all, &position| all | axes(&graph.inputs[position]));
+    // A split stands with all of its parts, since sizes may name any of them.
+    for split in graph.splits.iter().rev().chain(&graph.splits) {
+        let parts: AxisSet = split.axes.iter().copied().collect();
+        if !parts.is_disjoint(present | needed) {
+            needed |= parts;
+        }
+    }
     for (position, input) in graph.inputs.iter().enumerate() {
         let missing = needed - present;
-        let free = missing.iter().filter(|&axis| !graph.axes.is_fixed(axis));
+        let in_split = |axis| graph.splits.iter().any(|split| split.axes.contains(&axis));
+        let free = missing.iter().filter(|&axis| !graph.axes.is_fixed(axis) || in_split(axis));
         if free.into_iter().any(|axis| input.axes.contains(&axis)) && kept.insert(position) {
             present |= axes(input);
         }
