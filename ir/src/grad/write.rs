@@ -16,7 +16,9 @@ pub(super) fn pruned(graph: &Graph) -> Graph {
     let kept = kept_inputs(graph);
     let inputs: Vec<&Tensor> = kept.iter().map(|&position| &graph.inputs[position]).collect();
     let outputs = graph.outputs.iter().map(|output| &output.tensor);
-    let order = order(graph, inputs.iter().copied().chain(outputs));
+    let tensors: Vec<&Tensor> = inputs.iter().copied().chain(outputs).collect();
+    let whole = whole_splits(graph, &tensors);
+    let order = order(graph, &whole, &tensors);
     let mut table = AxisTable::new();
     let mut places: BTreeMap<AxisId, AxisId> = BTreeMap::new();
     for &axis in &order {
@@ -30,10 +32,8 @@ pub(super) fn pruned(graph: &Graph) -> Graph {
     let map = Renaming { places };
     let mut builder = GraphBuilder::new(&graph.name);
     *builder.axes_mut() = table;
-    for split in &graph.splits {
-        if split.axes.iter().all(|axis| map.places.contains_key(axis)) {
-            builder.split(Split { axes: map.list(&split.axes), ..split.clone() });
-        }
+    for split in whole {
+        builder.split(Split { axes: map.list(&split.axes), ..split.clone() });
     }
     let mut reads = BTreeMap::new();
     for &position in &kept {
@@ -103,13 +103,19 @@ fn kept_inputs(graph: &Graph) -> Vec<usize> {
     kept.into_iter().collect()
 }
 
+/// The splits whose parts all stand in tensors. Others had a part in a tensor that has no gradient.
+fn whole_splits<'g>(graph: &'g Graph, tensors: &[&Tensor]) -> Vec<&'g Split> {
+    let present = |axis: &AxisId| tensors.iter().any(|tensor| tensor.axes.contains(axis));
+    graph.splits.iter().filter(|split| split.axes.iter().all(present)).collect()
+}
+
 /// The axes of tensors in the order in which the checker meets them, the parts of a split together; then those whose
 /// extents the `where` clause states.
-fn order<'t>(graph: &Graph, tensors: impl Iterator<Item = &'t Tensor>) -> Vec<AxisId> {
+fn order(graph: &Graph, splits: &[&Split], tensors: &[&Tensor]) -> Vec<AxisId> {
     let mut order: Vec<AxisId> = vec![];
     let mut add = |axis: AxisId| {
         // A split that is no part of another has the most axes.
-        let whole = graph.splits.iter().filter(|split| split.axes.contains(&axis));
+        let whole = splits.iter().filter(|split| split.axes.contains(&axis));
         let whole = whole.max_by_key(|split| split.axes.len());
         let family = whole.map_or(vec![axis], |split| split.axes.clone());
         for axis in family {
