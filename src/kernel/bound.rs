@@ -76,7 +76,7 @@ impl BoundKernel {
     ) -> Result<Self, Error> {
         let plan = plan::build(&graph);
         let backend = host::backend()?;
-        let space = Space::new(&plan, backend.target());
+        let space = Space::seeded(&plan, backend.target(), graph.split);
         Ok(Self {
             graph,
             plan,

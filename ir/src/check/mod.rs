@@ -23,7 +23,7 @@ mod unused;
 mod vacuous;
 mod value;
 
-use crate::base::{CompareOp, Sizes};
+use crate::base::{AxisSet, CompareOp, Sizes};
 use crate::diag::{Diagnostic, Faults};
 use crate::graph::{Extent, Graph};
 use crate::rewrite::RuleClass;
@@ -70,6 +70,8 @@ pub struct Attributes {
     pub reassoc: bool,
     /// `@approx(eps=..)`: also approximate rewrites, up to this relative deviation.
     pub approx: Option<f64>,
+    /// `@split(..)`: the axes whose reductions are cut into chunks unless a schedule says otherwise.
+    pub split: AxisSet,
 }
 
 impl Attributes {
@@ -229,7 +231,7 @@ impl<'a> Checker<'a> {
         let outcome = kernel::check(self.functions, kernel, allowance);
         self.steps_left -= outcome.steps;
         self.called.extend(outcome.called);
-        let attributes = sizes::attributes(kernel, &mut self.faults);
+        let attributes = sizes::attributes(kernel, outcome.graph.as_ref().ok(), &mut self.faults);
         let constants = &self.functions.constants;
         let before = self.faults.count();
         let limits =
@@ -239,7 +241,8 @@ impl<'a> Checker<'a> {
         }
         let checked = match outcome.graph {
             Ok(graph) => {
-                let graph = Graph { permits: attributes.permits(), ..graph };
+                let (permits, split) = (attributes.permits(), attributes.split);
+                let graph = Graph { permits, split, ..graph };
                 Some(CheckedKernel { graph, size_sets: vec![], attributes, limits })
             }
             Err(faults) => {

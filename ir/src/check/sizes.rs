@@ -3,16 +3,20 @@
 use super::constant::Constants;
 use super::extent::{ExtentReader, Named, Purpose, has_extent};
 use super::{Attributes, CheckedKernel, Limit};
-use crate::base::{AxisId, AxisTable, BinaryOp, CompareOp, Sizes};
+use crate::base::{AxisId, AxisSet, AxisTable, BinaryOp, CompareOp, Sizes};
 use crate::diag::{Diagnostic, Faults, Span};
-use crate::graph::{Extent, Graph};
+use crate::graph::{Extent, Graph, Op};
 use crate::syntax::ast::{
     Attribute, Constraint, ConstraintKind, Expr, ExprKind, Infix, Kernel, SizeSet,
 };
 use std::collections::BTreeSet;
 
 /// What the attributes of a kernel say.
-pub(super) fn attributes(kernel: &Kernel, faults: &mut Faults) -> Attributes {
+pub(super) fn attributes(
+    kernel: &Kernel,
+    graph: Option<&Graph>,
+    faults: &mut Faults,
+) -> Attributes {
     let mut attributes = Attributes::default();
     let mut sound: Vec<&Attribute> = vec![];
     for attribute in &kernel.attributes {
@@ -21,13 +25,14 @@ pub(super) fn attributes(kernel: &Kernel, faults: &mut Faults) -> Attributes {
             ("exact", true) => attributes.exact = true,
             ("reassoc", true) => attributes.reassoc = true,
             ("approx", _) => attributes.approx = approximation(attribute, faults),
+            ("split", false) => attributes.split = split(attribute, graph, faults),
             _ => faults.push(
                 Diagnostic::new(
                     "TW0215",
                     format!("there is no such attribute `{}`", attribute.name.text),
                 )
                 .at(attribute.span)
-                .expected("`@exact`, `@reassoc` or `@approx(eps=..)`"),
+                .expected("`@exact`, `@reassoc`, `@approx(eps=..)` or `@split(axis)`"),
             ),
         }
         if faults.count() > before {
@@ -63,7 +68,7 @@ fn clash_fault(earlier: &Attribute, later: &Attribute) -> Diagnostic {
 }
 
 fn approximation(attribute: &Attribute, faults: &mut Faults) -> Option<f64> {
-    if let [(name, number)] = attribute.arguments.as_slice()
+    if let [(name, Some(number))] = attribute.arguments.as_slice()
         && name.text == "eps"
         && let Ok(eps) = number.text.parse::<f64>()
         && eps > 0.0
@@ -74,6 +79,39 @@ fn approximation(attribute: &Attribute, faults: &mut Faults) -> Option<f64> {
     let fault = Diagnostic::new("TW0215", "`@approx` needs the allowed relative deviation");
     faults.push(fault.at(attribute.span).expected("`@approx(eps=1e-3)`, a number above 0"));
     None
+}
+
+/// The axes of `@split(..)` that the kernel reduces. Without a graph nothing is known of them.
+fn split(attribute: &Attribute, graph: Option<&Graph>, faults: &mut Faults) -> AxisSet {
+    let reduced = graph.map_or(AxisSet::EMPTY, |graph| {
+        let reduced = graph.nodes.iter().filter_map(|node| match node.op {
+            Op::Reduce(_, axes, _) => Some(axes),
+            _ => None,
+        });
+        reduced.fold(AxisSet::EMPTY, |all, axes| all | axes)
+    });
+    let mut split = AxisSet::EMPTY;
+    for (axis, number) in &attribute.arguments {
+        let name = axis.text.as_str();
+        if let Some(number) = number {
+            let message = "`@split` takes no numbers: a schedule says into how many chunks";
+            let fault = Diagnostic::new("TW0215", message).at(number.span);
+            faults.push(fault.expected(format!("`@split({name})`")));
+            continue;
+        }
+        let Some(graph) = graph else { continue };
+        let axes: AxisSet = graph.axes_of(name).unwrap_or_default().into_iter().collect();
+        if (axes & reduced).is_empty() {
+            let message = format!("the kernel reduces nothing along `{name}`");
+            let fault = Diagnostic::new("TW0215", message).at(axis.span);
+            faults.push(match reduced.is_empty() {
+                true => fault.help("remove the attribute: the kernel has no reduction"),
+                false => fault.expected(graph.axes.names(reduced.iter())),
+            });
+        }
+        split |= axes & reduced;
+    }
+    split
 }
 
 /// The limits of the `where` clause.

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 pub struct GraphBuilder {
     name: String,
     permits: RuleClass,
+    split: AxisSet,
     axes: AxisTable,
     splits: Vec<Split>,
     inputs: Vec<Tensor>,
@@ -90,6 +91,7 @@ impl GraphBuilder {
     pub fn like(graph: &Graph) -> Self {
         let mut builder = Self::new(&graph.name);
         builder.permits = graph.permits;
+        builder.split = graph.split;
         builder.axes = graph.axes.clone();
         builder.splits = graph.splits.clone();
         builder.inputs = graph.inputs.clone();
@@ -370,6 +372,7 @@ impl GraphBuilder {
                 .collect(),
             name: self.name,
             permits: self.permits,
+            split: self.split,
             axes: self.axes,
             splits: self.splits,
             inputs: self.inputs,

@@ -111,6 +111,8 @@ pub struct Graph {
     pub name: String,
     /// The strongest class of rules by which forms of the kernel may be found.
     pub permits: RuleClass,
+    /// The axes along which the text asks for reductions in chunks.
+    pub split: AxisSet,
     /// The axes; extents are `None` until bound, unless the text fixes them.
     pub axes: AxisTable,
     /// The names for several axes.

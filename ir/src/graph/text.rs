@@ -124,7 +124,12 @@ impl<'g> Printer<'g> {
             RuleClass::Range | RuleClass::Approximate => "",
         };
         let (name, conditions) = (&graph.name, self.conditions());
-        let mut out = format!("{attribute}kernel {name}({inputs}) -> {outputs}{conditions} {{\n");
+        let split = match graph.split.is_empty() {
+            true => String::new(),
+            false => format!("@split({})\n", graph.axes.names(graph.split.iter())),
+        };
+        let mut out =
+            format!("{attribute}{split}kernel {name}({inputs}) -> {outputs}{conditions} {{\n");
         for id in graph.ids() {
             if let Some(name) = &self.lines[id.index()] {
                 let weak = self.is_weak_operation(id);

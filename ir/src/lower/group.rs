@@ -15,7 +15,7 @@
 use super::nest::{Member, Nest};
 use super::place::{Placer, grid_span};
 use super::stream::Stream;
-use super::{micro, skip};
+use super::{chunk, micro, skip};
 use crate::base::{AxisId, BufferId, Expr, LocalId};
 use crate::plan::{Pass, PassProgram, State};
 use crate::schedule::{Config, PhaseConfig};
@@ -59,8 +59,10 @@ pub(super) fn write(
     let axes = stream.map(|(_, steps)| steps.clone()).unwrap_or_default();
     body.append(&mut parts.outside);
     let streamed: Vec<AxisId> = axes.iter().map(|&(axis, _)| axis).collect();
-    let bounds = skip::bounds(plan, positions, &streamed);
-    body.push(Stmt::For(For { axes, bounds, carries: parts.carries, body: parts.inside }));
+    let mut bounds = skip::bounds(plan, positions, &streamed);
+    chunk::restrict(plan, &plan.passes[positions[0]], (phase, &axes), &mut bounds);
+    let Loop { inside, carries, .. } = parts;
+    body.push(Stmt::For(For { axes, bounds, carries, body: inside }));
     for (position, direct) in streaming {
         let config = &config.passes[position];
         let nest = Nest::of_member((plan, position), config, phase, target, member.clone());

@@ -1,28 +1,32 @@
 //! From a pass program and a schedule to a tile program.
 //!
 //! The steps, each in its own file: decide the choices (`schedule`), drop the updates of groups that are one block
-//! (`whole`), inline the maps that are not stored (`inline`), place the buffers (`place`), write each pass as a loop
-//! nest (`nest`) with packed operands (`stream`), or a group of passes as one loop (`group`), and leave out the blocks
-//! of their streams that cannot change anything (`skip`).
+//! (`whole`), inline the maps that are not stored (`inline`), cut streams into chunks (`split`, `rename`, `chunk`), place
+//! the buffers (`place`), write each pass as a loop nest (`nest`) with packed operands (`stream`), or a group of passes
+//! as one loop (`group`), and leave out the blocks of their streams that cannot change anything (`skip`).
 //! Invariant: the schedule changes the order and the place of the work, never what is computed.
 
+mod chunk;
 mod contraction;
 mod group;
 mod inline;
 mod micro;
 mod nest;
 mod place;
+mod rename;
 mod skip;
+mod split;
 mod stream;
 mod whole;
 
 pub(crate) use contraction::{Contraction, contraction, is_costly};
 pub(crate) use inline::inline;
+pub(crate) use split::{Cut, Origin, Split, split};
 pub(crate) use stream::panel;
 
 use crate::diag::Diagnostic;
 use crate::plan::PassProgram;
-use crate::schedule::{Config, Schedule, Space};
+use crate::schedule::{Config, Schedule, Space, apply_splits};
 use crate::target::Target;
 use crate::tile::{Phase, TileProgram};
 use nest::Nest;
@@ -51,13 +55,34 @@ pub fn lower_in(space: &Space, schedule: &Schedule) -> Result<TileProgram, Vec<D
     Ok(program)
 }
 
-/// The whole lowering on one page: writes the tile program of a decided, legal configuration. The choices are not
-/// recorded in it.
-pub(crate) fn write(plan: &PassProgram, config: &Config, target: &Target) -> TileProgram {
+/// The passes that a schedule of a space makes of its plan: without the maps that are not stored, with every stream cut
+/// as chosen.
+///
+/// # Errors
+/// As `lower`.
+pub fn passes_in(space: &Space, schedule: &Schedule) -> Result<PassProgram, Vec<Diagnostic>> {
+    space.check(schedule)?;
+    Ok(space.passes(schedule))
+}
+
+/// The plan of the stored passes with every stream cut as chosen, and the choices of those passes.
+pub(crate) fn prepared(
+    plan: &PassProgram,
+    config: &Config,
+    target: &Target,
+) -> (PassProgram, Config) {
     let (plan, stored) = whole::settle(plan, config);
     let (plan, kept) = inline(&plan, &stored);
     let passes = kept.iter().map(|&pass| config.passes[pass].clone()).collect();
     let config = Config { form: config.form.clone(), threads: config.threads, passes };
+    apply_splits(plan, config, target)
+}
+
+/// The whole lowering on one page: writes the tile program of a decided, legal configuration. The choices are not
+/// recorded in it.
+pub(crate) fn write(plan: &PassProgram, config: &Config, target: &Target) -> TileProgram {
+    let (plan, config) = prepared(plan, config, target);
+    let plan = chunk::mask(plan, &config);
     let phases = config.phases(&plan);
     let mut placer = Placer::new(&plan, &phases);
     for phase in &phases {

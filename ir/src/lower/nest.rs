@@ -15,7 +15,7 @@
 
 use super::place::Placer;
 use super::stream::Stream;
-use super::{micro, skip};
+use super::{chunk, micro, skip};
 use crate::base::{AxisId, BufferId, Expr, LocalId, ReduceOp};
 use crate::plan::{Let, Pass, PassProgram, State, start_value};
 use crate::schedule::{PassConfig, PhaseConfig};
@@ -168,7 +168,10 @@ impl<'a> Nest<'a> {
         let (axes, carries) = (self.stream.clone(), carries.collect());
         let body = levels.pop().expect("the last level is inside of the stream");
         let outer = levels.last_mut().expect("the stream is inside of the grid");
-        let bounds = skip::bounds(self.plan, &[self.position], &self.pass.stream);
+        let mut bounds = skip::bounds(self.plan, &[self.position], &self.pass.stream);
+        if !self.plan.is_within(self.pass) {
+            chunk::restrict(self.plan, self.pass, (self.phase, &axes), &mut bounds);
+        }
         outer.push(Stmt::For(For { axes, bounds, carries, body }));
         if direct.is_none() {
             self.store_results(placer, &mut names, outer);

@@ -4,7 +4,7 @@
 //! over blocks of its stream.
 //! Invariant: nothing is rounded but conversions to integers and to `bool`; memory that nothing has written is NaN.
 
-use super::{Let, Pass, PassProgram, State, ValueKind, start_value};
+use super::{Chunk, Let, Pass, PassProgram, State, ValueKind, start_value};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, LocalId};
 use crate::reference::HostTensor;
 use crate::reference::scalar::{self, Fold};
@@ -39,8 +39,10 @@ pub fn interpret_in_blocks(
     };
     for members in program.passes.chunk_by(|a, b| a.group.is_some() && a.group == b.group) {
         match members[0].group {
-            None => machine.pass(&members[0]),
-            Some(group) => machine.group(members, &program.groups[group], block.max(1)),
+            None => machine.chunks(&members[0], &mut |machine| machine.pass(&members[0])),
+            Some(group) => machine.chunks(&members[0], &mut |machine| {
+                machine.group(members, &program.groups[group], block.max(1));
+            }),
         }
     }
     let outputs = program.values.iter().zip(machine.memory);
@@ -63,6 +65,26 @@ struct Machine<'a> {
 const GROUP_BLOCK: u64 = 3;
 
 impl Machine<'_> {
+    /// Calls `visit` for each combination of the chunks to which a pass is restricted.
+    fn chunks(&mut self, pass: &Pass, visit: &mut dyn FnMut(&mut Self)) {
+        let chunks: Vec<Chunk> = self.program.chunks_of(pass).collect();
+        self.each_chunk(&chunks, visit);
+    }
+
+    fn each_chunk(&mut self, chunks: &[Chunk], visit: &mut dyn FnMut(&mut Self)) {
+        let Some((chunk, inner)) = chunks.split_first() else {
+            return visit(self);
+        };
+        let (numbers, of) = (self.ranges[chunk.axis.index()], self.ranges[chunk.of.index()]);
+        for number in numbers.0..numbers.1 {
+            self.ranges[chunk.axis.index()] = (number, number + 1);
+            self.ranges[chunk.of.index()] = chunk.range(number, self.program.axes.extent(chunk.of));
+            self.each_chunk(inner, visit);
+        }
+        self.ranges[chunk.axis.index()] = numbers;
+        self.ranges[chunk.of.index()] = of;
+    }
+
     fn pass(&mut self, pass: &Pass) {
         if let Some(axis) = pass.scan {
             return self.scan(pass, axis);

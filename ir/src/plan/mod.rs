@@ -9,9 +9,13 @@
 //! Passes that use each other's running values form a group: one traversal of the group's stream, block by block. In each
 //! block its members run in order. Those that stream the group's stream fold the block into their states and leave their
 //! results behind the last block; the others compute a block of their results for the members behind them.
+//!
+//! An axis may number the chunks of another one (`chunks`). A pass, or a group, that has it among the axes of its results
+//! and traverses the other one visits the chunk of that number only.
 //! Invariant: a pass reads inputs and the results of earlier passes only; every output is a result of one pass.
 
 mod build;
+mod chunk;
 mod group;
 mod interp;
 mod parse;
@@ -108,7 +112,7 @@ pub struct PassResult {
 }
 
 /// One traversal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pass {
     /// The name: that of its first result.
     pub name: String,
@@ -134,6 +138,17 @@ pub struct Pass {
     pub group: Option<usize>,
 }
 
+/// An axis that numbers the chunks of another one: equally long, but for the last, which may be shorter or empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The axis whose index is the number of a chunk.
+    pub axis: AxisId,
+    /// The axis that is cut.
+    pub of: AxisId,
+    /// Elements of a chunk.
+    pub length: u64,
+}
+
 /// A pass program with bound sizes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PassProgram {
@@ -143,6 +158,8 @@ pub struct PassProgram {
     pub exact: bool,
     /// The axes and their extents.
     pub axes: AxisTable,
+    /// The axes that number chunks of others.
+    pub chunks: Vec<Chunk>,
     /// The buffers: inputs, then outputs, in signature order, then intermediates.
     pub values: Vec<Value>,
     /// The locals of all passes.

@@ -1,7 +1,7 @@
 //! The parser of the plan text.
 //!
 //! ```text
-//! plan NAME [exact] { extents m=512, ..  input A: f32[m, k] [strides(1, 512)] ..  output C: f32[m, n] ..  value s: f32[m] ..  PASS .. }
+//! plan NAME [exact] { extents m=512, ..  chunks c = k by 128  input A: f32[m, k] [strides(1, 512)] ..  output C: f32[m, n] ..  value s: f32[m] ..  PASS .. }
 //! GROUP = group [j] { PASS .. }, in the place of a pass
 //! PASS = pass NAME [m, n] [stream [k] | scan [n]] [optional] { ITEM .. }
 //! ITEM = let t = EXPR  |  state c = sum(EXPR) [before b after a]  |  update c = EXPR  |  result C = EXPR
@@ -11,7 +11,7 @@
 //! results. A map has no states, so all its
 //! lets belong to the results. Invariant: locals are numbered in the order of their declaration.
 
-use super::{Let, Local, Pass, PassProgram, PassResult, Running, State, Value, ValueKind};
+use super::{Chunk, Let, Local, Pass, PassProgram, PassResult, Running, State, Value, ValueKind};
 use crate::base::{AxisId, AxisSet, AxisTable, BufferId, DType, Expr, LocalId, ReduceOp};
 use crate::diag::{Diagnostic, Span};
 use crate::text::{Failed, HasAxes, Names, Parsed, Parser, Resolve, TokenKind, duplicate, extents};
@@ -25,6 +25,7 @@ pub fn parse(source: &str) -> Result<PassProgram, Vec<Diagnostic>> {
         name: String::new(),
         exact: false,
         axes: AxisTable::new(),
+        chunks: vec![],
         values: vec![],
         locals: vec![],
         groups: vec![],
@@ -47,7 +48,7 @@ struct Reader {
     names: Names<PassProgram>,
 }
 
-const HEAD: [&str; 6] = ["extents", "input", "output", "value", "pass", "group"];
+const HEAD: [&str; 7] = ["extents", "chunks", "input", "output", "value", "pass", "group"];
 const ITEMS: [&str; 4] = ["let", "state", "update", "result"];
 
 impl Reader {
@@ -85,6 +86,9 @@ impl Reader {
         if self.parser.accept_word("extents") {
             return extents(&mut self.parser, &mut self.names.program.axes);
         }
+        if self.parser.accept_word("chunks") {
+            return self.chunks();
+        }
         if self.parser.accept_word("pass") {
             return self.pass(None);
         }
@@ -101,7 +105,19 @@ impl Reader {
                 return self.value(kind);
             }
         }
-        Err(self.parser.unexpected("`extents`, `input`, `output`, `value`, `pass` or `group`"))
+        Err(self
+            .parser
+            .unexpected("`extents`, `chunks`, `input`, `output`, `value`, `pass` or `group`"))
+    }
+
+    fn chunks(&mut self) -> Parsed<()> {
+        let axis = self.parser.axis(&self.names)?;
+        self.parser.expect("=")?;
+        let of = self.parser.axis(&self.names)?;
+        self.parser.expect_word("by")?;
+        let length = self.parser.count()?;
+        self.names.program.chunks.push(Chunk { axis, of, length });
+        Ok(())
     }
 
     fn axes(&mut self) -> Parsed<Vec<AxisId>> {

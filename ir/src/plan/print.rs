@@ -17,6 +17,11 @@ pub fn print(program: &PassProgram) -> String {
         let extents: Vec<_> = program.axes.ids().map(extent).collect();
         line(&mut out, 1, &format!("extents {}", extents.join(", ")));
     }
+    for chunk in &program.chunks {
+        let name = |axis| axis_name(program, axis);
+        let text = format!("chunks {} = {} by {}", name(chunk.axis), name(chunk.of), chunk.length);
+        line(&mut out, 1, &text);
+    }
     for value in &program.values {
         let word = match value.kind {
             ValueKind::Input => "input",

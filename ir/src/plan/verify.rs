@@ -25,6 +25,7 @@ pub fn verify(program: &PassProgram) -> Result<(), Vec<String>> {
         place: String::new(),
     };
     checker.values();
+    checker.chunks();
     if checker.faults.is_empty() {
         checker.groups();
         for (position, pass) in program.passes.iter().enumerate() {
@@ -93,6 +94,40 @@ impl Checker<'_> {
     fn axes_are_legal(&self, axes: &[AxisId]) -> bool {
         let set: AxisSet = axes.iter().copied().collect();
         set.len() == axes.len() && axes.iter().all(|axis| axis.index() < self.program.axes.len())
+    }
+
+    /// Chunks cover the axis that they cut, and are not cut themselves.
+    fn chunks(&mut self) {
+        let program = self.program;
+        let known = |axis: AxisId| axis.index() < program.axes.len();
+        for (position, chunk) in program.chunks.iter().enumerate() {
+            if !known(chunk.axis) || !known(chunk.of) {
+                self.expect(false, || "chunks of an unknown axis".to_string());
+                continue;
+            }
+            let name = program.axes.name(chunk.axis);
+            let mut others = program.chunks.iter().take(position);
+            let fresh = others.all(|other| other.axis != chunk.axis);
+            self.expect(fresh, || format!("{name} numbers chunks twice"));
+            let cut = program.chunks.iter().any(|other| other.of == chunk.axis);
+            self.expect(!cut, || format!("{name} numbers chunks and is cut itself"));
+            let reach = program.axes.extent(chunk.axis).saturating_mul(chunk.length);
+            let covers = chunk.length > 0 && reach >= program.axes.extent(chunk.of);
+            self.expect(covers, || format!("the chunks of {name} leave something out"));
+        }
+    }
+
+    /// One chunk of an axis at most is traversed, and the members of a group traverse the same ones.
+    fn traversed_chunks(&mut self, pass: &Pass) {
+        let chunks: Vec<_> = self.program.chunks_of(pass).collect();
+        let cut: AxisSet = chunks.iter().map(|chunk| chunk.of).collect();
+        self.expect(cut.len() == chunks.len(), || "it traverses an axis in two chunks".to_string());
+        let Some(group) = pass.group else { return };
+        let first = self.program.members(group).next().unwrap_or(0);
+        let numbers: AxisSet = chunks.iter().map(|chunk| chunk.axis).collect();
+        let of_first = self.program.chunks_of(&self.program.passes[first]);
+        let same = numbers == of_first.map(|chunk| chunk.axis).collect();
+        self.expect(same, || "its group traverses other chunks".to_string());
     }
 
     /// Members stand in a row, in the order of their groups, and one of them streams.
@@ -170,6 +205,7 @@ impl Checker<'_> {
         let axes: AxisSet = pass.axes.iter().copied().collect();
         let inside: AxisSet = all.into_iter().collect();
         self.member(pass);
+        self.traversed_chunks(pass);
         self.visible = self.running.clone();
         self.loads(pass);
         self.lets(&pass.body_lets, inside);

@@ -4,6 +4,7 @@
 //! matter follows from `stored`, `fused` and the phases (`Config::phases`).
 
 use crate::base::{AxisId, AxisSet};
+use crate::lower::Cut;
 use crate::plan::PassProgram;
 use std::collections::BTreeMap;
 
@@ -31,6 +32,8 @@ pub struct PassConfig {
     pub grid_order: Vec<AxisId>,
     /// Steps of the loops over the axes outside of the grid.
     pub block: BTreeMap<AxisId, u64>,
+    /// Chunks of each streamed axis whose states are computed apart.
+    pub split: BTreeMap<AxisId, u64>,
     /// The order of the loops over the result's axes.
     pub order: Vec<AxisId>,
     /// The axis along vector lanes.
@@ -82,12 +85,31 @@ impl Config {
     pub fn phases(&self, plan: &PassProgram) -> Vec<PhaseConfig> {
         let mut runs: Vec<Vec<usize>> = vec![];
         for (position, pass) in self.passes.iter().enumerate().filter(|(_, pass)| pass.stored) {
+            let joins = |run: &[usize]| {
+                let apart = |position| !self.cuts(plan, position).is_empty();
+                is_same_group(plan, run, position)
+                    || pass.fused && !apart(position) && !run.last().copied().is_some_and(apart)
+            };
             match runs.last_mut() {
-                Some(run) if pass.fused || is_same_group(plan, run, position) => run.push(position),
+                Some(run) if joins(run) => run.push(position),
                 _ => runs.push(vec![position]),
             }
         }
         runs.into_iter().map(|passes| self.phase(plan, passes)).collect()
+    }
+
+    /// How the stream of a pass, or of its group, is cut. What is cut has a phase of its own.
+    pub(crate) fn cuts(&self, plan: &PassProgram, position: usize) -> Vec<Cut> {
+        let pass = &plan.passes[position];
+        let stream = pass.group.map_or(&pass.stream, |group| &plan.groups[group]);
+        let cut = |&of: &AxisId| {
+            let stepper = &self.passes[plan.stepper(position, of)];
+            let count = stepper.split.get(&of).copied().filter(|&count| count > 1)?;
+            let step = stepper.block.get(&of).copied().unwrap_or(1).max(1);
+            let blocks = plan.axes.extent(of).div_ceil(step).div_ceil(count).max(1);
+            Some(Cut { of, count, length: blocks.saturating_mul(step) })
+        };
+        stream.iter().filter_map(cut).collect()
     }
 
     fn phase(&self, plan: &PassProgram, passes: Vec<usize>) -> PhaseConfig {

@@ -152,9 +152,15 @@ impl Site<'_> {
         if self.shape.rounds { self.chain_terms_max() } else { BLOCKS_MAX }
     }
 
-    /// The number of blocks of the stream.
+    /// The number of blocks of the stream, or of a chunk of it.
     pub(super) fn blocks(&self) -> u64 {
-        let blocks = |&axis: &AxisId| self.plan.axes.extent(axis).div_ceil(self.step(axis));
+        let chunks = |axis| {
+            let stepper = &self.all.passes[self.plan.stepper(self.position, axis)];
+            stepper.split.get(&axis).copied().unwrap_or(1).max(1)
+        };
+        let blocks = |&axis: &AxisId| {
+            self.plan.axes.extent(axis).div_ceil(self.step(axis)).div_ceil(chunks(axis))
+        };
         self.shape.stream.iter().map(blocks).fold(1, u64::saturating_mul)
     }
 

@@ -8,7 +8,7 @@ use super::constraint::{Site, sites};
 use super::domain::{steps, tiles};
 use super::fusion::fuse;
 use super::shape::{Shape, Touch, contractions, set, touched_at};
-use super::{Config, Pack, PassConfig, PhaseConfig, limits, streams};
+use super::{Config, Pack, PassConfig, PhaseConfig, limits, splits, streams};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, chain_terms_max};
 use crate::lower::is_costly;
 use crate::plan::{Pass, PassProgram};
@@ -44,7 +44,7 @@ pub(super) fn naive(plan: &PassProgram, shapes: &[Shape], target: &Target) -> Co
     config
 }
 
-fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
+pub(super) fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
     let one = |axis: AxisId| (axis, 1);
     let whole = |axis: AxisId| (axis, plan.axes.extent(axis).max(1));
     let mut block: BTreeMap<AxisId, u64> = shape.all_axes().map(whole).collect();
@@ -55,6 +55,7 @@ fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
         grid: shape.axes.iter().copied().map(one).collect(),
         grid_order: shape.axes.clone(),
         block,
+        split: shape.stream.iter().copied().map(one).collect(),
         order: shape.axes.clone(),
         vector: None,
         micro: shape.all_axes().map(one).collect(),
@@ -96,12 +97,12 @@ fn shorten_chain(
     }
 }
 
-/// A good guess.
+/// A good guess. What runs along a seed is cut into chunks.
 pub(super) fn default(
     plan: &PassProgram,
     shapes: &[Shape],
     target: &Target,
-    naive: &Config,
+    (naive, seeds): (&Config, AxisSet),
 ) -> Config {
     let mut config = Config { form: None, threads: target.threads.max(1), passes: vec![] };
     for (position, shape) in shapes.iter().enumerate() {
@@ -117,6 +118,14 @@ pub(super) fn default(
     fuse(plan, shapes, target, &mut config, |plan_bytes, parallel| plan_bytes <= half && parallel);
     guess_grids(plan, shapes, target, &mut config);
     fill_cache(plan, shapes, target, &mut config, half);
+    let mut cut = config.clone();
+    if splits::guess(plan, shapes, target, &mut cut, seeds) {
+        guess_grids(plan, shapes, target, &mut cut);
+        fill_cache(plan, shapes, target, &mut cut, half);
+        if fits(plan, shapes, target, &cut) {
+            return cut;
+        }
+    }
     if fits(plan, shapes, target, &config) { config } else { fallback(plan, shapes, target, naive) }
 }
 
@@ -135,7 +144,12 @@ fn fits(plan: &PassProgram, shapes: &[Shape], target: &Target, config: &Config) 
         && limits::exceeded(&crate::lower::write(plan, config, target), target).is_none()
 }
 
-fn guess_pass(plan: &PassProgram, position: usize, shape: &Shape, target: &Target) -> PassConfig {
+pub(super) fn guess_pass(
+    plan: &PassProgram,
+    position: usize,
+    shape: &Shape,
+    target: &Target,
+) -> PassConfig {
     let pass = &plan.passes[position];
     let mut config = naive_pass(plan, shape);
     config.vector = guess_vector(plan, pass, shape);
@@ -302,23 +316,34 @@ fn guess_packs(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
 /// Steps for the grids: blocks that fill the caches, halved while there are too few of them for the threads.
 fn guess_grids(plan: &PassProgram, shapes: &[Shape], target: &Target, config: &mut Config) {
     for phase in config.phases(plan) {
-        let head = phase.head;
-        let mut grid = config.passes[head].grid.clone();
-        for &(axis, _) in &phase.grid {
-            grid.insert(axis, 1);
-        }
-        let snapshot = config.clone();
-        let run = sites(plan, shapes, target, &snapshot, std::slice::from_ref(&phase));
-        let mut work = 1_u64;
-        for &(axis, _) in phase.grid.iter().rev() {
-            let step = grid_step(&run, axis, plan.axes.extent(axis), work);
-            work = work.saturating_mul(step);
-            grid.insert(axis, step);
-        }
-        share(plan, &run, target, &mut grid, &phase.grid);
-        config.passes[head].grid = grid;
-        clip_tiles(plan, shapes, config, &phase);
+        guess_grid(plan, shapes, target, config, &phase);
     }
+}
+
+/// As `guess_grids`, for one phase.
+pub(super) fn guess_grid(
+    plan: &PassProgram,
+    shapes: &[Shape],
+    target: &Target,
+    config: &mut Config,
+    phase: &PhaseConfig,
+) {
+    let head = phase.head;
+    let mut grid = config.passes[head].grid.clone();
+    for &(axis, _) in &phase.grid {
+        grid.insert(axis, 1);
+    }
+    let snapshot = config.clone();
+    let run = sites(plan, shapes, target, &snapshot, std::slice::from_ref(phase));
+    let mut work = 1_u64;
+    for &(axis, _) in phase.grid.iter().rev() {
+        let step = grid_step(&run, axis, plan.axes.extent(axis), work);
+        work = work.saturating_mul(step);
+        grid.insert(axis, step);
+    }
+    share(plan, &run, target, &mut grid, &phase.grid);
+    config.passes[head].grid = grid;
+    clip_tiles(plan, shapes, config, phase);
 }
 
 /// Halves grid steps while the scratch of a phase is above `most` bytes, down to the register tiles.
@@ -329,7 +354,8 @@ fn fill_cache(
     config: &mut Config,
     most: u64,
 ) {
-    for (index, phase) in config.phases(plan).into_iter().enumerate() {
+    let mut index = 0;
+    for phase in config.phases(plan) {
         for &(axis, _) in &phase.grid {
             loop {
                 let program = crate::lower::write(plan, config, target);
@@ -345,6 +371,8 @@ fn fill_cache(
                 config.passes[phase.head].grid.insert(axis, smaller);
             }
         }
+        // A phase that combines chunks follows that which makes them.
+        index += 1 + usize::from(!config.cuts(plan, phase.passes[0]).is_empty());
     }
 }
 
@@ -401,7 +429,12 @@ fn share(
     grid: &mut BTreeMap<AxisId, u64>,
     axes: &[(AxisId, u64)],
 ) {
+    let chunks = run.first().map_or(1, |site| {
+        let cuts = site.all.cuts(plan, site.position);
+        cuts.iter().map(|cut| cut.count).fold(1, u64::saturating_mul)
+    });
     let wanted = if target.threads > 1 { target.threads.saturating_mul(2) } else { 1 };
+    let wanted = wanted.div_ceil(chunks);
     for &(axis, _) in axes {
         let extent = plan.axes.extent(axis);
         let tile = run.iter().map(|site| site.config.micro.get(&axis).copied().unwrap_or(1));

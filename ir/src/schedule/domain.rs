@@ -4,7 +4,7 @@
 
 use super::key::{Field, Key, word, yes_no};
 use super::shape::{Shape, contractions};
-use super::{Choice, ChoiceValue, Config, Domain, Pack};
+use super::{Choice, ChoiceValue, Config, Domain, Pack, splits};
 use crate::base::AxisId;
 use crate::plan::PassProgram;
 use crate::target::Target;
@@ -23,7 +23,8 @@ pub(super) fn choices(
     target: &Target,
     default: &Config,
 ) -> Vec<(Key, Choice)> {
-    let mut list = List { plan, default, choices: vec![] };
+    let chunks_max = splits::chunks_max(target);
+    let mut list = List { plan, default, chunks_max, choices: vec![] };
     if default.form.is_some() {
         list.one_of(Key::Form, vec![], "The form of the kernel that is computed.");
     }
@@ -37,6 +38,7 @@ pub(super) fn choices(
 struct List<'a> {
     plan: &'a PassProgram,
     default: &'a Config,
+    chunks_max: u64,
     choices: Vec<(Key, Choice)>,
 }
 
@@ -65,6 +67,7 @@ impl List<'_> {
             let meaning = format!("Step of {name}'s loop over {}.", self.plan.axes.name(axis));
             self.one_of(key(Field::Block(axis)), steps, &meaning);
         }
+        self.splits(position);
         self.inner(position, shape);
         self.packs(position, shape);
     }
@@ -82,6 +85,18 @@ impl List<'_> {
         if shape.axes.len() > 1 && !clash {
             let meaning = format!("Order of the grid axes of {name}'s phase, outermost first.");
             self.order_of(Key::Pass(position, Field::GridOrder), &shape.axes, &meaning);
+        }
+    }
+
+    fn splits(&mut self, position: usize) {
+        let name = self.plan.passes[position].name.clone();
+        for axis in splits::axes(self.plan, position) {
+            let most = self.plan.axes.extent(axis).min(self.chunks_max);
+            let splits = (0..63).map(|power| 1 << power).take_while(|&count| count <= most);
+            let of = self.plan.axes.name(axis);
+            let meaning = format!("Chunks of {of} whose states {name} computes apart.");
+            let key = Key::Pass(position, Field::Split(axis));
+            self.one_of(key, counts(splits.collect()), &meaning);
         }
     }
 

@@ -96,7 +96,7 @@ impl Forms {
         let written = FormSpace {
             id: None,
             graph: graph.clone(),
-            space: Space::new(&plan, target),
+            space: Space::seeded(&plan, target, graph.split),
             plan,
             predicted_ns,
             large,
@@ -279,7 +279,7 @@ impl Schedule {
 
 fn rewritten(form: rewrite::Form, plan: PassProgram, target: &Target) -> FormSpace {
     let id = format!("f{:.8}", form.graph.hash().to_string());
-    let space = Space::of_form(&plan, target, Some(&id));
+    let space = Space::of_form(&plan, target, (Some(&id), form.graph.split));
     FormSpace {
         id: Some(id),
         graph: form.graph.clone(),

@@ -24,6 +24,7 @@ pub(super) enum Field {
     Grid(AxisId),
     GridOrder,
     Block(AxisId),
+    Split(AxisId),
     Vector,
     Micro(AxisId),
     Unroll,
@@ -47,6 +48,7 @@ impl Key {
             Field::Grid(of) => format!("grid.{}", axis(of)),
             Field::GridOrder => "grid.order".to_string(),
             Field::Block(of) => format!("block.{}", axis(of)),
+            Field::Split(of) => format!("split.{}", axis(of)),
             Field::Vector => "vector".to_string(),
             Field::Micro(of) => format!("micro.{}", axis(of)),
             Field::Unroll => "unroll".to_string(),
@@ -75,6 +77,7 @@ impl Key {
             Field::Grid(axis) => count(pass.grid[&axis]),
             Field::GridOrder => order(&pass.grid_order),
             Field::Block(axis) => count(pass.block[&axis]),
+            Field::Split(axis) => count(pass.split.get(&axis).copied().unwrap_or(1)),
             Field::Vector => word(pass.vector.map_or("none", |axis| axes.name(axis))),
             Field::Micro(axis) => count(pass.micro[&axis]),
             Field::Unroll => count(pass.unroll),
@@ -114,6 +117,9 @@ impl Key {
             }
             (Field::Block(axis), ChoiceValue::Count(count)) => {
                 pass.block.insert(axis, *count);
+            }
+            (Field::Split(axis), ChoiceValue::Count(count)) => {
+                pass.split.insert(axis, *count);
             }
             (Field::Micro(axis), ChoiceValue::Count(count)) => {
                 pass.micro.insert(axis, *count);

@@ -23,6 +23,7 @@ mod sample;
 mod shape;
 mod source;
 mod space;
+mod splits;
 mod streams;
 mod text;
 
@@ -30,6 +31,7 @@ pub(crate) use config::grid_axes;
 pub use config::{Config, Pack, PassConfig, PhaseConfig};
 pub use forms::{FORM, FormSpace, Forms, WRITTEN};
 pub use space::{Choice, Domain, Space};
+pub(crate) use splits::apply as apply_splits;
 pub use text::{Schedule, Setting};
 
 use std::fmt;

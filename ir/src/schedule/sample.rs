@@ -7,12 +7,14 @@ use super::domain::{steps, tiles};
 use super::key::{Field, Key};
 use super::limits::Exceeded;
 use super::space::Point;
-use super::{ChoiceValue, Config, Domain, Pack, Schedule, Space, streams};
+use super::{ChoiceValue, Config, Domain, Pack, Schedule, Space, splits, streams};
 use crate::base::AxisId;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+/// One stream in this many is drawn with a number of chunks: few streams gain from more than the default's.
+const SPLIT_EVERY: u32 = 3;
 /// Draws before the default schedule is given.
 const DRAWS_MAX: usize = 8;
 /// Points near the defaults that are tried when settings are fixed.
@@ -30,8 +32,13 @@ impl Space {
     /// A legal schedule drawn at random.
     pub fn sample(&self, rng: &mut impl Rng) -> Schedule {
         for _ in 0..DRAWS_MAX {
-            let drawn = |choice: &super::Choice| draw(&choice.domain, rng);
-            let point: Point = self.choices.iter().map(drawn).collect();
+            let drawn = |(key, choice): (&Key, &super::Choice)| match key {
+                Key::Pass(_, Field::Split(_)) if !rng.random_ratio(1, SPLIT_EVERY) => {
+                    choice.default.clone()
+                }
+                _ => draw(&choice.domain, rng),
+            };
+            let point: Point = self.keys.iter().zip(&self.choices).map(drawn).collect();
             if let Some(point) = self.repaired(&point, rng) {
                 return self.schedule(&point);
             }
@@ -82,6 +89,7 @@ impl Space {
                     return self.is_inside(&point).then_some(point);
                 }
                 Err(Exceeded::Group { .. }) => self.shrink(&mut config, rng),
+                Err(Exceeded::Device { .. }) if splits::merge(&mut config) => {}
                 Err(Exceeded::Device { .. }) => self.fuse_one(&mut config, rng),
             }
         }

@@ -9,6 +9,7 @@ use super::key::{Field, Key};
 use super::limits::Exceeded;
 use super::shape::Shape;
 use super::{ChoiceValue, Config, PhaseConfig, Schedule, Setting, code, defaults, limits};
+use crate::base::AxisSet;
 use crate::check::nearest;
 use crate::diag::Diagnostic;
 use crate::plan::PassProgram;
@@ -94,15 +95,25 @@ impl Domain {
 impl Space {
     /// Derives the space.
     pub fn new(plan: &PassProgram, target: &Target) -> Self {
-        Self::of_form(plan, target, None)
+        Self::seeded(plan, target, AxisSet::EMPTY)
+    }
+
+    /// As `new`; by default what runs along one of these axes is cut into chunks.
+    pub fn seeded(plan: &PassProgram, target: &Target, seeds: AxisSet) -> Self {
+        Self::of_form(plan, target, (None, seeds))
     }
 
     /// Derives the space of a form of a kernel, whose schedules name the form.
-    pub(super) fn of_form(plan: &PassProgram, target: &Target, form: Option<&str>) -> Self {
+    /// What runs along a seed is cut into chunks by default.
+    pub(super) fn of_form(
+        plan: &PassProgram,
+        target: &Target,
+        (form, seeds): (Option<&str>, AxisSet),
+    ) -> Self {
         let shapes: Vec<Shape> =
             (0..plan.passes.len()).map(|pass| Shape::new(plan, pass, target)).collect();
         let mut naive = defaults::naive(plan, &shapes, target);
-        let mut default = defaults::default(plan, &shapes, target, &naive);
+        let mut default = defaults::default(plan, &shapes, target, (&naive, seeds));
         naive.form = form.map(str::to_string);
         default.form.clone_from(&naive.form);
         let (keys, choices) = choices(plan, &shapes, target, &default).into_iter().unzip();
@@ -209,6 +220,12 @@ impl Space {
             };
             vec![Diagnostic::new(code::MEMORY, exceeded.to_string()).help(help)]
         })
+    }
+
+    /// The passes that a legal schedule makes of the plan.
+    pub(crate) fn passes(&self, schedule: &Schedule) -> PassProgram {
+        let config = self.config(&self.point(schedule));
+        crate::lower::prepared(&self.plan, &config, &self.target).0
     }
 
     /// Broken rules of single passes.
@@ -338,7 +355,10 @@ impl Space {
         let active = |key: &Key| match *key {
             Key::Form | Key::Threads | Key::Pass(_, Field::Store) => true,
             Key::Pass(pass, Field::Fuse) => {
-                of_pass.contains_key(&pass) && first != Some(pass) && !self.follows(config, pass)
+                of_pass.contains_key(&pass)
+                    && first != Some(pass)
+                    && !self.follows(config, pass)
+                    && !self.is_apart(config, pass)
             }
             Key::Pass(pass, field) => {
                 of_pass.get(&pass).is_some_and(|&(head, phase, contracts)| {
@@ -356,6 +376,13 @@ impl Space {
         group.is_some() && before.is_some_and(|before| self.plan.passes[before].group == group)
     }
 
+    /// Whether a pass begins a phase because its stream, or that of the pass before it, is cut.
+    fn is_apart(&self, config: &Config, pass: usize) -> bool {
+        let before = (0..pass).rfind(|&before| config.passes[before].stored);
+        let cut = |position| !config.cuts(&self.plan, position).is_empty();
+        cut(pass) || before.is_some_and(cut)
+    }
+
     fn is_active(
         &self,
         pass: usize,
@@ -366,7 +393,12 @@ impl Space {
         let shape = &self.shapes[pass];
         let in_grid = |axis| phase.grid.iter().any(|(of, _)| *of == axis);
         match field {
-            Field::Store | Field::Fuse | Field::Vector | Field::Unroll | Field::Order => true,
+            Field::Store
+            | Field::Fuse
+            | Field::Split(_)
+            | Field::Vector
+            | Field::Unroll
+            | Field::Order => true,
             Field::Grid(axis) => head && in_grid(axis),
             Field::GridOrder => head && phase.grid.len() > 1,
             Field::Block(axis) => !in_grid(axis),

@@ -23,12 +23,50 @@ pub(super) fn settle(
 ) {
     for group in 0..plan.groups.len() {
         let most = most(group, config);
-        let legal = legal(plan, shapes, config, group);
-        let best = longest(&legal, most).or_else(|| legal.iter().min_by_key(|list| volume(list)));
-        if let Some(best) = best.cloned() {
-            set(plan, config, group, &best);
-            fit_tiles(plan, shapes, config, group);
+        settle_one(plan, shapes, config, (group, most));
+    }
+}
+
+/// As `settle`, for one group.
+pub(super) fn settle_one(
+    plan: &PassProgram,
+    shapes: &[Shape],
+    config: &mut Config,
+    (group, most): (usize, u64),
+) {
+    let legal = legal(plan, shapes, config, group);
+    let best = longest(&legal, most).or_else(|| legal.iter().min_by_key(|list| volume(list)));
+    if let Some(best) = best.cloned() {
+        set(plan, config, group, &best);
+        fit_tiles(plan, shapes, config, group);
+    }
+}
+
+/// Makes the blocks of a pass or of its group along an axis as short as `most`, if there are legal ones.
+pub(super) fn shorten_to(
+    plan: &PassProgram,
+    shapes: &[Shape],
+    config: &mut Config,
+    (position, axis): (usize, AxisId),
+    most: u64,
+) {
+    let Some(group) = plan.passes[position].group else {
+        let (pass, lanes) = (&mut config.passes[position], shapes[position].lanes);
+        let unit = if pass.vector == Some(axis) { lanes } else { 1 };
+        let legal = steps(plan.axes.extent(axis)).into_iter();
+        let step = legal.filter(|step| step.is_multiple_of(unit) && *step <= most).max();
+        if let (Some(step), Some(tile)) = (step, pass.micro.get_mut(&axis)) {
+            *tile = (*tile).min(step);
+            pass.block.insert(axis, step);
         }
+        return;
+    };
+    let others = current(plan, config, group).into_iter().zip(&plan.groups[group]);
+    let others = others.filter(|&(_, of)| *of != axis).map(|(step, _)| step);
+    let most = others.fold(most, u64::saturating_mul);
+    let legal = legal(plan, shapes, config, group);
+    if longest(&legal, most).is_some() {
+        settle_one(plan, shapes, config, (group, most));
     }
 }
 
@@ -140,7 +178,12 @@ fn suits(
     if !plan.is_streaming(&plan.passes[position]) {
         return true;
     }
-    let blocks = steps.iter().map(|&(axis, step)| extent(axis).div_ceil(step.max(1)));
+    let chunks = |axis| {
+        let stepper = &config.passes[plan.stepper(position, axis)];
+        stepper.split.get(&axis).copied().unwrap_or(1).max(1)
+    };
+    let blocks =
+        steps.iter().map(|&(axis, step)| extent(axis).div_ceil(step.max(1)).div_ceil(chunks(axis)));
     let blocks = blocks.fold(1, u64::saturating_mul);
     let chain = steps.iter().map(|&(axis, step)| {
         step.min(extent(axis)).div_ceil(config.passes[position].side_by_side(axis, shape.lanes))

@@ -104,13 +104,13 @@ pub struct Kernel {
     pub blank_before: bool,
 }
 
-/// `@name` or `@name(key=value)`
+/// `@name`, `@name(key=value)` or `@name(axis)`
 #[derive(Clone, Debug)]
 pub struct Attribute {
     /// The name without `@`.
     pub name: Name,
-    /// The arguments: name and number as written.
-    pub arguments: Vec<(Name, Name)>,
+    /// The arguments: a name, and a number as written where there is one.
+    pub arguments: Vec<(Name, Option<Name>)>,
     /// The place.
     pub span: Span,
 }

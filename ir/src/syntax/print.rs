@@ -108,7 +108,10 @@ impl Printer<'_> {
             let arguments: Vec<_> = attribute
                 .arguments
                 .iter()
-                .map(|(name, value)| format!("{}={}", name.text, value.text))
+                .map(|(name, value)| match value {
+                    Some(value) => format!("{}={}", name.text, value.text),
+                    None => name.text.clone(),
+                })
                 .collect();
             self.push(&format!("@{}", attribute.name.text));
             if !arguments.is_empty() {

@@ -72,8 +72,21 @@ fn check(name: &str, plan: &PassProgram, space: &Space, schedule: &Schedule, run
     if run {
         let inputs = plan_inputs(plan);
         let wanted = plan::interpret(plan, &inputs);
+        check_passes(name, &lower::passes_in(space, schedule).unwrap(), (&inputs, &wanted));
         compare(&format!("{name}\n{tiles}"), &tile::interpret(&program, &inputs), &wanted);
     }
+}
+
+/// Checks the passes that a schedule makes of a plan: verified, of the same meaning, and the same when read again.
+fn check_passes(name: &str, passes: &PassProgram, (inputs, wanted): (&[HostTensor], &[Vec<f64>])) {
+    let text = plan::print(passes);
+    let mut faults = plan::verify(passes).err().unwrap_or_default();
+    // Nothing stores the values of maps that their readers evaluate.
+    faults.retain(|fault| !fault.ends_with("is never stored"));
+    assert!(faults.is_empty(), "{name}: {faults:?}\n{text}");
+    compare(&format!("{name}\n{text}"), &plan::interpret(passes, inputs), wanted);
+    let parsed = plan::parse(&text).unwrap_or_else(|faults| panic!("{name}: {faults:?}\n{text}"));
+    assert_eq!(plan::print(&parsed), text, "{name}");
 }
 
 /// Inputs for a plan without its graph: small numbers of both signs.

@@ -96,6 +96,7 @@ impl<'a> Writer<'a> {
                 name: graph.name.clone(),
                 exact: graph.permits == RuleClass::Exact,
                 axes: graph.axes.clone(),
+                chunks: vec![],
                 values,
                 locals: vec![],
                 groups: vec![],

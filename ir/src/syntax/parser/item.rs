@@ -96,11 +96,14 @@ impl Parser<'_> {
         Ok(attributes)
     }
 
-    fn attribute_argument(&mut self) -> Result<(Name, Name)> {
-        let name = self.name("`name=number`")?;
-        self.expect(TokenKind::Assign, "`=`")?;
+    fn attribute_argument(&mut self) -> Result<(Name, Option<Name>)> {
+        let name = self.name("`name=number` or an axis")?;
+        if !self.at(TokenKind::Assign) {
+            return Ok((name, None));
+        }
+        self.next();
         let number = self.expect(TokenKind::Number, "a number")?;
-        Ok((name, Name { text: self.text(number.span).to_string(), span: number.span }))
+        Ok((name, Some(Name { text: self.text(number.span).to_string(), span: number.span })))
     }
 
     fn constant(&mut self, start: Span) -> Result<Constant> {
