@@ -3,7 +3,6 @@
 //! A failure prints the kernel, the family of its inputs and the schedule.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use tilewright::ir::base::Sizes;
 use tilewright::ir::reference::{Family, HostTensor, compare, draw, evaluate, memory};
 use tilewright::ir::schedule::{ChoiceValue, Domain, FormSpace, Schedule, Setting};
 use tilewright::{BoundKernel, Kernel};
@@ -23,8 +22,7 @@ const SPREAD: &str = "kernel spread(x: f32[i,d]) -> f32[i] {
 }";
 
 fn bound(text: &str, sizes: &[(&str, u64)]) -> BoundKernel {
-    let sizes: Sizes = sizes.iter().map(|&(axis, extent)| (axis.to_string(), extent)).collect();
-    Kernel::parse(text).unwrap().bind(&sizes).unwrap()
+    Kernel::parse(text).unwrap().bind(sizes.iter().copied()).unwrap()
 }
 
 /// The default schedule of a form with every stream that has so many elements cut into `count` chunks.

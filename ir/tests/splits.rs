@@ -176,8 +176,10 @@ fn every_cut_means_what_the_kernel_means() {
                 lists.extend(counts.map(|count| vec![(name.clone(), count)]));
             }
             // A group in short blocks keeps its updates.
-            let short = all.iter().map(|(name, _)| (name.replace(".split.", ".block."), 4));
-            let short = short.filter(|_| !form.plan.groups.is_empty());
+            let axes: Vec<&str> =
+                form.plan.groups.iter().flatten().map(|&axis| form.plan.axes.name(axis)).collect();
+            let short = all.iter().filter(|(name, _)| axes.iter().any(|axis| name.ends_with(axis)));
+            let short = short.map(|(name, _)| (name.replace(".split.", ".block."), 4));
             lists.push(all.iter().cloned().chain(short).collect());
             for list in &lists {
                 check_schedule(form, &cut(form, list), &cases);
