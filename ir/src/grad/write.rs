@@ -59,7 +59,7 @@ pub(super) fn pruned(graph: &Graph) -> Graph {
         node: copies[output.node.index()],
     };
     let outputs = graph.outputs.iter().map(output).collect();
-    Graph { permits: graph.permits, ..builder.finish(outputs) }
+    Graph { permits: graph.permits, split: AxisSet::EMPTY, ..builder.finish(outputs) }
 }
 
 /// The inputs that the operations read, and those without which an axis of an operation would be in no tensor.
