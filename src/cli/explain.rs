@@ -13,8 +13,10 @@ use crate::report::{Table, percent};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tilewright::BoundKernel;
+use tilewright::draw::{self, Format};
 use tilewright::ir::schedule::Schedule;
 
 /// The arguments of `explain`.
@@ -34,11 +36,16 @@ pub(super) struct Args {
     /// The seed of the random inputs
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Draw the e-graph with the form, and the form's passes; with `--stage plan` the passes alone. The file ends with
+    /// .svg or .dot. The forms are the only stage shown unless `--stage` asks for others
+    #[arg(long, value_name = "FILE", conflicts_with = "verify_stages")]
+    draw: Option<PathBuf>,
     #[command(flatten)]
     schedule: ScheduleArgs,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
+    let format = args.draw.as_deref().map(format_of).transpose()?;
     let selected = args.kernel.select()?;
     if let Some(axis) = &args.buckets {
         let list = buckets::buckets(&selected, axis)?;
@@ -54,6 +61,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     if args.verify_stages {
         return verify(&selected.bound, &schedule, args.seed, output);
     }
+    if let (Some(path), Some(format)) = (&args.draw, format) {
+        draw(args, &selected.bound, &schedule, path, format)?;
+    }
     let stages = stages(args, &selected.bound, output.is_json());
     let mut texts = vec![];
     for &stage in &stages {
@@ -66,6 +76,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
             .collect();
         let form = schedule.form_name();
         let mut all = json!({"kernel": selected.name(), "form": form, "stages": shown});
+        if let Some(path) = &args.draw {
+            all["drawn"] = path.display().to_string().into();
+        }
         if stages.contains(&Stage::Forms) {
             let proved = forms::proved(&selected.bound);
             all["variants"] = forms::variants(&proved);
@@ -83,10 +96,40 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The format that a file's ending asks for.
+fn format_of(path: &Path) -> Result<Format, Failure> {
+    Format::of(path).ok_or_else(|| {
+        let found = path.display();
+        Failure::Usage(format!(
+            "a picture is written to a file that ends with .svg or .dot, found `{found}`"
+        ))
+    })
+}
+
+fn draw(
+    args: &Args,
+    bound: &BoundKernel,
+    schedule: &Schedule,
+    path: &Path,
+    format: Format,
+) -> Result<(), Failure> {
+    let form = bound.forms().of(schedule)?;
+    let picture = match args.stage[..] {
+        [Stage::Plan] => draw::passes(form, format),
+        _ => draw::form(bound.graph(), bound.backend().target(), form, format),
+    };
+    std::fs::write(path, picture).map_err(|error| Failure::file(path, &error))?;
+    note(&format!("form {} is drawn in {}", form.name(), path.display()));
+    Ok(())
+}
+
 /// The stages to show: those asked for, else all. People are not told of forms where there is but one.
 fn stages(args: &Args, bound: &BoundKernel, is_json: bool) -> Vec<Stage> {
     if !args.stage.is_empty() {
         return args.stage.clone();
+    }
+    if args.draw.is_some() {
+        return vec![Stage::Forms];
     }
     let is_news = is_json || bound.forms().list().len() > 1;
     let all = Stage::value_variants().iter().copied();

@@ -14,6 +14,7 @@ mod factor;
 mod import;
 mod language;
 mod memory;
+mod picture;
 mod proof;
 mod roll;
 mod rule;
@@ -24,6 +25,7 @@ mod stream;
 mod view;
 mod work;
 
+pub use picture::{ClassPicture, EGraphPicture, NodePicture, picture};
 pub use proof::Step;
 pub use rule::RuleClass;
 
