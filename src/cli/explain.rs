@@ -30,6 +30,9 @@ pub(super) struct Args {
     /// Show which form is expected to be fastest at which extents of this axis
     #[arg(long, value_name = "AXIS", conflicts_with_all = ["stage", "verify_stages"])]
     buckets: Option<String>,
+    /// Show every step of the proofs of forms, those that only move signs and reciprocals too
+    #[arg(long)]
+    all_steps: bool,
     /// Run every stage on random inputs and name the first that disagrees with the reference
     #[arg(long)]
     verify_stages: bool,
@@ -67,7 +70,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let stages = stages(args, &selected.bound, output.is_json());
     let mut texts = vec![];
     for &stage in &stages {
-        texts.push((stage, stage.text(&selected.bound, &schedule)?));
+        let text = match stage {
+            Stage::Forms => forms::text(&forms::proved(&selected.bound), args.all_steps),
+            _ => stage.text(&selected.bound, &schedule)?,
+        };
+        texts.push((stage, text));
     }
     if output.is_json() {
         let shown: Vec<_> = texts

@@ -13,9 +13,9 @@ pub(super) fn proved(bound: &BoundKernel) -> Forms {
     Forms::with_proofs(bound.graph(), bound.backend().target())
 }
 
-/// Every form with its program and proof.
-pub(super) fn text(forms: &Forms) -> String {
-    let mut text: String = forms.list().iter().map(form_text).collect();
+/// Every form with its program and proof; steps of bookkeeping are shown, or only counted.
+pub(super) fn text(forms: &Forms, all_steps: bool) -> String {
+    let mut text: String = forms.list().iter().map(|form| form_text(form, all_steps)).collect();
     if let Some(growth) = forms.growth() {
         text.push_str(&format!(
             "# e-graph: {} nodes in {} classes after {} rounds; {}\n",
@@ -28,7 +28,7 @@ pub(super) fn text(forms: &Forms) -> String {
     text
 }
 
-fn form_text(form: &FormSpace) -> String {
+fn form_text(form: &FormSpace, all_steps: bool) -> String {
     let mut text = format!(
         "# form {}: {}; predicted {}\n{}",
         form.name(),
@@ -36,13 +36,16 @@ fn form_text(form: &FormSpace) -> String {
         time(form.predicted_ns),
         form.graph.print()
     );
-    let folded = form.steps.iter().filter(|step| step.is_bookkeeping).count();
-    for step in form.steps.iter().filter(|step| !step.is_bookkeeping) {
+    let is_folded = |step: &&Step| step.is_bookkeeping && !all_steps;
+    let folded = form.steps.iter().filter(is_folded).count();
+    for step in form.steps.iter().filter(|step| !is_folded(step)) {
         let Step { rule, class, meaning, before, after, .. } = step;
         text.push_str(&format!("# by {rule} ({class}): {meaning}\n#   {before}\n#   = {after}\n"));
     }
     if folded > 0 {
-        text.push_str(&format!("# and {folded} steps that move signs and reciprocals\n"));
+        text.push_str(&format!(
+            "# and {folded} steps that move signs and reciprocals (--all-steps)\n"
+        ));
     }
     text.push('\n');
     text

@@ -51,7 +51,7 @@ impl Stage {
     /// The stage as text, for the form that the schedule is of.
     pub(super) fn text(self, bound: &BoundKernel, schedule: &Schedule) -> Result<String, Failure> {
         Ok(match self {
-            Self::Forms => forms::text(&forms::proved(bound)),
+            Self::Forms => forms::text(&forms::proved(bound), false),
             Self::Graph => bound.forms().of(schedule)?.graph.print(),
             Self::Plan => plan::print(&bound.forms().of(schedule)?.plan),
             Self::Schedule => bound.forms().canonical(schedule).print(),

@@ -159,3 +159,97 @@ fn a_stored_winner_of_a_form_is_read_back() {
     assert_eq!(result["forms"][0]["id"], "written");
     user.fails(&["tune", "attention.tw", "--fix", "form=f1"], 3, &["TW0407", &id]);
 }
+
+#[test]
+fn forms_are_drawn() {
+    let user = user();
+    let draw = |file: &str, more: &[&str]| {
+        user.ok(&[&["explain", "attention.tw", "--draw", file], more].concat());
+        std::fs::read_to_string(user.path().join(file)).unwrap()
+    };
+    let best = draw("best.svg", &[]);
+    assert!(
+        best.starts_with("<svg ") && best.contains("one pass over j, block by block; carried: ")
+    );
+    assert!(best.contains("What the rules found"));
+    assert_eq!(best, draw("again.svg", &["--stage", "forms"]));
+    let written = draw("written.svg", &["--form", "written", "--stage", "plan"]);
+    assert!(written.contains("pass 3 of 3 over j") && !written.contains("What the rules found"));
+    let dot = draw("best.dot", &[]);
+    assert!(dot.starts_with("digraph tilewright {") && dot.contains("cluster_class0"));
+    let json = user.json(&["explain", "attention.tw", "--draw", "best.svg"]);
+    assert_eq!(json["drawn"], "best.svg");
+    for file in ["best.png", "best", "best.SVG"] {
+        user.fails(&["explain", "attention.tw", "--draw", file], 2, &[".svg", ".dot", file]);
+    }
+    user.fails(&["explain", "attention.tw", "--draw", "none/best.svg"], 7, &["none/best.svg"]);
+}
+
+/// The names and the types of an object's members, in order.
+fn members(value: &Value) -> Vec<String> {
+    let kind = |value: &Value| match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_u64() => "count",
+        Value::Number(_) => "number",
+        Value::String(_) => "text",
+        Value::Array(_) => "list",
+        Value::Object(_) => "object",
+    };
+    let members = value.as_object().unwrap().iter();
+    members.map(|(name, value)| format!("{name}: {}", kind(value))).collect()
+}
+
+#[test]
+fn the_json_of_forms_has_its_schema() {
+    let user = user();
+    let json = user.json(&["explain", "attention.tw", "--stage", "forms"]);
+    assert_eq!(
+        members(&json),
+        ["kernel: text", "form: text", "stages: list", "variants: list", "egraph: object"]
+    );
+    let egraph = [
+        "nodes: count",
+        "classes: count",
+        "iterations: count",
+        "time_ms: number",
+        "stop_reason: text",
+    ];
+    assert_eq!(members(&json["egraph"]), egraph);
+    let mut steps = 0;
+    for form in json["variants"].as_array().unwrap() {
+        let variant =
+            ["id: text", "predicted_ns: number", "passes: object", "program: text", "steps: list"];
+        assert_eq!(members(form), variant);
+        assert!(members(&form["passes"]).iter().all(|member| member.ends_with(": count")));
+        for step in form["steps"].as_array().unwrap() {
+            steps += 1;
+            let step_members = [
+                "rule: text",
+                "class: text",
+                "meaning: text",
+                "before: text",
+                "after: text",
+                "is_bookkeeping: bool",
+            ];
+            assert_eq!(members(step), step_members);
+            assert_ne!(step["before"], step["after"], "{step}");
+            let class = step["class"].as_str().unwrap();
+            assert!(["exact", "reassociating", "range", "approximate"].contains(&class));
+        }
+    }
+    assert!(steps > 3);
+}
+
+/// Steps that move signs and reciprocals are counted, and shown on request.
+#[test]
+fn all_steps_are_shown_on_request() {
+    let user = user();
+    let text =
+        "kernel soft(x: f32[i,j]) -> f32[i] { 1 / (1 / sum[j](x)) }\nsizes a { i=4, j=64 }\n";
+    user.write("folded.tw", text);
+    let few = user.ok(&["explain", "folded.tw", "--stage", "forms"]);
+    let all = user.ok(&["explain", "folded.tw", "--stage", "forms", "--all-steps"]);
+    assert!(few.contains("(--all-steps)") && !few.contains("# by recip-recip"), "{few}");
+    assert!(!all.contains("(--all-steps)") && all.contains("# by recip-recip"), "{all}");
+}

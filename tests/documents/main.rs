@@ -9,6 +9,7 @@ mod blocks;
 mod constructs;
 mod kernels;
 mod paths;
+mod rules;
 mod sessions;
 
 use blocks::{Block, Document, Kind};

@@ -5,7 +5,8 @@ mod xml;
 
 use tilewright::draw::{self, Format, Plot, Series, flow};
 use tilewright::ir::rewrite;
-use tilewright::ir::schedule::FormSpace;
+use tilewright::ir::schedule::{FormSpace, Forms};
+use tilewright::ir::target::{MemoryLevel, Target};
 use tilewright::{BoundKernel, Kernel};
 use xml::{Element, parse};
 
@@ -200,6 +201,45 @@ fn large_kernels_are_drawn() {
     assert!(page.0 < 4000 && page.1 < 40_000, "{page:?}");
     assert!(svg.len() < 2_000_000, "{}", svg.len());
     assert!(texts(&elements).iter().any(|text| text.contains("are not shown")));
+}
+
+/// The pictures of the documents, for a machine that is nobody's. `BLESS=1` draws them again.
+#[test]
+fn the_documents_show_what_is_drawn() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures");
+    let level = |name: &str, bytes| MemoryLevel { name: name.to_string(), bytes };
+    let target = Target {
+        backend: "cpu".to_string(),
+        isa: "x86_64".to_string(),
+        features: vec![],
+        chip: "test".to_string(),
+        vector_bytes: 16,
+        vector_registers: 16,
+        threads: 2,
+        memory: vec![
+            level("L1", 1 << 15),
+            level("L2", 1 << 20),
+            level("L3", 1 << 24),
+            level("memory", 0),
+        ],
+    };
+    let attention = catalogue("attention");
+    let forms = Forms::new(attention.graph(), &target);
+    let (written, best) = (forms.named("written").unwrap(), forms.preferred());
+    let pictures = [
+        ("attention_written.svg", draw::passes(written, Format::Svg)),
+        ("attention_found.svg", draw::passes(best, Format::Svg)),
+        ("attention_egraph.svg", draw::form(attention.graph(), &target, best, Format::Svg)),
+    ];
+    for (name, picture) in pictures {
+        let path = folder.join(name);
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, &picture).unwrap();
+        }
+        let shown = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(shown == picture, "{name} is out of date: run the tests with BLESS=1");
+    }
 }
 
 #[test]

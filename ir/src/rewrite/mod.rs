@@ -55,6 +55,11 @@ pub fn rule_names() -> impl Iterator<Item = &'static str> {
     rules::RULES.iter().map(|rule| rule.name)
 }
 
+/// Name, class and meaning of every rule, for people.
+pub fn rule_rows() -> impl Iterator<Item = (&'static str, RuleClass, &'static str)> {
+    rules::RULES.iter().map(|rule| (rule.name, rule.class, rule.meaning))
+}
+
 /// Where the growth of the e-graph stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

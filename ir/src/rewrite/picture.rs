@@ -189,8 +189,11 @@ impl Drawing<'_> {
         let is_roll = matches!(node, Math::Roll(_));
         let numbers: Vec<&str> =
             inlines.iter().filter(|inline| !inline.0).map(|(_, text)| text.as_str()).collect();
-        let numbers =
-            if numbers.is_empty() || is_roll { String::new() } else { format!(" {}", numbers.join(", ")) };
+        let numbers = if numbers.is_empty() || is_roll {
+            String::new()
+        } else {
+            format!(" {}", numbers.join(", "))
+        };
         format!("{name}{axes}{numbers}")
     }
 
