@@ -22,6 +22,8 @@ mod rules;
 mod shift;
 mod smallest;
 mod stream;
+#[cfg(test)]
+mod steps;
 mod view;
 mod work;
 
@@ -129,6 +131,12 @@ const TIME_MAX: Duration = Duration::from_secs(20);
 impl Rewriter {
     /// Grows the e-graph of a kernel.
     pub fn new(graph: &Graph, limits: Limits) -> Self {
+        let permitted = rules::RULES.iter().filter(|rule| rule.class <= graph.permits);
+        Self::with_rules(graph, limits, &permitted.collect::<Vec<_>>())
+    }
+
+    /// As `new`, with these rules only.
+    fn with_rules(graph: &Graph, limits: Limits, rules: &[&rule::Rule]) -> Self {
         let imported = import::import(graph);
         let mut runner: Runner<Math, Facts> = Runner::new(imported.facts)
             .with_explanations_enabled()
@@ -142,8 +150,7 @@ impl Rewriter {
             });
         let places: Vec<Id> = add(&mut runner.egraph, &imported.expression);
         runner.egraph.rebuild();
-        let permitted = rules::RULES.iter().filter(|rule| rule.class <= graph.permits);
-        let mut rules: Vec<_> = permitted.map(rule::Rule::rewrite).collect();
+        let mut rules: Vec<_> = rules.iter().map(|rule| rule.rewrite()).collect();
         if limits.order == Order::Reversed {
             rules.reverse();
         }

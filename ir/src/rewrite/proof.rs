@@ -50,6 +50,18 @@ impl Proof<'_> {
     /// The steps for all roots; none twice.
     pub(super) fn steps(&self, graphs: &mut Graphs) -> Vec<Step> {
         let mut steps: Vec<Step> = vec![];
+        for terms in self.chains(graphs) {
+            for pair in terms.windows(2) {
+                let step = self.step(graphs, &pair[0], &pair[1]);
+                steps.extend(step.filter(|step| !steps.contains(step)));
+            }
+        }
+        steps
+    }
+
+    /// For each root the terms from the text to the form; each differs from the one before by one rule.
+    pub(super) fn chains(&self, graphs: &mut Graphs) -> Vec<Vec<FlatTerm<Math>>> {
+        let mut chains = vec![];
         for &root in self.roots {
             let (first, last) = (term(graphs, self.written, root), term(graphs, self.chosen, root));
             let (Some(first), Some(last)) = (first, last) else { continue };
@@ -57,13 +69,9 @@ impl Proof<'_> {
                 continue;
             }
             let mut explanation = graphs.explain_equivalence(&first, &last);
-            let terms = explanation.make_flat_explanation().clone();
-            for pair in terms.windows(2) {
-                let step = self.step(graphs, &pair[0], &pair[1]);
-                steps.extend(step.filter(|step| !steps.contains(step)));
-            }
+            chains.push(explanation.make_flat_explanation().clone());
         }
-        steps
+        chains
     }
 
     /// The place in which two terms differ, if a rule of the table is named there.
