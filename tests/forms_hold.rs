@@ -106,7 +106,8 @@ fn unsafe_texts_are_repaired() {
     for name in ["unsafe_attention", "lse_unsafe", "unsafe_exp2", "soft"] {
         let bound = bind(&file(name), &[("i", 5), ("j", 70)]);
         let mut inputs = draw(bound.graph(), Family::Uniform, 3);
-        fill(&mut inputs[0], |position| scattered(position) * 400.0);
+        // `exp` overflows f32 from 89 on, and f64 from 710 on, where the text says nothing any more.
+        fill(&mut inputs[0], |position| scattered(position) * 200.0);
         hold(name, &bound, bound.forms().preferred(), &inputs);
     }
 }
