@@ -21,9 +21,9 @@ mod rule;
 mod rules;
 mod shift;
 mod smallest;
-mod stream;
 #[cfg(test)]
 mod steps;
+mod stream;
 mod view;
 mod work;
 
