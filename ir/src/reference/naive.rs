@@ -223,7 +223,7 @@ fn saturate(dtype: DType, value: f64) -> f64 {
 }
 
 /// An operation on one number, in f64.
-fn unary(op: UnaryOp, x: f64) -> f64 {
+pub(crate) fn unary(op: UnaryOp, x: f64) -> f64 {
     match op {
         UnaryOp::Neg => -x,
         UnaryOp::Abs => x.abs(),

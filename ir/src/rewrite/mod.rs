@@ -21,6 +21,8 @@ mod rule;
 mod rules;
 mod shift;
 mod smallest;
+#[cfg(test)]
+mod steps;
 mod stream;
 mod view;
 mod work;
