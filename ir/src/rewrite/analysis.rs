@@ -118,6 +118,7 @@ pub(super) fn bounds(graphs: &Graphs, node: &Math) -> (f64, f64) {
             difference(graphs, (*x, *y), None, sum)
         }
         Math::Mul([x, y]) if graphs.find(*x) == graphs.find(*y) => square(of(x)),
+        Math::Mul([x, y]) if is_share(graphs, *x, *y) || is_share(graphs, *y, *x) => (0.0, 1.0),
         Math::Mul([x, y]) => product(of(x), of(y)),
         Math::Neg([x]) => (-of(x).1, -of(x).0),
         Math::Recip([x]) => match of(x) {
@@ -149,6 +150,24 @@ pub(super) fn bounds(graphs: &Graphs, node: &Math) -> (f64, f64) {
             opaque_bounds(opaque, operands.first().map(of))
         }
     }
+}
+
+/// Whether y is the reciprocal of a sum of x, an x that is never negative, or 0 in its place.
+fn is_share(graphs: &Graphs, x: Id, y: Id) -> bool {
+    let is_sum =
+        |node: &Math| matches!(node, Math::Sum([_, z]) if graphs.find(*z) == graphs.find(x));
+    let is_recip = |id: Id| {
+        graphs[id].nodes.iter().any(|node| match node {
+            Math::Recip([sum]) => graphs[*sum].nodes.iter().any(is_sum),
+            _ => false,
+        })
+    };
+    let zero = |id: Id| graphs[id].data.constant == Some(0.0);
+    let of_node = |node: &Math| match node {
+        Math::Where([_, z, w]) => zero(*z) && is_recip(*w) || zero(*w) && is_recip(*z),
+        _ => false,
+    };
+    graphs[x].data.low >= 0.0 && (is_recip(y) || graphs[y].nodes.iter().any(of_node))
 }
 
 /// The axes of an opaque value from its operands'.

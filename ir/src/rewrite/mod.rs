@@ -6,6 +6,7 @@
 //! the growth stops, and no order of hashing reaches a form.
 
 mod analysis;
+mod casts;
 mod centre;
 mod cost;
 mod export;

@@ -58,10 +58,12 @@ pub(super) fn stabilise(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
     found.into_iter().map(stable).collect()
 }
 
-/// The pivot of a roll.
+/// The pivot of a roll: a maximum, or the larger of one and a value that is the same along the sum.
 struct Pivot {
-    /// The class of the maximum.
+    /// The class of the pivot.
     most: Id,
+    /// What the maximum is compared with.
+    floor: Option<Id>,
     /// The classes of its guards, if the e-graph has them.
     guard: Option<Id>,
     finite: Option<Id>,
@@ -103,17 +105,37 @@ fn is_scaled(graphs: &Graphs, view: &Product) -> bool {
 
 fn pivots(graphs: &Graphs, j: Id) -> Vec<Pivot> {
     let mut pivots = vec![];
-    for class in graphs.classes() {
+    let pivot = |most: Id, floor: Option<Id>, of: Id| {
+        let guard = graphs.lookup(Math::Guard([most]));
+        let finite = graphs.lookup(Math::Finite([most]));
+        Pivot { most, floor, guard, finite, j, of: graphs.find(of) }
+    };
+    for class in graphs.classes().filter(|class| class.data.running.is_empty()) {
         for node in &class.nodes {
-            let Math::MaxOf([axes, of]) = node else { continue };
-            if graphs.find(*axes) == graphs.find(j) && class.data.running.is_empty() {
-                let guard = graphs.lookup(Math::Guard([class.id]));
-                let finite = graphs.lookup(Math::Finite([class.id]));
-                pivots.push(Pivot { most: class.id, guard, finite, j, of: graphs.find(*of) });
+            match node {
+                Math::MaxOf([axes, of]) if graphs.find(*axes) == graphs.find(j) => {
+                    pivots.push(pivot(class.id, None, *of));
+                }
+                Math::Max([x, y]) => {
+                    for (most, floor) in [(*x, *y), (*y, *x)] {
+                        let floor = graphs.find(floor);
+                        let of = maximum(graphs, j, most);
+                        pivots.extend(of.map(|of| pivot(class.id, Some(floor), of)));
+                    }
+                }
+                _ => {}
             }
         }
     }
     pivots
+}
+
+/// What a class is the maximum of along the axes.
+fn maximum(graphs: &Graphs, j: Id, id: Id) -> Option<Id> {
+    graphs[id].nodes.iter().find_map(|node| match node {
+        Math::MaxOf([axes, of]) if graphs.find(*axes) == graphs.find(j) => Some(*of),
+        _ => None,
+    })
 }
 
 /// A multiple of products of classes: one part of the slope of E in m.
@@ -243,8 +265,15 @@ impl Lemma {
         dtype: DType,
     ) -> Option<Id> {
         let Pivot { j, of, .. } = self.pivot;
-        let after = graphs.add(Math::AfterMax([j, of]));
-        let before = graphs.add(Math::BeforeMax([j, of]));
+        let mut after = graphs.add(Math::AfterMax([j, of]));
+        let mut before = graphs.add(Math::BeforeMax([j, of]));
+        if let Some(floor) = self.pivot.floor {
+            if !self.free.has(floor) {
+                return None;
+            }
+            after = graphs.add(Math::Max([after, floor]));
+            before = graphs.add(Math::Max([before, floor]));
+        }
         let met = self.met(graphs, view)?;
         // Beside the text's own guard, if there is one; else the weaker one.
         let is_finite = self.pivot.finite.is_some_and(|id| met.contains(&id));

@@ -1,5 +1,6 @@
 //! The rules, one row each. No rule knows a kernel: they speak of sums, products, exponentials and maxima.
 
+use super::casts::keep_precision;
 use super::centre::centre;
 use super::factor::{
     collect_exponentials, factor_sum, interchange, log_of_product, where_of_exponential,
@@ -27,6 +28,10 @@ fn is_log(node: &Math) -> bool {
 
 fn is_where(node: &Math) -> bool {
     matches!(node, Math::Where(_))
+}
+
+fn is_other(node: &Math) -> bool {
+    matches!(node, Math::Other(..))
 }
 
 /// A row.
@@ -81,6 +86,12 @@ pub(super) const RULES: &[Rule] = &[
         Range,
         "where(c, 0, x y) = x where(c, 0, y), if x = 0 where c",
         Node(is_where, where_of_product),
+    ),
+    rule(
+        "keep-precision",
+        Reassociating,
+        "(x : narrow) : wide = x, which the narrow type holds up to rounding",
+        Node(is_other, keep_precision),
     ),
     rule("sum-factor", Range, "sum[j](c x) = c sum[j](x), c without j", Node(is_sum, factor_sum)),
     rule(
