@@ -71,11 +71,26 @@ pub(crate) fn prepared(
     config: &Config,
     target: &Target,
 ) -> (PassProgram, Config) {
-    let (plan, stored) = whole::settle(plan, config);
-    let (plan, kept) = inline(&plan, &stored);
-    let passes = kept.iter().map(|&pass| config.passes[pass].clone()).collect();
-    let config = Config { form: config.form.clone(), threads: config.threads, passes };
+    let (plan, config) = decided(plan, config);
     apply_splits(plan, config, target)
+}
+
+/// The passes that are left to write, and their choices. What a group of one block does not need is dropped, unless the
+/// space, which counts phases without that, would count others.
+fn decided(plan: &PassProgram, config: &Config) -> (PassProgram, Config) {
+    let kept_of = |plan: &PassProgram, stored: &[bool]| {
+        let (plan, kept) = inline(plan, stored);
+        let passes = kept.iter().map(|&pass| config.passes[pass].clone()).collect();
+        (plan, Config { form: config.form.clone(), threads: config.threads, passes })
+    };
+    let given: Vec<bool> = config.passes.iter().map(|pass| pass.stored).collect();
+    let (whole, stored) = whole::settle(plan, config);
+    let left = kept_of(&whole, &stored);
+    if stored == given {
+        return left;
+    }
+    let all = kept_of(&whole, &given);
+    if left.1.phases(&left.0).len() == all.1.phases(&all.0).len() { left } else { all }
 }
 
 /// The whole lowering on one page: writes the tile program of a decided, legal configuration. The choices are not

@@ -55,9 +55,13 @@ pub(super) fn cost(graph: &Graph, target: &Target, risks: u32) -> Cost {
     }
     known.times_made = times_made(graph, &cones);
     let large = large(graph, target, &known.times_made);
-    let time =
-        cones.iter().map(|(traversal, cone)| model.traversal_ns(*traversal, cone, &mut known));
-    let time_ns: f64 = time.sum();
+    let mut time = Time::default();
+    for (traversal, cone) in &cones {
+        model.add(*traversal, cone, &mut known, &mut time);
+    }
+    let threads = (target.threads as f64).min(model.volume(grid)).max(1.0);
+    // What is fetched from afar is on its way while what is there is worked on.
+    let time_ns = time.start_ns + time.near_ns.max(time.far_ns) / threads;
     let count: u32 = passes.values().sum();
     Cost { time_ns: time_ns * (1.0 + PASS_SHARE * f64::from(count)), risks, large, passes }
 }
@@ -108,6 +112,16 @@ struct Known {
     fetched: BTreeSet<NodeId>,
     /// The reductions that traversals make again, each for itself, and how many do.
     times_made: BTreeMap<NodeId, usize>,
+}
+
+/// What the traversals of a form take together, in nanoseconds.
+#[derive(Debug, Default)]
+struct Time {
+    start_ns: f64,
+    /// Arithmetic, and what the caches give.
+    near_ns: f64,
+    /// What is fetched from where it lies, and written there.
+    far_ns: f64,
 }
 
 struct Model<'g> {
@@ -172,7 +186,8 @@ impl Model<'_> {
         }
     }
 
-    fn traversal_ns(&self, traversal: Traversal, cone: &Cone, known: &mut Known) -> f64 {
+    /// Adds what a traversal takes.
+    fn add(&self, traversal: Traversal, cone: &Cone, known: &mut Known, time: &mut Time) {
         let (_, is_map, stream) = traversal;
         let contracts = cone.heads.iter().any(|&head| self.factors(head).is_some());
         let block = if contracts { BLOCK.0 } else { BLOCK.1 };
@@ -183,25 +198,20 @@ impl Model<'_> {
             times * self.head_cycles(id, is_map, blocks)
         });
         let cycles: f64 = inside.chain(heads).sum();
-        let (mut near_ns, mut far_ns) = (0.0, 0.0);
+        time.near_ns += cycles / CYCLES_PER_NS;
         for &read in &cone.reads {
-            let (near, far) = self.read_ns(read, (is_map, stream), known);
-            near_ns += near;
-            far_ns += far;
+            let (near_ns, far_ns) = self.read_ns(read, (is_map, stream), known);
+            time.near_ns += near_ns;
+            time.far_ns += far_ns;
         }
-        near_ns += f64::from(self.depth(cone)) * self.again_ns(cone, stream);
+        time.near_ns += f64::from(self.depth(cone)) * self.again_ns(cone, stream);
         if is_map {
-            far_ns += cone
-                .heads
-                .iter()
-                .map(|&id| self.bytes(id) / self.speed(self.bytes(id)))
-                .sum::<f64>();
+            let written = cone.heads.iter().map(|&id| self.bytes(id) / self.speed(self.bytes(id)));
+            time.far_ns += written.sum::<f64>();
         }
         // A map without anything to compute is the epilogue of what it reads.
         let idle = cone.inside.is_empty() && is_map;
-        let start = if idle { 0.0 } else { TRAVERSAL_NS };
-        let threads = (self.target.threads as f64).min(self.volume(self.grid)).max(1.0);
-        start + (cycles / CYCLES_PER_NS + near_ns).max(far_ns) / threads
+        time.start_ns += if idle { 0.0 } else { TRAVERSAL_NS };
     }
 
     /// How often a traversal reads its current block again, since some of its states need others' values behind it.
