@@ -15,6 +15,7 @@ mod judge;
 mod masked;
 mod memory;
 pub mod naive;
+mod pivots;
 mod program;
 mod real;
 mod reduce;

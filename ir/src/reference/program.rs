@@ -6,6 +6,7 @@
 //! an element's terms are added is one of these choices.
 
 use super::masked::masked_products;
+use super::pivots::unpivoted;
 use super::rules::{UNDECIDED, is_exact_cast};
 use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
 use crate::graph::{Graph, NodeId, Op};
@@ -42,6 +43,8 @@ pub(super) struct Program<'g> {
     regrouped: Vec<bool>,
     /// By node: for a product, which of its factors may be a zero made by a mask.
     pub(super) masked: Vec<[bool; 2]>,
+    /// By node: whether it is an exponential that other forms take about a pivot.
+    pub(super) unpivoted: Vec<bool>,
     /// Whether the one special value among the inputs is NaN. It stays NaN in any grouping. Infinities, of the inputs or
     /// by overflow, meet other infinities or zeros in another grouping, so what is not finite in a regrouped sum is
     /// undecided then; and a zero has either sign.
@@ -59,6 +62,7 @@ impl<'g> Program<'g> {
             last_roundings: last_roundings(graph),
             regrouped: graph.ids().map(|node| is_regrouped(graph, node)).collect(),
             masked: masked_products(graph),
+            unpivoted: unpivoted(graph),
             only_nan: false,
         };
         program.choose_held();

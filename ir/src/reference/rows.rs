@@ -6,6 +6,7 @@
 
 use super::chunk::Region;
 
+use super::pivots::exponent_error;
 use super::program::Program;
 use super::real::{self, Real};
 use super::rules::{self, Rounding, UNDECIDED};
@@ -142,7 +143,8 @@ impl<'a, R: Real> Kernel<'a, R> {
             slots[id.index()] = Some(kernel.steps.len());
             let dtype = program.graph.node(id).dtype;
             let masked = program.masked[id.index()];
-            kernel.steps.push(Step { source, dtype, from, last_rounding, masked });
+            let unpivoted = program.unpivoted[id.index()];
+            kernel.steps.push(Step { source, dtype, from, last_rounding, masked, unpivoted });
             kernel.rows.push(Row::new());
         }
         kernel
@@ -256,8 +258,9 @@ fn copy<T: Copy>(from: &[T], start: usize, stride: usize, to: &mut [T]) {
 
 fn unary_row<R: Real>(op: UnaryOp, step: &Step<'_, R>, x: &Row<R>, row: &mut Row<R>, count: usize) {
     let rounding = Rounding::new(op.ulps(), step.dtype);
+    let of_pivot = if step.unpivoted { exponent_error(op, step.dtype) } else { 0.0 };
     for index in 0..count {
-        let (high, e) = (x.values[index].high(), x.allowance(index));
+        let (high, e) = (x.values[index].high(), x.allowance(index) + of_pivot);
         let value = real::unary(op, step.dtype, x.values[index]);
         row.values[index] = value;
         let mut handed = rules::unary(op, high, e, value.high());

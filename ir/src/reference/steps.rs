@@ -39,6 +39,8 @@ pub(super) struct Step<'a, R> {
     pub(super) last_rounding: bool,
     /// Which factors of a product may be zeros made by a mask.
     pub(super) masked: [bool; 2],
+    /// Whether it is an exponential that other forms take about a pivot.
+    pub(super) unpivoted: bool,
 }
 
 /// The values whose rows the operation of a node reads: of a gather only the indices.

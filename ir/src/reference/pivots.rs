@@ -1,0 +1,67 @@
+//! Exponentials under a sum that another form of the kernel may take about a pivot.
+//!
+//! Where a text sums `exp(x)` of an x without a bound, an honest form subtracts the largest x first, and rounds that
+//! difference. It is at most as large as the exponents of the type go, else the exponential vanishes; so the exponent is
+//! off by that much in units of roundoff, whatever x is. An exponential that has a maximum taken off already is rounded
+//! where the text rounds it.
+//! Invariant: none in a kernel that is `@exact` or permits no more than other groupings.
+
+use crate::base::{AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
+use crate::graph::{Graph, NodeId, Op};
+use crate::rewrite::RuleClass;
+
+/// By node: whether it is such an exponential.
+pub(super) fn unpivoted(graph: &Graph) -> Vec<bool> {
+    let mut found = vec![false; graph.nodes.len()];
+    if graph.permits < RuleClass::Range {
+        return found;
+    }
+    for id in graph.ids() {
+        if let Op::Reduce(ReduceOp::Sum, axes, term) = graph.node(id).op {
+            mark(graph, axes, term, &mut found);
+        }
+    }
+    found
+}
+
+/// Marks the exponentials among the factors of a sum's term.
+fn mark(graph: &Graph, axes: AxisSet, term: NodeId, found: &mut [bool]) {
+    let mut open = vec![term];
+    while let Some(id) = open.pop() {
+        let node = graph.node(id);
+        match node.op {
+            Op::Binary(BinaryOp::Mul | BinaryOp::Div, x, y) | Op::Select(_, x, y) => {
+                open.extend([x, y]);
+            }
+            Op::Unary(UnaryOp::Neg | UnaryOp::Recip, x) | Op::Cast(x) => open.push(x),
+            // The rewriter does not take narrower arithmetic apart.
+            Op::Unary(UnaryOp::Exp | UnaryOp::Exp2, x)
+                if matches!(node.dtype, DType::F32 | DType::F64)
+                    && !node.axes.is_disjoint(axes) =>
+            {
+                found[id.index()] = !has_pivot(graph, x);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether an exponent has a maximum or minimum in it.
+fn has_pivot(graph: &Graph, exponent: NodeId) -> bool {
+    let mut open = vec![exponent];
+    while let Some(id) = open.pop() {
+        match graph.node(id).op {
+            Op::Reduce(ReduceOp::Max | ReduceOp::Min, ..) => return true,
+            op if op.is_traversal() => {}
+            op => open.extend(op.operands()),
+        }
+    }
+    false
+}
+
+/// What the exponent of such an exponential may be off by.
+pub(super) fn exponent_error(op: UnaryOp, dtype: DType) -> f64 {
+    let largest = dtype.max_finite();
+    let range = if op == UnaryOp::Exp2 { largest.log2() } else { largest.ln() };
+    range * dtype.unit_roundoff()
+}
