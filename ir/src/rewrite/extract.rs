@@ -69,6 +69,11 @@ impl Extraction<'_> {
         distinct(list, count)
     }
 
+    /// How many exponentials of the text may overflow.
+    pub(super) fn risks_as_written(&self) -> u32 {
+        u32::try_from(self.risks(self.written).len()).unwrap_or(u32::MAX)
+    }
+
     /// One choice, run in the better of two ways.
     fn judge(&self, choice: &Choice) -> Option<Candidate> {
         let graph = export(self.graphs, choice, self.roots, self.names, self.like)?;

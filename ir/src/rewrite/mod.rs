@@ -108,6 +108,8 @@ pub struct Form {
     pub predicted_ns: f64,
     /// How many values larger than the chip's memory, and than all tensors of the call, are stored whole.
     pub large: u32,
+    /// Exponentials that may overflow. No form has one that the text does not have.
+    pub risks: u32,
     /// How often each axis that is reduced is traversed, by name.
     pub passes: BTreeMap<String, u32>,
     choice: Choice,
@@ -188,19 +190,27 @@ impl Rewriter {
         if bound.permits == RuleClass::Exact {
             return vec![];
         }
-        let extraction = extract::Extraction {
+        // The planner refuses a few: a gather from a value that would be made within its own traversal.
+        let mut candidates = self.extraction(bound, target).best(count + SPARE);
+        candidates.retain(|candidate| plan::verify(&plan::build(&candidate.graph)).is_ok());
+        candidates.truncate(count);
+        candidates.into_iter().map(form).collect()
+    }
+
+    /// As `Form::risks`, of the text as written.
+    pub fn risks(&self, bound: &Graph, target: &Target) -> u32 {
+        self.extraction(bound, target).risks_as_written()
+    }
+
+    fn extraction<'e>(&'e self, bound: &'e Graph, target: &'e Target) -> extract::Extraction<'e> {
+        extract::Extraction {
             graphs: &self.graphs,
             roots: &self.roots,
             names: &self.names,
             written: &self.written,
             like: bound,
             target,
-        };
-        // The planner refuses a few: a gather from a value that would be made within its own traversal.
-        let mut candidates = extraction.best(count + SPARE);
-        candidates.retain(|candidate| plan::verify(&plan::build(&candidate.graph)).is_ok());
-        candidates.truncate(count);
-        candidates.into_iter().map(form).collect()
+        }
     }
 
     /// The steps that lead from the text to a form.
@@ -243,8 +253,8 @@ fn passes(graph: &Graph, cost: &Cost) -> BTreeMap<String, u32> {
 
 fn form(candidate: extract::Candidate) -> Form {
     let extract::Candidate { graph, cost, choice } = candidate;
-    let Cost { time_ns, large, .. } = cost;
-    Form { predicted_ns: time_ns, large, passes: passes(&graph, &cost), graph, choice }
+    let Cost { time_ns, large, risks, .. } = cost;
+    Form { predicted_ns: time_ns, large, risks, passes: passes(&graph, &cost), graph, choice }
 }
 
 /// Adds every node of a list; their classes.

@@ -41,6 +41,8 @@ pub struct FormSpace {
     pub predicted_ns: f64,
     /// How many values larger than the chip's memory, and than all tensors of the call, are stored whole.
     pub large: u32,
+    /// Exponentials that may overflow, in a text that takes no maximum off and in forms that follow it.
+    pub risks: u32,
     /// How often each axis that is reduced is traversed, by name.
     pub passes: BTreeMap<String, u32>,
     /// How the form follows from the text, rule by rule; empty unless proofs were asked for.
@@ -100,6 +102,7 @@ impl Forms {
             plan,
             predicted_ns,
             large,
+            risks: rewriter.map_or(0, |rewriter| rewriter.risks(graph, target)),
             passes,
             steps: vec![],
             found: None,
@@ -165,12 +168,13 @@ impl Forms {
         }
     }
 
-    /// The form to prefer while nothing is measured: one that stores nothing larger than the tensors and the chip, and of
-    /// these the one that should be fastest; of equal ones the one as written.
+    /// The form to prefer while nothing is measured: with the fewest exponentials that may overflow, then one that stores
+    /// nothing larger than the tensors and the chip, then the one that should be fastest; of equal ones the one as written.
     pub fn preferred(&self) -> &FormSpace {
         let mut best = &self.list[0];
         for form in &self.list {
-            if (form.large, form.predicted_ns) < (best.large, best.predicted_ns) {
+            let rank = |form: &FormSpace| (form.risks, form.large, form.predicted_ns);
+            if rank(form) < rank(best) {
                 best = form;
             }
         }
@@ -287,6 +291,7 @@ fn rewritten(form: rewrite::Form, plan: PassProgram, target: &Target) -> FormSpa
         space,
         predicted_ns: form.predicted_ns,
         large: form.large,
+        risks: form.risks,
         passes: form.passes.clone(),
         steps: vec![],
         found: Some(form),
