@@ -2,7 +2,7 @@
 //!
 //! Machine code of each form's default schedule runs against the reference of the text. Invariant: what is compared is
 //! decided and finite.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -170,7 +170,7 @@ impl Builder<'_> {
     fn lets(&self, lets: &[Let]) -> Vec<Line> {
         let line = |item: &Let| {
             let name = &self.plan.locals[item.local.index()].name;
-            plain(format!("{name} = {}", self.expr(&item.expr)))
+            plain(&format!("{name} = {}", self.expr(&item.expr)))
         };
         lets.iter().map(line).collect()
     }
@@ -186,7 +186,7 @@ impl Builder<'_> {
         let over = self.names(&pass.stream);
         let over = if over.is_empty() { String::new() } else { format!("[{over}]") };
         let folded = format!("{}{over}({body})", state.op.name());
-        let Some(running) = &state.running else { return plain(format!("{name} = {folded}")) };
+        let Some(running) = &state.running else { return plain(&format!("{name} = {folded}")) };
         let update = self.expr(&running.update);
         let text = match state.op {
             ReduceOp::Sum => format!("carry {name} = {update} + {folded}"),
@@ -202,7 +202,7 @@ impl Builder<'_> {
             let is_state = matches!(result.value, Expr::Local(_)) && pass.states.len() == 1;
             let name = &self.plan.values[result.buffer.index()].name;
             let value = self.expr(&result.value);
-            (!is_state || value != *name).then(|| plain(format!("{after}{name} = {value}")))
+            (!is_state || value != *name).then(|| plain(&format!("{after}{name} = {value}")))
         };
         pass.results.iter().filter_map(line).collect()
     }
@@ -327,8 +327,8 @@ impl Builder<'_> {
     }
 }
 
-fn plain(text: String) -> Line {
-    Line { kind: LineKind::Plain, text: cut(&text, LINE_MAX) }
+fn plain(text: &str) -> Line {
+    Line { kind: LineKind::Plain, text: cut(text, LINE_MAX) }
 }
 
 /// `sum(load p * load V)` as `sum(p * V)`: a picture shows by its wires what is loaded.

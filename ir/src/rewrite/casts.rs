@@ -5,7 +5,6 @@
 
 use super::analysis::{Data, Graphs};
 use super::language::Math;
-use crate::base::DType;
 use crate::graph::Op;
 use egg::Id;
 
@@ -18,7 +17,7 @@ pub(super) fn keep_precision(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id
     let fits = |data: &Data| {
         data.dtype == wide && data.low >= -narrow.max_finite() && data.high <= narrow.max_finite()
     };
-    if !narrow.is_float() || bits(narrow) >= bits(wide) {
+    if !narrow.is_float() || narrow.bits() >= wide.bits() {
         return vec![];
     }
     let casts = graphs[class].nodes.iter().filter_map(|node| cast(graphs, node));
@@ -34,8 +33,4 @@ fn cast(graphs: &Graphs, node: &Math) -> Option<Id> {
         }
         _ => None,
     }
-}
-
-fn bits(dtype: DType) -> u32 {
-    u32::from(dtype.bits())
 }

@@ -3,7 +3,7 @@
 //! Each kernel is drawn from its own seed. `TILEWRIGHT_SEED=seed TILEWRIGHT_EXPRESSIONS=1` replays one,
 //! `TILEWRIGHT_EXPRESSIONS` sets how many are drawn, `TILEWRIGHT_THREADS` on how many threads. A fault is printed with its
 //! seed and the smallest kernel that still has it; kernels that once failed lie in `tests/files/rewrite`.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 mod draw;
 mod judge;

@@ -50,5 +50,5 @@ fn case(path: &Path) -> Case {
 /// A machine with caches and wide vectors, so that sizes and traffic matter.
 fn target() -> Target {
     let caches = [("L1", 1 << 15), ("L2", 1 << 20), ("L3", 1 << 24), ("memory", 0)];
-    Target { vector_bytes: 64, ..machine::target(&caches) }
+    Target { vector_bytes: 256, ..machine::target(&caches) }
 }

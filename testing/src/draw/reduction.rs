@@ -29,7 +29,7 @@ impl Maker<'_, '_> {
         let Some(removed) = self.removable(value.axes) else { return value };
         let op = self.pick(&["sum", "sum", "mean", "max", "min", "product"]);
         let terms = self.volume(removed);
-        let value = if self.one_in(4) { self.masked(op, value) } else { value };
+        let value = if self.one_in(4) { self.masked(op, &value) } else { value };
         let value =
             if op == "product" && terms > 4.0 { self.near_one(value, terms) } else { value };
         let range = reduced_range(op, value.range, terms);
@@ -39,7 +39,7 @@ impl Maker<'_, '_> {
     }
 
     /// A value where indices lie in a triangle or band, elsewhere what a reduction starts with.
-    fn masked(&mut self, op: &str, value: Value) -> Value {
+    fn masked(&mut self, op: &str, value: &Value) -> Value {
         let (rest, known) = match op {
             "product" => ("1", 1.0),
             "max" if value.ty.is_float() => ("-inf", value.range.0),
@@ -133,7 +133,7 @@ impl Maker<'_, '_> {
         for _ in 0..count {
             let plain = !self.one_in(4);
             let factor = if plain { self.float(0) } else { self.float(depth - 1) };
-            let factor = if self.one_in(6) { self.masked("sum", factor) } else { factor };
+            let factor = if self.one_in(6) { self.masked("sum", &factor) } else { factor };
             product = Some(match product {
                 Some(product) => self.infix("*", &product, &factor),
                 None => factor,
