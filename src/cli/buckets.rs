@@ -51,6 +51,10 @@ pub(super) fn buckets(selected: &Selected, axis: &str) -> Result<Vec<Bucket>, Fa
             }),
         }
     }
+    if list.is_empty() {
+        let what = format!("the `where` clause allows no power of two for `{axis}` at these sizes");
+        return Err(Failure::Usage(what));
+    }
     Ok(list)
 }
 

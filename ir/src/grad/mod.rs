@@ -11,6 +11,7 @@ mod rules;
 mod term;
 mod write;
 
+use crate::base::{AxisId, CompareOp};
 use crate::check::{CheckedKernel, check};
 use crate::diag::{Diagnostic, Span};
 use crate::graph::{Graph, Output, Tensor};
@@ -39,7 +40,7 @@ pub fn grad(text: &str, kernel: Option<&str>, wrt: &[String]) -> Result<String, 
     let syntax = kernel_of(&tree, name).expect("a checked kernel stands in the text");
     let place = syntax.name.span;
     let wanted = wanted(&forward.graph, wrt, place).map_err(whole)?;
-    let graph = backward(&forward.graph, &wanted, !wrt.is_empty())
+    let graph = backward(forward, &wanted, !wrt.is_empty())
         .map_err(|faults| whole(faults.into_iter().map(|fault| fault.at(syntax)).collect()))?;
     let graph = Graph { permits: write::permits(forward), ..write::pruned(&graph) };
     let inputs = forward.graph.inputs.iter().enumerate();
@@ -55,6 +56,20 @@ pub fn grad(text: &str, kernel: Option<&str>, wrt: &[String]) -> Result<String, 
     // What is too large for the checker has to be said here, not by whoever reads the file.
     check(&text)?;
     Ok(text)
+}
+
+/// The pairs of axes that the `where` clause makes equally long.
+fn equal_axes(checked: &CheckedKernel) -> Vec<(AxisId, AxisId)> {
+    let graph = &checked.graph;
+    let equals = checked.limits.iter().filter(|limit| limit.op == CompareOp::Eq);
+    let pairs = equals.filter_map(|limit| {
+        let [axis] = graph.axes_of(&limit.axis)?[..] else { return None };
+        match limit.bound.linear(&graph.axes)? {
+            (Some(other), 1, 0) => Some((axis, other)),
+            _ => None,
+        }
+    });
+    pairs.collect()
 }
 
 /// What stands in the way, as a diagnostic once the place is known.
@@ -83,7 +98,8 @@ impl Fault {
 }
 
 /// The graph of the backward kernel, with all inputs and axes of the forward kernel.
-fn backward(forward: &Graph, wanted: &[usize], asked: bool) -> Result<Graph, Vec<Fault>> {
+fn backward(checked: &CheckedKernel, wanted: &[usize], asked: bool) -> Result<Graph, Vec<Fault>> {
+    let forward = &checked.graph;
     let mut taken: BTreeSet<String> =
         forward.inputs.iter().map(|tensor| tensor.name.clone()).collect();
     taken.extend(forward.axes.ids().map(|axis| forward.axes.name(axis).to_string()));
@@ -105,7 +121,7 @@ fn backward(forward: &Graph, wanted: &[usize], asked: bool) -> Result<Graph, Vec
         list.into_iter().rev().map(fault).collect()
     };
     let Gradients { tape, of_inputs } =
-        reverse::reverse(forward, wanted, &seeds).map_err(obstacles)?;
+        reverse::reverse(forward, &equal_axes(checked), wanted, &seeds).map_err(obstacles)?;
     let mut found = vec![];
     for (&position, tensor) in wanted.iter().zip(outputs) {
         match of_inputs.get(&position) {

@@ -8,7 +8,7 @@
 use super::pivot::pivots;
 use super::rules;
 use super::term::{Tape, Term, computed};
-use crate::base::{AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
+use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
 use crate::graph::{Graph, GraphBuilder, NodeId, Op, Tensor};
 use std::collections::BTreeMap;
 
@@ -35,6 +35,8 @@ pub(super) struct Gradients {
 /// The state of one differentiation.
 pub(super) struct Reverse<'g> {
     pub(super) graph: &'g Graph,
+    /// Axes that the text makes equally long.
+    equal: &'g [(AxisId, AxisId)],
     pub(super) tape: Tape,
     /// The copies of the forward nodes.
     pub(super) copies: Vec<NodeId>,
@@ -48,6 +50,7 @@ pub(super) struct Reverse<'g> {
 /// Differentiates a graph in the inputs at these positions. `seed` gives the tensor of each output's gradient.
 pub(super) fn reverse(
     graph: &Graph,
+    equal: &[(AxisId, AxisId)],
     wanted: &[usize],
     seeds: &[Option<Tensor>],
 ) -> Result<Gradients, Vec<Obstacle>> {
@@ -62,6 +65,7 @@ pub(super) fn reverse(
     }
     let mut reverse = Reverse {
         graph,
+        equal,
         tape: Tape { builder },
         copies,
         active: active(graph, wanted),
@@ -106,6 +110,20 @@ fn active(graph: &Graph, wanted: &[usize]) -> Vec<bool> {
 }
 
 impl Reverse<'_> {
+    /// Whether two axes have one extent at all sizes.
+    pub(super) fn are_equal(&self, x: AxisId, y: AxisId) -> bool {
+        let extent = |axis| self.graph.axes.extent_if_bound(axis);
+        let mut same = AxisSet::one(x);
+        for _ in self.equal {
+            for &(a, b) in self.equal {
+                if same.contains(a) || same.contains(b) {
+                    same = same.with(a).with(b);
+                }
+            }
+        }
+        same.contains(y) || extent(x).is_some() && extent(x) == extent(y)
+    }
+
     /// The forward value of a node.
     pub(super) fn value(&self, id: NodeId) -> NodeId {
         self.copies[id.index()]

@@ -203,6 +203,8 @@ pub(super) fn gather(tape: &mut Reverse<'_>, id: NodeId, (x, picks): (NodeId, Pi
     let permuted = sources.filter(|list| {
         list.iter().map(|pair| pair.0).collect::<AxisSet>() == picks.axes()
             && list.len() == picks.len()
+            // Where the extents differ, the nearest element is read for what is outside.
+            && list.iter().all(|&(from, to)| tape.are_equal(from, to))
     });
     if let Some(list) = permuted {
         return transpose(tape, (x, axes), &list, &term);
@@ -214,7 +216,8 @@ pub(super) fn gather(tape: &mut Reverse<'_>, id: NodeId, (x, picks): (NodeId, Pi
             node: id,
             what: "this subscript varies over an axis that it replaces".to_string(),
             word: "",
-            help: "give the result an axis of its own, `y: f32[o]` with `where o == w`",
+            help: "give the result an axis of its own, `y: f32[o]` with `where o == w`; where a square is \
+                   transposed, say `where i == j`",
         });
     }
     let mut flow = term;

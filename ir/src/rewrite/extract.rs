@@ -12,6 +12,7 @@ use super::export::{Choice, export};
 use super::factor::exponent_max;
 use super::language::Math;
 use super::stream::streamed;
+use super::timing::{self, Best};
 use crate::base::AxisSet;
 use crate::graph::{Graph, Op, verify};
 use crate::target::Target;
@@ -167,7 +168,7 @@ impl Extraction<'_> {
 
     /// The node of each class with the least work below it, shared parts counted again.
     fn cheapest(&self, taste: Taste) -> Choice {
-        let mut best: BTreeMap<Id, (f64, Math)> = BTreeMap::new();
+        let mut best = Best::new();
         loop {
             let mut changed = false;
             for class in self.graphs.classes() {
@@ -186,13 +187,7 @@ impl Extraction<'_> {
         }
     }
 
-    fn work(
-        &self,
-        id: Id,
-        node: &Math,
-        taste: Taste,
-        best: &BTreeMap<Id, (f64, Math)>,
-    ) -> Option<f64> {
+    fn work(&self, id: Id, node: &Math, taste: Taste, best: &Best) -> Option<f64> {
         let mut work = 0.0;
         let mut axes = self.graphs[id].data.axes;
         for &child in node.children() {
@@ -203,6 +198,7 @@ impl Extraction<'_> {
         let volume: f64 = axes.iter().map(|axis| self.like.axes.extent(axis) as f64).product();
         let cycles = match node {
             Math::Number(_) | Math::Axes(_) => return Some(1e-3),
+            Math::Roll(..) if !timing::is_in_time(self.graphs, node, best) => return None,
             Math::Roll(..) if taste == Taste::Rolled => return Some(1.0 + work * 1e-3),
             Math::Roll(..) => 1.5,
             Math::Exp([x])

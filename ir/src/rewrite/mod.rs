@@ -25,6 +25,7 @@ mod smallest;
 #[cfg(test)]
 mod steps;
 mod stream;
+mod timing;
 mod view;
 mod work;
 
