@@ -256,6 +256,9 @@ impl<R: Real> Plan<'_, R> {
         if !sum.is_finite() {
             return (sum, self.doubt(sum, bases, (m, n)));
         }
+        if self.meets_overflow(bases, (m, n)) {
+            return (sum, UNDECIDED);
+        }
         let handed = if handed.is_nan() { UNDECIDED } else { handed };
         let product = self.product;
         let rounding = if product.is_float() && (magnitude > 0.0 || handed > 0.0) {
@@ -264,6 +267,19 @@ impl<R: Real> Plan<'_, R> {
             0.0
         };
         finish_sum(dtype, terms, sum, magnitude, handed + rounding)
+    }
+
+    /// Whether a factor of some term is beyond its type, so that an honest computation has an infinity in its place.
+    fn meets_overflow(&self, bases: (usize, usize), (m, n): (usize, usize)) -> bool {
+        let overflow = |operand: &Operand<'_, R>, base: usize, terms: &[usize]| {
+            let beyond = |&term: &usize| {
+                let (value, e) = operand.get(base + term);
+                rules::overflows(self.product, value.high(), e)
+            };
+            operand.block.is_some_and(|block| block.overflow) && terms.iter().any(beyond)
+        };
+        overflow(&self.left, bases.0 + self.left_lines[m], &self.left_terms)
+            || overflow(&self.right, bases.1 + self.right_lines[n], &self.right_terms)
     }
 
     /// Whether a sum that is not finite could be something else: the terms one by one.

@@ -4,6 +4,9 @@
 //! difference. It is at most as large as the exponents of the type go, else the exponential vanishes; so the exponent is
 //! off by that much in units of roundoff, whatever x is. An exponential that has a maximum taken off already is rounded
 //! where the text rounds it.
+//!
+//! A form that carries the maximum meets every element of it, also those that the sum masks: where the text takes 0 for
+//! a masked exponential that is not finite, as `exp(inf - inf)` is not, the form may have NaN.
 //! Invariant: none in a kernel that is `@exact` or permits no more than other groupings.
 
 use crate::base::{AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
@@ -44,6 +47,46 @@ fn mark(graph: &Graph, axes: AxisSet, term: NodeId, found: &mut [bool]) {
             _ => {}
         }
     }
+}
+
+/// By node: whether it is a choice below a sum, with an exponential about a pivot in a branch.
+pub(super) fn masked_pivots(graph: &Graph) -> Vec<bool> {
+    let mut found = vec![false; graph.nodes.len()];
+    if graph.permits < RuleClass::Range {
+        return found;
+    }
+    for id in graph.ids() {
+        let Op::Reduce(ReduceOp::Sum, _, term) = graph.node(id).op else { continue };
+        let mut open = vec![term];
+        while let Some(id) = open.pop() {
+            match graph.node(id).op {
+                Op::Binary(BinaryOp::Mul | BinaryOp::Div, x, y) => open.extend([x, y]),
+                Op::Unary(UnaryOp::Neg, x) | Op::Cast(x) => open.push(x),
+                Op::Select(_, x, y) => {
+                    found[id.index()] = [x, y].iter().any(|&branch| is_about_pivot(graph, branch));
+                    open.extend([x, y]);
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Whether a value has an exponential of a difference to a maximum as a factor.
+fn is_about_pivot(graph: &Graph, value: NodeId) -> bool {
+    let mut open = vec![value];
+    while let Some(id) = open.pop() {
+        match graph.node(id).op {
+            Op::Binary(BinaryOp::Mul | BinaryOp::Div, x, y) | Op::Select(_, x, y) => {
+                open.extend([x, y]);
+            }
+            Op::Unary(UnaryOp::Neg, x) | Op::Cast(x) => open.push(x),
+            Op::Unary(UnaryOp::Exp | UnaryOp::Exp2, x) if has_pivot(graph, x) => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Whether an exponent has a maximum or minimum in it.

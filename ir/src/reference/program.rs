@@ -6,7 +6,7 @@
 //! an element's terms are added is one of these choices.
 
 use super::masked::masked_products;
-use super::pivots::unpivoted;
+use super::pivots::{masked_pivots, unpivoted};
 use super::rules::{UNDECIDED, is_exact_cast};
 use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
 use crate::graph::{Graph, NodeId, Op};
@@ -45,6 +45,8 @@ pub(super) struct Program<'g> {
     pub(super) masked: Vec<[bool; 2]>,
     /// By node: whether it is an exponential that other forms take about a pivot.
     pub(super) unpivoted: Vec<bool>,
+    /// By node: whether it is a choice that may mask an exponential about a pivot.
+    pub(super) masked_pivots: Vec<bool>,
     /// Whether the one special value among the inputs is NaN. It stays NaN in any grouping. Infinities, of the inputs or
     /// by overflow, meet other infinities or zeros in another grouping, so what is not finite in a regrouped sum is
     /// undecided then; and a zero has either sign.
@@ -63,6 +65,7 @@ impl<'g> Program<'g> {
             regrouped: graph.ids().map(|node| is_regrouped(graph, node)).collect(),
             masked: masked_products(graph),
             unpivoted: unpivoted(graph),
+            masked_pivots: masked_pivots(graph),
             only_nan: false,
         };
         program.choose_held();

@@ -144,7 +144,9 @@ impl<'a, R: Real> Kernel<'a, R> {
             let dtype = program.graph.node(id).dtype;
             let masked = program.masked[id.index()];
             let unpivoted = program.unpivoted[id.index()];
-            kernel.steps.push(Step { source, dtype, from, last_rounding, masked, unpivoted });
+            let masks_pivot = program.masked_pivots[id.index()];
+            let step = Step { source, dtype, from, last_rounding, masked, unpivoted, masks_pivot };
+            kernel.steps.push(step);
             kernel.rows.push(Row::new());
         }
         kernel
@@ -189,7 +191,7 @@ impl<'a, R: Real> Kernel<'a, R> {
                     Op::Unary(op, _) => unary_row(op, step, x, row, count),
                     Op::Binary(op, ..) => binary_row(op, step, x, y, row, count),
                     Op::Compare(op, ..) => compare_row(op, step.from, [x, y], row, count),
-                    Op::Select(..) => select_row(step.dtype, [x, y, z], row, count),
+                    Op::Select(..) => select_row(step, [x, y, z], row, count),
                     Op::Cast(_) => cast_row(step, x, row, count),
                     Op::Wrap(_) => wrap_row(step.dtype, x, row, count),
                     Op::Input(_)
@@ -402,14 +404,20 @@ fn compare_row<R: Real>(
     row.settle(DType::Bool, count);
 }
 
-fn select_row<R: Real>(dtype: DType, [c, x, y]: [&Row<R>; 3], row: &mut Row<R>, count: usize) {
+fn select_row<R: Real>(
+    step: &Step<'_, R>,
+    [c, x, y]: [&Row<R>; 3],
+    row: &mut Row<R>,
+    count: usize,
+) {
     for index in 0..count {
-        let chosen = if c.values[index].high() != 0.0 { x } else { y };
+        let (chosen, other) = if c.values[index].high() != 0.0 { (x, y) } else { (y, x) };
         row.values[index] = chosen.values[index];
-        row.allowances[index] =
-            if c.allowance(index) == 0.0 { chosen.allowance(index) } else { UNDECIDED };
+        let hides_nan = step.masks_pivot && other.values[index].high().is_nan();
+        let decided = c.allowance(index) == 0.0 && !hides_nan;
+        row.allowances[index] = if decided { chosen.allowance(index) } else { UNDECIDED };
     }
-    row.settle(dtype, count);
+    row.settle(step.dtype, count);
 }
 
 fn wrap_row<R: Real>(dtype: DType, x: &Row<R>, row: &mut Row<R>, count: usize) {

@@ -41,6 +41,8 @@ pub(super) struct Step<'a, R> {
     pub(super) masked: [bool; 2],
     /// Whether it is an exponential that other forms take about a pivot.
     pub(super) unpivoted: bool,
+    /// Whether it is a choice that may mask an exponential about a pivot.
+    pub(super) masks_pivot: bool,
 }
 
 /// The values whose rows the operation of a node reads: of a gather only the indices.
