@@ -143,7 +143,7 @@ type Slope = Vec<(Vec<Id>, f64)>;
 
 struct Lemma {
     pivot: Pivot,
-    /// Terms in which the maximum and its guard are symbols.
+    /// Terms in which the maximum and its guard are symbols; without the maximum where there are such.
     symbolic: Smallest,
     /// Terms without the maximum.
     free: Smallest,
@@ -159,8 +159,9 @@ impl Pivot {
 impl Lemma {
     fn new(graphs: &Graphs, pivot: Pivot) -> Self {
         let leaves = pivot.classes();
-        let symbolic = Smallest::new(graphs, &leaves, &[]);
         let free = Smallest::new(graphs, &[], &leaves);
+        // What passes for a value without the maximum, as a minimum does that is its negative, is written without it.
+        let symbolic = Smallest::new(graphs, &leaves, &[]).preferring(&free);
         Self { pivot, symbolic, free }
     }
 

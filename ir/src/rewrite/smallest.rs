@@ -40,6 +40,12 @@ impl Smallest {
         }
     }
 
+    /// The terms of others where they have one. A class that is read as free of some value has to be written so, too.
+    pub(super) fn preferring(mut self, others: &Self) -> Self {
+        self.nodes.extend(others.nodes.iter().map(|(id, best)| (*id, best.clone())));
+        self
+    }
+
     fn size(&self, graphs: &Graphs, node: &Math, leaves: &[Id]) -> Option<u64> {
         node.children().iter().try_fold(1_u64, |size, &child| {
             let child = graphs.find(child);
