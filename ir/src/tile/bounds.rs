@@ -60,9 +60,9 @@ impl Bounds {
     pub fn is_never_empty(&self, axes: &AxisTable, axis: AxisId) -> bool {
         let extent = i64::try_from(axes.extent(axis)).unwrap_or(i64::MAX);
         let (start, end) = (Affine::constant(0), Affine::constant(extent));
-        let froms = || self.from.iter().chain([&start]);
+        let starts = || self.from.iter().chain([&start]);
         self.to.iter().chain([&end]).all(|to| {
-            froms().all(|from| to.clone().plus(&from.clone().scaled(-1)).range(axes).0 >= 1)
+            starts().all(|from| to.clone().plus(&from.clone().scaled(-1)).range(axes).0 >= 1)
         })
     }
 }
