@@ -97,13 +97,15 @@ pub(super) fn means(graphs: &mut Graphs, j: Id, x: Id, one: Id) -> Means {
     Means { before, after }
 }
 
+/// `x - mean`.
+pub(super) fn distance(graphs: &mut Graphs, x: Id, mean: Id) -> Id {
+    let minus = graphs.add(Math::Neg([mean]));
+    graphs.add(Math::Add([x, minus]))
+}
+
 fn write(graphs: &mut Graphs, j: Id, x: Id, y: Id, dtype: DType) -> Id {
     let one = number(graphs, 1.0, dtype);
     let (of_x, of_y) = (means(graphs, j, x, one), means(graphs, j, y, one));
-    let distance = |graphs: &mut Graphs, x: Id, mean: Id| {
-        let minus = graphs.add(Math::Neg([mean]));
-        graphs.add(Math::Add([x, minus]))
-    };
     let from_x = distance(graphs, x, of_x.after);
     let from_y = distance(graphs, y, of_y.after);
     let term = graphs.add(Math::Mul([from_x, from_y]));

@@ -10,7 +10,7 @@
 //! Invariant: the mean is taken off before anything is multiplied, so nothing cancels that did not in the text.
 
 use super::analysis::{Graphs, number};
-use super::centre::{centred, means};
+use super::centre::{centred, distance, means};
 use super::factor::named;
 use super::language::Math;
 use super::view::{Product, products, write_product};
@@ -57,10 +57,6 @@ fn varies(graphs: &Graphs, id: Id, axes: AxisSet) -> bool {
 fn write(graphs: &mut Graphs, j: Id, x: Id, weights: Product, dtype: DType) -> Id {
     let one = number(graphs, 1.0, dtype);
     let of_x = means(graphs, j, x, one);
-    let distance = |graphs: &mut Graphs, x: Id, mean: Id| {
-        let minus = graphs.add(Math::Neg([mean]));
-        graphs.add(Math::Add([x, minus]))
-    };
     let from_x = distance(graphs, x, of_x.after);
     let weight = write_product(graphs, weights.clone(), dtype);
     let mut term = weights;
