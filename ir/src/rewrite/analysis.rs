@@ -5,6 +5,7 @@
 //! values (`x <= max of x`) bound differences that intervals alone cannot.
 //! Invariant: facts only grow stronger, so the analysis ends.
 
+use super::key::{Key, key};
 use super::language::{Math, Number};
 use crate::base::{AxisSet, DType, UnaryOp};
 use crate::graph::Op;
@@ -45,6 +46,8 @@ pub(super) struct Data {
     pub(super) running: AxisSet,
     /// For the first operand of a reduction.
     pub(super) named: Option<AxisSet>,
+    /// Of the flattest term met so far.
+    pub(super) key: Key,
 }
 
 impl Analysis<Math> for Facts {
@@ -61,6 +64,7 @@ impl Analysis<Math> for Facts {
         to.low = to.low.max(from.low);
         to.high = to.high.min(from.high);
         to.running = to.running & from.running;
+        to.key = to.key.min(from.key);
         DidMerge(*to != old, *to != from)
     }
 }
@@ -73,7 +77,8 @@ fn facts(graphs: &Graphs, node: &Math) -> Data {
     let axes = operands().fold(AxisSet::EMPTY, |all, data| all | data.axes);
     let dtype = operands().next_back().map_or(DType::Bool, |data| data.dtype);
     let (low, high) = bounds(graphs, node);
-    let data = Data { axes, dtype, constant: None, low, high, running, named: None };
+    let key = key(node, |id| graphs[id].data.key);
+    let data = Data { axes, dtype, constant: None, low, high, running, named: None, key };
     let named = |id: &Id| of(id).named.unwrap_or(AxisSet::EMPTY);
     match node {
         Math::Number(number) => {

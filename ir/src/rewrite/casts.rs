@@ -5,6 +5,7 @@
 
 use super::analysis::{Data, Graphs};
 use super::language::Math;
+use super::view::ordered;
 use crate::graph::Op;
 use egg::Id;
 
@@ -20,7 +21,7 @@ pub(super) fn keep_precision(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id
     if !narrow.is_float() || narrow.bits() >= wide.bits() {
         return vec![];
     }
-    let casts = graphs[class].nodes.iter().filter_map(|node| cast(graphs, node));
+    let casts = ordered(graphs, class).into_iter().filter_map(|node| cast(graphs, node));
     casts.filter(|&x| fits(&graphs[x].data)).collect()
 }
 

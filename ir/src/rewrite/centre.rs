@@ -9,7 +9,7 @@
 use super::analysis::{Graphs, number};
 use super::factor::{length, named};
 use super::language::Math;
-use super::view::{Product, products, write_product};
+use super::view::{Product, ordered, products, write_product};
 use crate::base::DType;
 use egg::Id;
 
@@ -41,9 +41,8 @@ pub(super) fn centre(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
 /// The x of a class that is `x - mean[j](x)`.
 pub(super) fn centred(graphs: &mut Graphs, j: Id, class: Id, dtype: DType) -> Option<Id> {
     let axes = named(graphs, j);
-    let sums: Vec<(Id, Id)> = graphs[class]
-        .nodes
-        .iter()
+    let sums: Vec<(Id, Id)> = ordered(graphs, class)
+        .into_iter()
         .filter_map(|node| match node {
             Math::Add([x, y]) => Some((*x, *y)),
             _ => None,
@@ -59,9 +58,8 @@ pub(super) fn centred(graphs: &mut Graphs, j: Id, class: Id, dtype: DType) -> Op
 
 /// Whether a class is `-sum[j](x) / len(j)`, for each of the axes.
 fn is_minus_mean(graphs: &mut Graphs, j: Id, x: Id, minus: Id, dtype: DType) -> bool {
-    let means: Vec<Id> = graphs[minus]
-        .nodes
-        .iter()
+    let means: Vec<Id> = ordered(graphs, minus)
+        .into_iter()
         .filter_map(|node| match node {
             Math::Neg([mean]) => Some(*mean),
             _ => None,
@@ -74,7 +72,7 @@ fn is_minus_mean(graphs: &mut Graphs, j: Id, x: Id, minus: Id, dtype: DType) -> 
         expected.push(graphs.add(Math::Recip([length])));
     }
     let expected: Vec<Id> = expected.into_iter().map(|id| graphs.find(id)).collect();
-    let expected = Product::of(expected).normal();
+    let expected = Product::of(expected).normal(graphs);
     means.into_iter().any(|mean| products(graphs, mean, VIEWS).contains(&expected))
 }
 

@@ -13,6 +13,7 @@ use super::factor::exponent_max;
 use super::language::Math;
 use super::stream::streamed;
 use super::timing::{self, Best};
+use super::view::ordered;
 use crate::base::AxisSet;
 use crate::graph::{Graph, Op, verify};
 use crate::target::Target;
@@ -66,6 +67,7 @@ impl Extraction<'_> {
         let known = self.risks(&written);
         let safe = |candidate: &Candidate| self.risks(&candidate.choice).is_subset(&known);
         let mut list: Vec<Candidate> = met.into_values().filter(safe).collect();
+        // Equal costs stay in the order of their texts.
         list.sort_by(|x, y| rank(&x.cost).partial_cmp(&rank(&y.cost)).expect("costs are numbers"));
         distinct(list, count)
     }
@@ -126,7 +128,7 @@ impl Extraction<'_> {
     fn exchanges(&self, choice: &Choice) -> Vec<(Id, Math)> {
         let mut list = vec![];
         for id in self.used(choice) {
-            for node in &self.graphs[id].nodes {
+            for node in ordered(self.graphs, id) {
                 let possible = node.children().iter().all(|&child| {
                     let child = self.graphs.find(child);
                     child != id && choice.contains_key(&child)
@@ -139,8 +141,14 @@ impl Extraction<'_> {
         list
     }
 
-    /// The classes below the roots.
-    fn used(&self, choice: &Choice) -> BTreeSet<Id> {
+    /// The classes below the roots, by key.
+    fn used(&self, choice: &Choice) -> Vec<Id> {
+        let mut used = self.below_roots(choice).into_iter().collect::<Vec<_>>();
+        used.sort_by_key(|&id| (self.graphs[id].data.key, id));
+        used
+    }
+
+    fn below_roots(&self, choice: &Choice) -> BTreeSet<Id> {
         let mut used = BTreeSet::new();
         let mut stack: Vec<Id> = self.roots.iter().map(|&root| self.graphs.find(root)).collect();
         while let Some(id) = stack.pop() {
@@ -162,21 +170,24 @@ impl Extraction<'_> {
             }
             _ => false,
         };
-        let used = self.used(choice);
-        used.into_iter().filter(risky).collect()
+        self.below_roots(choice).into_iter().filter(risky).collect()
     }
 
     /// The node of each class with the least work below it, shared parts counted again.
     fn cheapest(&self, taste: Taste) -> Choice {
         let mut best = Best::new();
+        let mut classes: Vec<Id> = self.graphs.classes().map(|class| class.id).collect();
+        classes.sort_by_key(|&id| (self.graphs[id].data.key, id));
+        let nodes = |&id: &Id| (id, ordered(self.graphs, id));
+        let classes: Vec<(Id, Vec<&Math>)> = classes.iter().map(nodes).collect();
         loop {
             let mut changed = false;
-            for class in self.graphs.classes() {
-                for node in &class.nodes {
-                    let Some(work) = self.work(class.id, node, taste, &best) else { continue };
+            for (id, nodes) in &classes {
+                for node in nodes {
+                    let Some(work) = self.work(*id, node, taste, &best) else { continue };
                     let less = |old: &(f64, Math)| work < old.0 * (1.0 - 1e-9);
-                    if best.get(&class.id).is_none_or(less) {
-                        best.insert(class.id, (work, node.clone()));
+                    if best.get(id).is_none_or(less) {
+                        best.insert(*id, (work, (*node).clone()));
                         changed = true;
                     }
                 }

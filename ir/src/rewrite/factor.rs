@@ -5,7 +5,9 @@
 
 use super::analysis::{Graphs, number};
 use super::language::Math;
-use super::view::{Base, Product, exponent, longest, part, products, write_product, write_sum};
+use super::view::{
+    Base, Product, exponent, longest, ordered, part, products, write_product, write_sum,
+};
 use crate::base::{AxisId, AxisSet, DType};
 use crate::graph::{NodeId, Op};
 use egg::Id;
@@ -187,7 +189,7 @@ fn sums(graphs: &Graphs, id: Id) -> Vec<(Id, Id)> {
         Math::Sum([k, y]) => Some((*k, *y)),
         _ => None,
     };
-    graphs[id].nodes.iter().filter_map(sum).take(3).collect()
+    ordered(graphs, id).into_iter().filter_map(sum).take(3).collect()
 }
 
 fn rest_is_free(graphs: &Graphs, rest: &Product, axes: AxisSet) -> bool {

@@ -13,6 +13,7 @@ mod export;
 mod extract;
 mod factor;
 mod import;
+mod key;
 mod language;
 mod memory;
 mod picture;

@@ -15,7 +15,7 @@ use super::analysis::{Graphs, number};
 use super::factor::{exponent_max, named};
 use super::language::Math;
 use super::smallest::Smallest;
-use super::view::{Product, part, products, write_product, write_sum};
+use super::view::{Product, ordered, part, products, write_product, write_sum};
 use crate::base::DType;
 use egg::Id;
 use std::collections::BTreeMap;
@@ -132,7 +132,7 @@ fn pivots(graphs: &Graphs, j: Id) -> Vec<Pivot> {
 
 /// What a class is the maximum of along the axes.
 fn maximum(graphs: &Graphs, j: Id, id: Id) -> Option<Id> {
-    graphs[id].nodes.iter().find_map(|node| match node {
+    ordered(graphs, id).into_iter().find_map(|node| match node {
         Math::MaxOf([axes, of]) if graphs.find(*axes) == graphs.find(j) => Some(*of),
         _ => None,
     })

@@ -6,6 +6,7 @@
 
 use super::analysis::{Facts, Graphs};
 use super::language::Math;
+use super::view::ordered;
 use egg::{
     Applier, Id, Language as _, Pattern, PatternAst, Rewrite, SearchMatches, Searcher, Subst,
     Symbol, Var,
@@ -120,8 +121,8 @@ impl Applier<Math, Facts> for Equates {
         name: Symbol,
     ) -> Vec<Id> {
         let id = graphs.find(id);
-        let nodes: Vec<Math> =
-            graphs[id].nodes.iter().filter(|node| (self.accepts)(node)).cloned().collect();
+        let nodes = ordered(graphs, id).into_iter().filter(|node| (self.accepts)(node));
+        let nodes: Vec<Math> = nodes.cloned().collect();
         let mut changed = vec![];
         for node in nodes {
             let node = node.map_children(|child| graphs.find(child));

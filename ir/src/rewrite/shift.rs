@@ -13,7 +13,7 @@ use super::analysis::{Graphs, number};
 use super::centre::{centred, distance, means};
 use super::factor::named;
 use super::language::Math;
-use super::view::{Product, products, write_product};
+use super::view::{Product, ordered, products, write_product};
 use crate::base::{AxisSet, DType};
 use crate::graph::Op;
 use egg::Id;
@@ -106,7 +106,7 @@ pub(super) fn distribute(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
 
 /// The two terms of a class that is a sum, either first.
 fn sums(graphs: &Graphs, id: Id) -> Vec<(Id, Id)> {
-    let terms = graphs[id].nodes.iter().filter_map(|node| match node {
+    let terms = ordered(graphs, id).into_iter().filter_map(|node| match node {
         Math::Add([x, y]) => Some([(*x, *y), (*y, *x)]),
         _ => None,
     });

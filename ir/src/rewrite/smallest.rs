@@ -1,10 +1,11 @@
 //! The smallest term of every class, and terms rebuilt with some classes replaced.
 //!
 //! A class is many terms. A lemma that puts a running value in the place of a final one needs one term, in which every
-//! occurrence of the final value is seen. Invariant: the choice depends on the e-graph's content alone; ties go to the
-//! first node of a class.
+//! occurrence of the final value is seen. Invariant: the choice depends on the e-graph's content alone; ties go by
+//! key.
 
 use super::analysis::Graphs;
+use super::key::{Key, key};
 use super::language::Math;
 use egg::{Id, Language as _};
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 /// The smallest terms, by class.
 #[derive(Debug, Default)]
 pub(super) struct Smallest {
-    nodes: BTreeMap<Id, (u64, Math)>,
+    nodes: BTreeMap<Id, (u64, Key, Math)>,
 }
 
 impl Smallest {
@@ -28,8 +29,10 @@ impl Smallest {
                 }
                 for node in &class.nodes {
                     let Some(size) = smallest.size(graphs, node, leaves) else { continue };
-                    if smallest.nodes.get(&class.id).is_none_or(|best| size < best.0) {
-                        smallest.nodes.insert(class.id, (size, node.clone()));
+                    let key = key(node, |id| graphs[id].data.key);
+                    let best = smallest.nodes.get(&class.id);
+                    if best.is_none_or(|best| (size, key) < (best.0, best.1)) {
+                        smallest.nodes.insert(class.id, (size, key, node.clone()));
                         changed = true;
                     }
                 }
@@ -64,7 +67,7 @@ impl Smallest {
 
     /// The top of the smallest term.
     pub(super) fn node(&self, id: Id) -> Option<&Math> {
-        self.nodes.get(&id).map(|best| &best.1)
+        self.nodes.get(&id).map(|best| &best.2)
     }
 
     /// The smallest term of a class with some classes replaced. `None` if it has no term.

@@ -5,6 +5,7 @@
 //! and writes it back. Invariant: a view equals its class over the reals; equal views are written as one class.
 
 use super::analysis::{Graphs, number};
+use super::key::key;
 use super::language::Math;
 use crate::base::AxisSet;
 use crate::base::DType;
@@ -62,9 +63,9 @@ impl Product {
     }
 
     /// In canonical order, with terms of one class added up.
-    pub(super) fn normal(mut self) -> Self {
-        combine(&mut self.exponent);
-        self.factors.sort_unstable();
+    pub(super) fn normal(mut self, graphs: &Graphs) -> Self {
+        combine(graphs, &mut self.exponent);
+        self.factors.sort_by_key(|&id| (graphs[id].data.key, id));
         if self.exponent.is_empty() {
             self.base = Base::default();
         }
@@ -72,7 +73,7 @@ impl Product {
     }
 
     /// The product of two; `None` for exponentials of different bases.
-    fn times(&self, other: &Self) -> Option<Self> {
+    fn times(&self, graphs: &Graphs, other: &Self) -> Option<Self> {
         let powers = !self.exponent.is_empty() && !other.exponent.is_empty();
         if powers && self.base != other.base {
             return None;
@@ -80,7 +81,7 @@ impl Product {
         let base = if self.exponent.is_empty() { other.base } else { self.base };
         let exponent = [self.exponent.clone(), other.exponent.clone()].concat();
         let factors = [self.factors.clone(), other.factors.clone()].concat();
-        Some(Self { base, exponent, factors }.normal())
+        Some(Self { base, exponent, factors }.normal(graphs))
     }
 
     /// How many parts it has.
@@ -90,8 +91,9 @@ impl Product {
 }
 
 /// Adds up the terms of one class; those that vanish go.
-pub(super) fn combine(terms: &mut Vec<Term>) {
-    terms.sort_by(|x, y| x.0.cmp(&y.0).then(x.1.total_cmp(&y.1)));
+pub(super) fn combine(graphs: &Graphs, terms: &mut Vec<Term>) {
+    let of = |term: &Term| (graphs[term.0].data.key, term.0);
+    terms.sort_by(|x, y| of(x).cmp(&of(y)).then(x.1.total_cmp(&y.1)));
     let mut sums: Vec<Term> = vec![];
     for &(id, factor) in terms.iter() {
         match sums.last_mut() {
@@ -110,17 +112,21 @@ pub(super) fn products(graphs: &Graphs, id: Id, limit: usize) -> Vec<Product> {
 
 fn products_within(graphs: &Graphs, id: Id, depth: u32, limit: usize) -> Vec<Product> {
     let id = graphs.find(id);
+    let mut views = vec![];
     if let Some((base, exponent)) = exponent(graphs, id) {
         let exponent = terms(graphs, exponent);
-        return vec![Product { base, exponent, factors: vec![] }.normal()];
+        views.push(Product { base, exponent, factors: vec![] }.normal(graphs));
     }
-    let one = graphs[id].data.constant == Some(1.0);
-    let itself = Product::of(if one { vec![] } else { vec![id] });
-    let mut views = vec![itself];
+    // A choice of exponentials is one, and may be needed whole.
+    let is_choice = graphs[id].nodes.iter().any(|node| matches!(node, Math::Where(_)));
+    if views.is_empty() || is_choice {
+        let one = graphs[id].data.constant == Some(1.0);
+        views.push(Product::of(if one { vec![] } else { vec![id] }));
+    }
     if depth == 0 {
         return views;
     }
-    for node in &graphs[id].nodes {
+    for node in ordered(graphs, id) {
         let Math::Mul([x, y]) = node else { continue };
         let (x, y) = (graphs.find(*x), graphs.find(*y));
         if x == id || y == id {
@@ -128,7 +134,7 @@ fn products_within(graphs: &Graphs, id: Id, depth: u32, limit: usize) -> Vec<Pro
         }
         let left = products_within(graphs, x, depth - 1, limit);
         let right = products_within(graphs, y, depth - 1, limit);
-        for view in left.iter().flat_map(|x| right.iter().filter_map(move |y| x.times(y))) {
+        for view in left.iter().flat_map(|x| right.iter().filter_map(move |y| x.times(graphs, y))) {
             if !views.contains(&view) {
                 views.push(view);
             }
@@ -140,6 +146,13 @@ fn products_within(graphs: &Graphs, id: Id, depth: u32, limit: usize) -> Vec<Pro
     views
 }
 
+/// The nodes of a class by key.
+pub(super) fn ordered(graphs: &Graphs, id: Id) -> Vec<&Math> {
+    let mut nodes: Vec<&Math> = graphs[graphs.find(id)].nodes.iter().collect();
+    nodes.sort_by_cached_key(|node| key(node, |id| graphs[id].data.key));
+    nodes
+}
+
 /// The view with the most parts; of those the first.
 pub(super) fn longest(graphs: &Graphs, id: Id) -> Product {
     let views = products(graphs, id, 8);
@@ -149,7 +162,7 @@ pub(super) fn longest(graphs: &Graphs, id: Id) -> Product {
 
 /// What the class is the exponential of.
 pub(super) fn exponent(graphs: &Graphs, id: Id) -> Option<(Base, Id)> {
-    graphs[graphs.find(id)].nodes.iter().find_map(|node| match node {
+    ordered(graphs, id).into_iter().find_map(|node| match node {
         Math::Exp([x]) => Some((Base::Natural, graphs.find(*x))),
         Math::Exp2([x]) => Some((Base::Two, graphs.find(*x))),
         _ => None,
@@ -160,7 +173,7 @@ pub(super) fn exponent(graphs: &Graphs, id: Id) -> Option<(Base, Id)> {
 pub(super) fn terms(graphs: &Graphs, id: Id) -> Vec<Term> {
     let mut list = vec![];
     collect(graphs, id, 1.0, DEPTH, &mut list);
-    combine(&mut list);
+    combine(graphs, &mut list);
     list
 }
 
@@ -180,7 +193,7 @@ fn collect(graphs: &Graphs, id: Id, factor: f64, depth: u32, list: &mut Vec<Term
 /// The parts of a sum, a difference or a negation. A product with a number stays whole: taking it apart would round
 /// what the text rounds once.
 fn split(graphs: &Graphs, id: Id) -> Option<Vec<Term>> {
-    graphs[id].nodes.iter().find_map(|node| match node {
+    ordered(graphs, id).into_iter().find_map(|node| match node {
         Math::Neg([x]) if graphs.find(*x) != id => Some(vec![(*x, -1.0)]),
         Math::Add([x, y]) if graphs.find(*x) != id && graphs.find(*y) != id => {
             Some(vec![(*x, 1.0), (*y, 1.0)])
@@ -192,8 +205,8 @@ fn split(graphs: &Graphs, id: Id) -> Option<Vec<Term>> {
 /// Writes a sum: what has most axes first, and what is added before what is subtracted.
 pub(super) fn write_sum(graphs: &mut Graphs, mut terms: Vec<Term>, dtype: DType) -> Id {
     terms.sort_by_key(|&(id, factor)| {
-        let axes = graphs[id].data.axes.len();
-        (std::cmp::Reverse(axes), factor < 0.0, id)
+        let data = graphs[id].data;
+        (std::cmp::Reverse(data.axes.len()), factor < 0.0, data.key, id)
     });
     let mut sum = None;
     for (id, factor) in terms {
@@ -225,8 +238,8 @@ pub(super) fn write_product(graphs: &mut Graphs, product: Product, dtype: DType)
         factors.push(base.power(graphs, sum));
     }
     factors.sort_by_key(|&id| {
-        let axes = graphs[id].data.axes;
-        (axes.len(), axes, id)
+        let data = graphs[id].data;
+        (data.axes.len(), data.axes, data.key, id)
     });
     let mut factors = factors.into_iter();
     let Some(first) = factors.next() else { return number(graphs, 1.0, dtype) };
