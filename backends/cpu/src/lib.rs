@@ -15,6 +15,7 @@ pub mod pool;
 mod probe;
 mod unwind;
 pub mod view;
+pub mod wide;
 
 pub use backend::CpuBackend;
 pub use load::{LoadError, Loaded};

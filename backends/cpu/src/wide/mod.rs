@@ -1,0 +1,8 @@
+//! The wide path: nests as machine code of 256- and 512-bit vectors.
+//!
+//! Cranelift lowers vectors of 128 bits. Here a nest becomes a leaf (`program`), a function of one frame without calls,
+//! whose registers a linear scan gives out (`allocate`) and whose instructions an assembler writes (`encode`). The
+//! phase's function, made by Cranelift, fills the frame and calls it.
+//! Invariant: vectors never spill. A leaf that needs more registers than there are is refused.
+
+pub mod program;
