@@ -5,8 +5,8 @@
 
 use super::tensor::{half_ulp, round_to};
 use super::{Expected, HostTensor};
-use crate::base::DType;
-use crate::graph::Graph;
+use crate::base::{DType, UnaryOp};
+use crate::graph::{Graph, Node, Op};
 
 /// The largest share of undecided elements in a case that is judged at all.
 pub const UNDECIDED_MAX: f64 = 0.001;
@@ -72,15 +72,23 @@ pub fn compare(expected: &Expected, got: &HostTensor) -> Verdict {
 }
 
 /// The part of an allowance that the interpreters of a kernel's stages get: they compute in f64 and may only
-/// re-associate, so of what honest arithmetic in a narrower type is allowed they get little. f64 kernels get all of it.
+/// re-associate, so of what honest arithmetic in a narrower type is allowed they get little. f64 kernels get all of it,
+/// and so do kernels that round to whole numbers: there the allowance is a step, which has no smaller part.
 #[derive(Clone, Copy, Debug)]
 pub struct InterpreterShare(f64);
 
 impl InterpreterShare {
     /// The share of a kernel.
     pub fn of(graph: &Graph) -> Self {
-        let wide = graph.nodes.iter().any(|node| node.dtype == DType::F64);
-        Self(if wide { 1.0 } else { 2f64.powi(-16) })
+        let is_step = |node: &Node| match node.op {
+            Op::Unary(UnaryOp::Floor | UnaryOp::Round, _) => true,
+            Op::Cast(x) | Op::Wrap(x) => {
+                graph.node(x).dtype.is_float() && node.dtype.is_integer()
+            }
+            _ => false,
+        };
+        let all = graph.nodes.iter().any(|node| node.dtype == DType::F64 || is_step(node));
+        Self(if all { 1.0 } else { 2f64.powi(-16) })
     }
 
     /// The error of an element as a fraction of what an interpreter is allowed: above 1 is wrong.

@@ -437,7 +437,7 @@ fn cast_row<R: Real>(step: &Step<'_, R>, x: &Row<R>, row: &mut Row<R>, count: us
         let mut handed = if step.last_rounding {
             e
         } else {
-            rules::cast(step.from, step.dtype, operand.high(), e)
+            rules::cast(step.from, step.dtype, operand.high(), e, value.high())
         };
         let fits = value.high().abs() <= step.dtype.max_finite();
         if x.overflow && rules::overflows(step.from, operand.high(), e) && fits {

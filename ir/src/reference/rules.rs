@@ -133,8 +133,8 @@ pub(super) fn unary(op: UnaryOp, x: f64, e: f64, value: f64) -> f64 {
         }
         UnaryOp::Sin => (x.cos().abs() * e + e * e / 2.0).min(e).min(2.0),
         UnaryOp::Cos => (x.sin().abs() * e + e * e / 2.0).min(e).min(2.0),
-        UnaryOp::Floor => step(f64::floor, x, e),
-        UnaryOp::Round => step(f64::round_ties_even, x, e),
+        UnaryOp::Floor => step(f64::floor, x, e, value),
+        UnaryOp::Round => step(f64::round_ties_even, x, e, value),
     }
 }
 
@@ -149,9 +149,10 @@ fn domain(x: f64, e: f64, f: impl Fn(f64) -> f64) -> f64 {
     }
 }
 
-/// A monotone function of steps: how far it moves over [x - e, x + e].
-fn step(f: impl Fn(f64) -> f64, x: f64, e: f64) -> f64 {
-    (f(x + e) - f(x)).max(f(x) - f(x - e))
+/// A monotone function of steps: how far it moves from its value over [x - e, x + e]. In f64 the operand may have low
+/// bits that x lacks, and x - e may round to x; so the ends are the next numbers outside.
+fn step(f: impl Fn(f64) -> f64, x: f64, e: f64, value: f64) -> f64 {
+    (f((x + e).next_up()) - value).max(value - f((x - e).next_down()))
 }
 
 /// Handed-on allowance of an operator of two operands.
@@ -250,12 +251,12 @@ pub(super) fn compare(x: f64, ex: f64, y: f64, ey: f64, difference: f64) -> f64 
 }
 
 /// Handed-on allowance of a conversion, its rounding included.
-pub(super) fn cast(from: DType, to: DType, x: f64, e: f64) -> f64 {
+pub(super) fn cast(from: DType, to: DType, x: f64, e: f64, value: f64) -> f64 {
     if e == UNDECIDED {
         return UNDECIDED;
     }
     if !to.is_float() {
-        return if e == 0.0 { 0.0 } else { step(|t| round_to(to, t), x, e) };
+        return if e == 0.0 { 0.0 } else { step(|t| round_to(to, t), x, e, value) };
     }
     if is_exact_cast(from, to) || !x.is_finite() {
         return e;
@@ -268,7 +269,7 @@ pub(super) fn cast(from: DType, to: DType, x: f64, e: f64) -> f64 {
 
 /// Handed-on allowance of a conversion that keeps the low bits: a step of one may become a step of the whole range.
 pub(super) fn wrap(x: f64, e: f64) -> f64 {
-    logic(e == 0.0 || step(f64::round_ties_even, x, e) == 0.0)
+    logic(e == 0.0 || step(f64::round_ties_even, x, e, x.round_ties_even()) == 0.0)
 }
 
 /// As `binary` for an operator in an integer type. A quotient is cut off after the division, so it is bounded before;
@@ -294,7 +295,7 @@ pub(super) fn integer(
             let quotient = x / y;
             // The bound itself is rounded, and just below a whole number that would count.
             let e = divide(x, ex, y, ey, quotient) * (1.0 + 4.0 * f64::EPSILON);
-            (quotient.trunc(), step(f64::trunc, quotient, e))
+            (quotient.trunc(), step(f64::trunc, quotient, e, quotient.trunc()))
         }
         _ => return binary(op, (x, ex), (y, ey), value),
     };

@@ -29,7 +29,7 @@ impl Maker<'_, '_> {
             subscripts.push(index.text);
         }
         let text = format!("{}[{}]", tensor.text, subscripts.join(", "));
-        Value::atom(text, axes, tensor.ty, tensor.range)
+        Value::atom(text, axes, tensor.ty.settled(), tensor.range)
     }
 
     /// An index for an axis.

@@ -40,6 +40,15 @@ impl Type {
         }
     }
 
+    /// The type of an element read at computed places: what is read lies in memory, so it has one.
+    pub(crate) fn settled(self) -> Self {
+        match self {
+            Self::Whole => Self::Of(DType::I32),
+            Self::Fraction => Self::Of(DType::F32),
+            Self::Of(_) => self,
+        }
+    }
+
     /// The type of a function with fractions for values.
     pub(crate) fn fractional(self) -> Self {
         match self {
