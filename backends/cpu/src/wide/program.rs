@@ -208,6 +208,7 @@ pub enum Span {
 }
 
 /// A straight operation.
+#[expect(missing_docs, reason = "the line of a variant says what its fields are")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Op {
     /// The same bits in every lane.
@@ -280,6 +281,7 @@ pub enum Limit {
 }
 
 /// A piece of a leaf.
+#[expect(missing_docs, reason = "the line of a variant says what its fields are")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
     /// One operation.
