@@ -15,7 +15,8 @@
 use super::nest::{Member, Nest};
 use super::place::{Placer, grid_span};
 use super::stream::Stream;
-use super::{chunk, micro, skip};
+use super::skip::{self, Lets};
+use super::{chunk, micro};
 use crate::base::{AxisId, BufferId, Expr, LocalId};
 use crate::plan::{Pass, PassProgram, State};
 use crate::schedule::{Config, PhaseConfig};
@@ -35,18 +36,19 @@ type Direct = Option<(BufferId, Option<Expr>)>;
 
 /// Writes the members at some positions of a plan, in a phase that has all of them.
 pub(super) fn write(
-    (plan, positions): (&PassProgram, &[usize]),
+    (lets, positions): (&Lets<'_>, &[usize]),
     config: &Config,
     phase: &PhaseConfig,
     target: &Target,
     (placer, body): (&mut Placer<'_>, &mut Vec<Stmt>),
 ) {
+    let plan = lets.plan;
     let mut member = member(plan, positions, placer);
     let mut parts = Loop::default();
     let mut streaming: Vec<(usize, Direct)> = vec![];
     for &position in positions {
         let config = &config.passes[position];
-        let nest = Nest::of_member((plan, position), config, phase, target, member.clone());
+        let nest = Nest::of_member((lets, position), config, phase, target, member.clone());
         if plan.is_streaming(nest.pass) {
             let direct = nest.direct_result(placer, &member.names);
             fold(&nest, positions, placer, &mut member, (&mut parts, &direct));
@@ -59,13 +61,13 @@ pub(super) fn write(
     let axes = stream.map(|(_, steps)| steps.clone()).unwrap_or_default();
     body.append(&mut parts.outside);
     let streamed: Vec<AxisId> = axes.iter().map(|&(axis, _)| axis).collect();
-    let mut bounds = skip::bounds(plan, positions, &streamed);
+    let mut bounds = skip::bounds(lets, positions, &streamed);
     chunk::restrict(plan, &plan.passes[positions[0]], (phase, &axes), &mut bounds);
     let Loop { inside, carries, .. } = parts;
     body.push(Stmt::For(For { axes, bounds, carries, body: inside }));
     for (position, direct) in streaming {
         let config = &config.passes[position];
-        let nest = Nest::of_member((plan, position), config, phase, target, member.clone());
+        let nest = Nest::of_member((lets, position), config, phase, target, member.clone());
         if direct.is_none() {
             nest.store_results(placer, &mut member.names.clone(), body);
         }

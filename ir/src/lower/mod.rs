@@ -31,6 +31,7 @@ use crate::target::Target;
 use crate::tile::{Phase, TileProgram};
 use nest::Nest;
 use place::Placer;
+use skip::Lets;
 
 /// Applies a schedule. A caller with many schedules for one plan keeps the `Space` and uses `lower_in`.
 ///
@@ -100,6 +101,7 @@ pub(crate) fn write(plan: &PassProgram, config: &Config, target: &Target) -> Til
     let plan = chunk::mask(plan, &config);
     let phases = config.phases(&plan);
     let mut placer = Placer::new(&plan, &phases);
+    let lets = Lets::new(&plan);
     for phase in &phases {
         let group = placer.open(phase);
         let mut body = vec![];
@@ -109,10 +111,10 @@ pub(crate) fn write(plan: &PassProgram, config: &Config, target: &Target) -> Til
         };
         for run in phase.passes.chunk_by(same) {
             if plan.passes[run[0]].group.is_some() {
-                group::write((&plan, run), &config, phase, target, (&mut placer, &mut body));
+                group::write((&lets, run), &config, phase, target, (&mut placer, &mut body));
                 continue;
             }
-            let nest = Nest::new(&plan, run[0], &config.passes[run[0]], phase, target);
+            let nest = Nest::new(&lets, run[0], &config.passes[run[0]], phase, target);
             nest.write(&mut placer, &mut body);
         }
         let name = plan.passes[phase.passes[0]].name.clone();

@@ -15,7 +15,8 @@
 
 use super::place::Placer;
 use super::stream::Stream;
-use super::{chunk, micro, skip};
+use super::skip::{self, Lets};
+use super::{chunk, micro};
 use crate::base::{AxisId, BufferId, Expr, LocalId, ReduceOp};
 use crate::plan::{Let, Pass, PassProgram, State, start_value};
 use crate::schedule::{PassConfig, PhaseConfig};
@@ -31,6 +32,7 @@ const SCAN_BLOCK: u64 = 16;
 /// A pass, its choices and its loops.
 pub(super) struct Nest<'a> {
     pub(super) plan: &'a PassProgram,
+    lets: &'a Lets<'a>,
     position: usize,
     pub(super) pass: &'a Pass,
     pub(super) config: &'a PassConfig,
@@ -55,12 +57,13 @@ pub(super) struct Member {
 
 impl<'a> Nest<'a> {
     pub(super) fn new(
-        plan: &'a PassProgram,
+        lets: &'a Lets<'a>,
         position: usize,
         config: &'a PassConfig,
         phase: &'a PhaseConfig,
         target: &'a Target,
     ) -> Self {
+        let plan = lets.plan;
         let pass = &plan.passes[position];
         let in_grid = |axis: AxisId| phase.grid.iter().any(|(of, _)| *of == axis);
         let step = |axis: AxisId| (axis, config.block[&axis].max(1));
@@ -69,24 +72,25 @@ impl<'a> Nest<'a> {
         let loops = outside.filter(|&(axis, step)| step < plan.axes.extent(axis)).collect();
         let stream = pass.stream.iter().copied().map(step).collect();
         let member = Member::default();
-        Self { plan, position, pass, config, phase, target, loops, stream, member }
+        Self { plan, lets, position, pass, config, phase, target, loops, stream, member }
     }
 
     /// A member of a group. The loop over the group's stream is its stream, or stands around it.
     pub(super) fn of_member(
-        (plan, position): (&'a PassProgram, usize),
+        (lets, position): (&'a Lets<'a>, usize),
         config: &'a PassConfig,
         phase: &'a PhaseConfig,
         target: &'a Target,
         member: Member,
     ) -> Self {
+        let plan = lets.plan;
         let pass = &plan.passes[position];
         let streams = phase.streams.iter().find(|(of, _)| Some(*of) == pass.group);
         let shared = streams.map(|(_, steps)| steps.clone()).unwrap_or_default();
         let own = pass.stream.iter().map(|&axis| (axis, config.block[&axis].max(1))).collect();
         let (loops, stream) =
             if plan.is_streaming(pass) { (vec![], shared) } else { (shared, own) };
-        Self { plan, position, pass, config, phase, target, loops, stream, member }
+        Self { plan, lets, position, pass, config, phase, target, loops, stream, member }
     }
 
     /// Writes what a member computes in each block: what is the same in all of them to `outside`.
@@ -168,7 +172,7 @@ impl<'a> Nest<'a> {
         let (axes, carries) = (self.stream.clone(), carries.collect());
         let body = levels.pop().expect("the last level is inside of the stream");
         let outer = levels.last_mut().expect("the stream is inside of the grid");
-        let mut bounds = skip::bounds(self.plan, &[self.position], &self.pass.stream);
+        let mut bounds = skip::bounds(self.lets, &[self.position], &self.pass.stream);
         if !self.plan.is_within(self.pass) {
             chunk::restrict(self.plan, self.pass, (self.phase, &axes), &mut bounds);
         }
@@ -221,7 +225,7 @@ impl<'a> Nest<'a> {
         // Behind the loop of a group its members leave their results one after the other.
         let mut early = false;
         last.walk(&mut |part: &Expr| {
-            let writer = part.read_buffer().and_then(|buffer| self.plan.producer(buffer));
+            let writer = part.read_buffer().and_then(|buffer| self.lets.producer(buffer));
             let group = writer.map(|writer| self.plan.passes[writer].group);
             early |= self.pass.group.is_some() && group == Some(self.pass.group);
         });

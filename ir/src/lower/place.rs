@@ -21,8 +21,8 @@ pub(super) struct Placer<'a> {
     group: BTreeMap<BufferId, BufferId>,
     /// The phases that read a plan buffer.
     readers: BTreeMap<BufferId, Vec<usize>>,
-    phase_of: Vec<usize>,
-    phase: usize,
+    /// The phase that writes each plan buffer.
+    writers: Vec<Option<usize>>,
 }
 
 impl<'a> Placer<'a> {
@@ -33,6 +33,7 @@ impl<'a> Placer<'a> {
         for (position, phase) in phases.iter().enumerate() {
             phase.passes.iter().for_each(|&pass| phase_of[pass] = position);
         }
+        let writers = plan.producers().into_iter().map(|pass| pass.map(|pass| phase_of[pass]));
         let mut placer = Self {
             plan,
             program: TileProgram {
@@ -47,8 +48,7 @@ impl<'a> Placer<'a> {
             global: BTreeMap::new(),
             group: BTreeMap::new(),
             readers: readers(plan, &phase_of),
-            phase_of,
-            phase: 0,
+            writers: writers.collect(),
         };
         placer.place_global();
         placer
@@ -75,7 +75,7 @@ impl<'a> Placer<'a> {
     }
 
     fn phase_of_writer(&self, buffer: BufferId) -> Option<usize> {
-        self.plan.producer(buffer).map(|pass| self.phase_of[pass])
+        self.writers[buffer.index()]
     }
 
     fn is_read_later(&self, buffer: BufferId) -> bool {
@@ -92,7 +92,6 @@ impl<'a> Placer<'a> {
 
     /// Begins a phase: the group buffers at its head.
     pub(super) fn open(&mut self, phase: &PhaseConfig) -> Vec<BufferId> {
-        self.phase = self.phase_of[phase.passes[0]];
         self.group.clear();
         let mut group = vec![];
         for &pass in &phase.passes {

@@ -221,4 +221,13 @@ impl PassProgram {
             .iter()
             .position(|pass| pass.results.iter().any(|result| result.buffer == buffer))
     }
+
+    /// For each buffer the pass that stores it: `producer` for whoever asks of many.
+    pub fn producers(&self) -> Vec<Option<usize>> {
+        let mut producers = vec![None; self.values.len()];
+        for (position, pass) in self.passes.iter().enumerate().rev() {
+            pass.results.iter().for_each(|result| producers[result.buffer.index()] = Some(position));
+        }
+        producers
+    }
 }

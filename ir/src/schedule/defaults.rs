@@ -333,8 +333,7 @@ pub(super) fn guess_grid(
     for &(axis, _) in &phase.grid {
         grid.insert(axis, 1);
     }
-    let snapshot = config.clone();
-    let run = sites(plan, shapes, target, &snapshot, std::slice::from_ref(phase));
+    let run = sites(plan, shapes, target, config, std::slice::from_ref(phase));
     let mut work = 1_u64;
     for &(axis, _) in phase.grid.iter().rev() {
         let step = grid_step(&run, axis, plan.axes.extent(axis), work);
@@ -354,25 +353,31 @@ fn fill_cache(
     config: &mut Config,
     most: u64,
 ) {
-    let mut index = 0;
-    for phase in config.phases(plan) {
-        for &(axis, _) in &phase.grid {
-            loop {
-                let program = crate::lower::write(plan, config, target);
-                let full = limits::group_bytes(&program, &program.phases[index]) > most;
-                let snapshot = config.clone();
-                let run = sites(plan, shapes, target, &snapshot, std::slice::from_ref(&phase));
+    let phases = config.phases(plan);
+    // The axes of each phase that may still be cut. The scratch of a phase depends on its own steps only, so all of
+    // them are cut side by side, and the program is lowered once for each round instead of once for each phase.
+    let mut open: Vec<&[(AxisId, u64)]> = phases.iter().map(|phase| &phase.grid[..]).collect();
+    while open.iter().any(|axes| !axes.is_empty()) {
+        let program = crate::lower::write(plan, config, target);
+        let mut index = 0;
+        for (phase, axes) in phases.iter().zip(&mut open) {
+            if limits::group_bytes(&program, &program.phases[index]) <= most {
+                *axes = &[];
+            }
+            // A phase that combines chunks follows that which makes them.
+            index += 1 + usize::from(!config.cuts(plan, phase.passes[0]).is_empty());
+            while let Some((&(axis, _), rest)) = axes.split_first() {
+                let run = sites(plan, shapes, target, config, std::slice::from_ref(phase));
                 let step = config.passes[phase.head].grid[&axis];
                 let tile = run.iter().map(|site| site.tile(axis)).max().unwrap_or(1);
                 let smaller = nearest(plan.axes.extent(axis), step / 2, unit(&run, axis));
-                if !full || smaller >= step || smaller < tile {
+                if smaller < step && smaller >= tile {
+                    config.passes[phase.head].grid.insert(axis, smaller);
                     break;
                 }
-                config.passes[phase.head].grid.insert(axis, smaller);
+                *axes = rest;
             }
         }
-        // A phase that combines chunks follows that which makes them.
-        index += 1 + usize::from(!config.cuts(plan, phase.passes[0]).is_empty());
     }
 }
 

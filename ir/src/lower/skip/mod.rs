@@ -8,8 +8,8 @@
 mod rules;
 mod terms;
 
-use crate::base::{Affine, AxisId, CompareOp, Expr, LocalId};
-use crate::plan::{Pass, PassProgram};
+use crate::base::{Affine, AxisId, BufferId, CompareOp, Expr, LocalId};
+use crate::plan::PassProgram;
 use crate::tile::Bounds;
 use std::collections::{BTreeMap, BTreeSet};
 use terms::Terms;
@@ -19,17 +19,17 @@ const TRIED_MAX: usize = 32;
 
 /// The parts of the streamed axes that a traversal has to visit: of one pass, or of the members of a group.
 pub(super) fn bounds(
-    plan: &PassProgram,
+    lets: &Lets<'_>,
     positions: &[usize],
     stream: &[AxisId],
 ) -> BTreeMap<AxisId, Bounds> {
+    let plan = lets.plan;
     let mut found: BTreeMap<AxisId, Bounds> = BTreeMap::new();
     if plan.exact {
         return found;
     }
-    let lets = Lets::new(plan);
     for outside in lets.tried(positions, stream) {
-        if Terms::new(&lets, positions, &outside).is_idle() {
+        if Terms::new(lets, positions, &outside).is_idle() {
             for &axis in stream {
                 bound(plan, (axis, stream), &outside, found.entry(axis).or_default());
             }
@@ -99,18 +99,57 @@ fn prune(plan: &PassProgram, axis: AxisId, bounds: &mut Bounds) {
     }
 }
 
-/// The names of a plan.
+/// The names of a plan, and what its passes compare and read. It is made once for all traversals of the plan.
 pub(super) struct Lets<'a> {
     pub(super) plan: &'a PassProgram,
     exprs: BTreeMap<LocalId, &'a Expr>,
+    /// For each buffer the pass that stores it.
+    producers: Vec<Option<usize>>,
+    passes: Vec<Facts<'a>>,
+}
+
+/// What one pass compares and reads.
+struct Facts<'a> {
+    compares: Vec<&'a Expr>,
+    /// The passes whose results it reads, in the order of its expressions.
+    reads: Vec<usize>,
+    /// Whether it or a pass whose results it reads, directly or not, compares anything.
+    is_masked: bool,
 }
 
 impl<'a> Lets<'a> {
-    fn new(plan: &'a PassProgram) -> Self {
+    pub(super) fn new(plan: &'a PassProgram) -> Self {
         let lets = plan.passes.iter().flat_map(|pass| {
             pass.body_lets.iter().chain(&pass.update_lets).chain(&pass.result_lets)
         });
-        Self { plan, exprs: lets.map(|item| (item.local, &item.expr)).collect() }
+        let exprs = lets.map(|item| (item.local, &item.expr)).collect();
+        let mut lets = Self { plan, exprs, producers: plan.producers(), passes: vec![] };
+        for pass in &plan.passes {
+            let mut facts = Facts { compares: vec![], reads: vec![], is_masked: false };
+            pass.exprs().for_each(|expr| lets.note(expr, &mut facts));
+            let below = |&read: &usize| lets.passes.get(read).is_none_or(|of| of.is_masked);
+            facts.is_masked = !facts.compares.is_empty() || facts.reads.iter().any(below);
+            lets.passes.push(facts);
+        }
+        lets
+    }
+
+    fn note(&self, expr: &'a Expr, facts: &mut Facts<'a>) {
+        match expr {
+            Expr::Compare(..) => facts.compares.push(expr),
+            Expr::Load(buffer) => {
+                let producer = self.producer(*buffer);
+                let new = producer.filter(|producer| !facts.reads.contains(producer));
+                facts.reads.extend(new);
+            }
+            _ => {}
+        }
+        expr.children().into_iter().for_each(|child| self.note(child, facts));
+    }
+
+    /// The pass that stores a buffer.
+    pub(super) fn producer(&self, buffer: BufferId) -> Option<usize> {
+        self.producers[buffer.index()]
     }
 
     /// The expression that a local is a name for; `None` for a state.
@@ -128,10 +167,21 @@ impl<'a> Lets<'a> {
     /// The conditions, each as a number that is 0 or more, under which a traversal may be idle.
     fn tried(&self, positions: &[usize], stream: &[AxisId]) -> Vec<Affine> {
         let mut tried: Vec<Affine> = vec![];
-        for pass in self.reach(positions) {
-            pass.exprs().for_each(|expr| {
-                expr.walk(&mut |part: &Expr| self.conditions(part, stream, &mut tried));
-            });
+        if !positions.iter().any(|&position| self.passes[position].is_masked) {
+            return tried;
+        }
+        let mut found: Vec<usize> = positions.to_vec();
+        let mut seen: BTreeSet<usize> = found.iter().copied().collect();
+        let mut next = 0;
+        while let Some(&position) = found.get(next).filter(|_| tried.len() < TRIED_MAX) {
+            next += 1;
+            let facts = &self.passes[position];
+            for part in &facts.compares {
+                self.conditions(part, stream, &mut tried);
+            }
+            let masked = |&&read: &&usize| self.passes[read].is_masked;
+            let reads = facts.reads.iter().filter(masked).copied();
+            found.extend(reads.filter(|&read| seen.insert(read)));
         }
         tried.truncate(TRIED_MAX);
         tried
@@ -156,23 +206,5 @@ impl<'a> Lets<'a> {
                 .filter(|form| !tried.contains(form))
                 .collect::<Vec<_>>(),
         );
-    }
-
-    /// The passes at some positions, and those whose results they read, directly or not.
-    fn reach(&self, positions: &[usize]) -> Vec<&'a Pass> {
-        let mut found: Vec<usize> = positions.to_vec();
-        let mut seen: BTreeSet<usize> = found.iter().copied().collect();
-        let mut next = 0;
-        while let Some(&position) = found.get(next) {
-            next += 1;
-            self.plan.passes[position].exprs().for_each(|expr| {
-                expr.walk(&mut |part: &Expr| {
-                    let Expr::Load(buffer) = part else { return };
-                    let producer = self.plan.producer(*buffer);
-                    found.extend(producer.filter(|&producer| seen.insert(producer)));
-                });
-            });
-        }
-        found.into_iter().map(|position| &self.plan.passes[position]).collect()
     }
 }

@@ -205,7 +205,7 @@ impl<'l, 'a> Terms<'l, 'a> {
             return Some(term);
         }
         let plan = self.lets.plan;
-        let producer = plan.producer(buffer).map(|position| &plan.passes[position]);
+        let producer = self.lets.producer(buffer).map(|position| &plan.passes[position]);
         let result = producer.and_then(|pass| {
             pass.results.iter().find(|result| result.buffer == buffer && pass.scan.is_none())
         });
