@@ -10,7 +10,7 @@ use tilewright::ir::schedule::{FormSpace, Forms};
 
 /// The forms with their proofs.
 pub(super) fn proved(bound: &BoundKernel) -> Forms {
-    Forms::with_proofs(bound.graph(), bound.backend().target())
+    bound.proved_forms()
 }
 
 /// Every form with its program and proof; steps of bookkeeping are shown, or only counted.

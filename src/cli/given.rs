@@ -7,7 +7,7 @@ use super::output::note;
 use super::select::Source;
 use std::path::{Path, PathBuf};
 use tilewright::ir::diag::Diagnostic;
-use tilewright::ir::schedule::{FORM, FormSpace, Schedule};
+use tilewright::ir::schedule::{FORM, FormSpace, Schedule, WRITTEN};
 use tilewright::{BoundKernel, Origin};
 
 /// The options that choose a schedule.
@@ -47,10 +47,12 @@ impl ScheduleArgs {
 impl FormArgs {
     /// The stored winner, if it is of this form, else the form's default.
     fn choose(&self, bound: &BoundKernel) -> Result<(Schedule, Origin), Failure> {
-        let Some(form) = self.named(bound)? else { return Ok(bound.schedule()?) };
-        match bound.schedule() {
-            Ok((schedule, origin)) if schedule.form_name() == form.name() => Ok((schedule, origin)),
-            _ => Ok((form.space.default_schedule(), Origin::Default)),
+        let Some(name) = &self.form else { return Ok(bound.schedule()?) };
+        // The form as written needs no other to be found.
+        let space = if name == WRITTEN { bound.space() } else { &of_name(bound, name)?.space };
+        match bound.stored_schedule() {
+            Ok(Some((schedule, origin))) if schedule.form_name() == *name => Ok((schedule, origin)),
+            _ => Ok((space.default_schedule(), Origin::Default)),
         }
     }
 
@@ -59,12 +61,7 @@ impl FormArgs {
         &self,
         bound: &'b BoundKernel,
     ) -> Result<Option<&'b FormSpace>, Failure> {
-        let Some(name) = &self.form else { return Ok(None) };
-        let told = |faults: Vec<Diagnostic>| {
-            faults.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n")
-        };
-        let form = bound.forms().named(name);
-        form.map(Some).map_err(|faults| Failure::Usage(told(faults)))
+        self.form.as_deref().map(|name| of_name(bound, name)).transpose()
     }
 
     /// The form that the option names, else that of the schedule that a run uses.
@@ -75,6 +72,14 @@ impl FormArgs {
         let (schedule, _) = bound.schedule()?;
         Ok(bound.forms().of(&schedule)?)
     }
+}
+
+/// The form of a name.
+fn of_name<'b>(bound: &'b BoundKernel, name: &str) -> Result<&'b FormSpace, Failure> {
+    let told = |faults: Vec<Diagnostic>| {
+        faults.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n")
+    };
+    bound.forms().named(name).map_err(|faults| Failure::Usage(told(faults)))
 }
 
 /// The schedule of a file.

@@ -116,7 +116,15 @@ impl BoundKernel {
     /// All forms of the kernel at these sizes on this machine. They are found at the first call.
     pub fn forms(&self) -> &Forms {
         let target = self.backend.target();
-        self.forms.get_or_init(|| Forms::of_rewriter(&self.graph, target, self.rewriter.get()))
+        self.forms.get_or_init(|| {
+            let written = (&self.graph, self.plan.clone(), self.space.clone());
+            Forms::beside(written, target, self.rewriter.get())
+        })
+    }
+
+    /// As `forms`, with the steps that lead from the text to each form.
+    pub fn proved_forms(&self) -> Forms {
+        self.forms().proved(self.rewriter.get())
     }
 
     /// The code generator.
@@ -180,6 +188,15 @@ impl BoundKernel {
     /// # Errors
     /// When there is a store and it cannot be read. A store that does not exist yet has no winner.
     pub fn schedule(&self) -> Result<(Schedule, Origin), Error> {
+        let stored = self.stored_schedule()?;
+        Ok(stored.unwrap_or_else(|| (self.forms().default_schedule(), Origin::Default)))
+    }
+
+    /// The store's winner for this task, if there is one.
+    ///
+    /// # Errors
+    /// As `schedule`.
+    pub fn stored_schedule(&self) -> Result<Option<(Schedule, Origin)>, Error> {
         let path = default_path()?;
         if path.exists()
             && let Some(row) = Store::open_to_read(&path)?.best(&self.task())?
@@ -192,9 +209,9 @@ impl BoundKernel {
                 Ok(schedule)
             });
             let schedule = schedule.map_err(|faults| unusable(&path, &row.record, &faults))?;
-            return Ok((schedule, Origin::Stored(row.record)));
+            return Ok(Some((schedule, Origin::Stored(row.record))));
         }
-        Ok((self.forms().default_schedule(), Origin::Default))
+        Ok(None)
     }
 
     /// Computes the outputs from the inputs, both in signature order.

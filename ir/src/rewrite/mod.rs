@@ -118,7 +118,7 @@ pub struct Form {
 }
 
 /// A kernel with everything the rules found equal to it. One serves all sizes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rewriter {
     graphs: Graphs,
     roots: Vec<Id>,

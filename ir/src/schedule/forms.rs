@@ -73,10 +73,12 @@ impl Forms {
         Self::of_rewriter(graph, target, rewriter.as_ref())
     }
 
-    /// As `new`, with the steps that lead from the text to each form.
-    pub fn with_proofs(graph: &Graph, target: &Target) -> Self {
-        let mut rewriter = Self::rewriter(graph);
-        let mut forms = Self::of_rewriter(graph, target, rewriter.as_ref());
+    /// The same with the steps that lead from the text to each form, from the rewriter that found them.
+    #[must_use]
+    pub fn proved(&self, rewriter: Option<&Rewriter>) -> Self {
+        let mut forms = self.clone();
+        // To explain an equality adds to the e-graph.
+        let mut rewriter = rewriter.cloned();
         for form in &mut forms.list {
             if let (Some(found), Some(rewriter)) = (&form.found, &mut rewriter) {
                 form.steps = rewriter.prove(found);
@@ -94,11 +96,21 @@ impl Forms {
     /// As `new`, where the rewriter of the kernel is there already. It serves all sizes.
     pub fn of_rewriter(graph: &Graph, target: &Target, rewriter: Option<&Rewriter>) -> Self {
         let plan = plan::build(graph);
+        let space = Space::seeded(&plan, target, graph.split);
+        Self::beside((graph, plan, space), target, rewriter)
+    }
+
+    /// As `of_rewriter`, where the passes and the space of the form as written are there, too.
+    pub fn beside(
+        (graph, plan, space): (&Graph, PassProgram, Space),
+        target: &Target,
+        rewriter: Option<&Rewriter>,
+    ) -> Self {
         let Prediction { time_ns: predicted_ns, large, passes } = rewrite::predict(graph, target);
         let written = FormSpace {
             id: None,
             graph: graph.clone(),
-            space: Space::seeded(&plan, target, graph.split),
+            space,
             plan,
             predicted_ns,
             large,

@@ -9,6 +9,7 @@ use crate::lower::{Contraction, contraction};
 use crate::plan::{Pass, PassProgram, Value};
 use crate::target::Target;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A pass as the space sees it.
 #[derive(Clone, Debug)]
@@ -34,9 +35,9 @@ pub(super) struct Part {
     /// The optional map that this stands for; `None`: the pass itself.
     pub(super) map: Option<usize>,
     /// Operations but loads: over which axes each varies, and for how many it stands.
-    pub(super) operations: Vec<(AxisSet, u64)>,
+    pub(super) operations: Arc<[(AxisSet, u64)]>,
     /// The buffers read or written.
-    pub(super) touched: Vec<Touch>,
+    pub(super) touched: Arc<[Touch]>,
 }
 
 /// How a buffer lies in memory.
@@ -62,20 +63,63 @@ fn math_operations(op: UnaryOp) -> u64 {
 /// As `math_operations`, for a power: a logarithm with more digits, and an exponential.
 const POWER_OPERATIONS: u64 = 140;
 
+/// What shapes are made of, pass by pass: passes that may inline the same maps share it.
+struct Sources {
+    /// The optional maps that the pass itself reads, each once.
+    maps: Vec<usize>,
+    /// Bytes of the widest element.
+    widest: u64,
+    /// Whether the pass gathers from the result of another one. Such a result is stored whole before the pass begins.
+    gathers: bool,
+    operations: Arc<[(AxisSet, u64)]>,
+    /// What it reads.
+    read: Arc<[Touch]>,
+}
+
 impl Shape {
-    pub(super) fn new(plan: &PassProgram, position: usize, target: &Target) -> Self {
+    /// The shapes of all passes.
+    pub(super) fn all(plan: &PassProgram, target: &Target) -> Vec<Self> {
+        let producers = plan.producers();
+        let sources: Vec<Sources> =
+            plan.passes.iter().map(|pass| Sources::of(plan, pass, &producers)).collect();
+        let reached: Vec<Vec<usize>> =
+            (0..plan.passes.len()).map(|position| reach(&sources, position)).collect();
+        let gathers =
+            |position: usize| reached[position].iter().any(|&position| sources[position].gathers);
+        let mut groups = vec![false; plan.groups.len()];
+        for (position, pass) in plan.passes.iter().enumerate() {
+            if let Some(group) = pass.group {
+                groups[group] |= gathers(position);
+            }
+        }
+        let shape = |position: usize| {
+            let alone = plan.passes[position].group.map_or(gathers(position), |of| groups[of]);
+            Self::of(plan, &reached[position], &sources, (target, alone))
+        };
+        (0..plan.passes.len()).map(shape).collect()
+    }
+
+    /// The shape of the first of some passes, which may inline the others.
+    fn of(
+        plan: &PassProgram,
+        positions: &[usize],
+        sources: &[Sources],
+        (target, alone): (&Target, bool),
+    ) -> Self {
+        let position = positions[0];
         let pass = &plan.passes[position];
         let float = |state: &crate::plan::State| {
             let dtype = plan.locals[state.local.index()].dtype;
             dtype.is_float() && matches!(state.op.fold(), Some(crate::base::BinaryOp::Add))
         };
-        let positions = reach(plan, position);
-        let passes = || positions.iter().map(|&position| &plan.passes[position]);
-        let bytes = passes().map(|pass| widest(plan, pass)).max().unwrap_or(0);
+        let bytes = positions.iter().map(|&position| sources[position].widest).max().unwrap_or(0);
         let part = |&of: &usize| Part {
             map: (of != position).then_some(of),
-            operations: operations(plan, &plan.passes[of]),
-            touched: touched(plan, position, of),
+            operations: Arc::clone(&sources[of].operations),
+            touched: match of == position {
+                true => touched_by_results(plan, pass, &sources[of].read),
+                false => Arc::clone(&sources[of].read),
+            },
         };
         Self {
             axes: pass.axes.clone(),
@@ -84,12 +128,7 @@ impl Shape {
             lanes: target.lanes(bytes.max(1)),
             states: pass.states.len().max(1) as u64,
             rounds: pass.states.iter().any(float),
-            alone: match pass.group {
-                None => is_gathering(plan, &positions),
-                Some(group) => {
-                    plan.members(group).any(|member| is_gathering(plan, &reach(plan, member)))
-                }
-            },
+            alone,
             parts: positions.iter().map(part).collect(),
         }
     }
@@ -100,7 +139,7 @@ impl Shape {
         let long: Vec<AxisId> =
             self.free_axes().filter(|&axis| plan.axes.extent(axis) > 1).collect();
         let adjacent = |axis: &AxisId| {
-            let mut touched = self.parts.iter().flat_map(|part| &part.touched);
+            let mut touched = self.parts.iter().flat_map(|part| part.touched.iter());
             touched.any(|of| of.adjacent == Some(*axis))
         };
         let found: Vec<AxisId> = long.iter().copied().filter(adjacent).collect();
@@ -134,56 +173,55 @@ pub(super) fn contractions(
 }
 
 /// A pass, and the optional maps that it may inline.
-fn reach(plan: &PassProgram, position: usize) -> Vec<usize> {
+fn reach(sources: &[Sources], position: usize) -> Vec<usize> {
     let mut found = vec![position];
+    let mut seen = vec![false; sources.len()];
+    seen[position] = true;
     let mut next = 0;
     while let Some(&position) = found.get(next) {
-        for buffer in loads(&plan.passes[position]) {
-            let map = plan.producer(buffer).filter(|&position| plan.passes[position].optional);
-            found.extend(map.filter(|map| !found.contains(map)));
-        }
+        let maps = sources[position].maps.iter().copied();
+        found.extend(maps.filter(|&map| !std::mem::replace(&mut seen[map], true)));
         next += 1;
     }
     found
 }
 
-/// The buffers that a pass reads, each once.
-fn loads(pass: &Pass) -> Vec<BufferId> {
-    let mut found = vec![];
-    let mut note = |expr: &Expr| {
-        found.extend(expr.read_buffer().filter(|buffer| !found.contains(buffer)));
-    };
-    pass.exprs().for_each(|expr| expr.walk(&mut note));
-    found
-}
-
-/// Whether a pass, or a map that it may inline, gathers from the result of another pass. Such a result is stored whole
-/// before the pass begins.
-fn is_gathering(plan: &PassProgram, positions: &[usize]) -> bool {
-    let mut found = false;
-    let mut note = |expr: &Expr| {
-        found |= matches!(expr, Expr::At(buffer, _) if plan.producer(*buffer).is_some());
-    };
-    let exprs = positions.iter().flat_map(|&position| plan.passes[position].exprs());
-    exprs.for_each(|expr| expr.walk(&mut note));
-    found
-}
-
-/// What `reader` touches for the part of `of`, which is the reader itself or a map that it inlines.
-fn touched(plan: &PassProgram, reader: usize, of: usize) -> Vec<Touch> {
-    let touch = |buffer: BufferId| {
-        let Value { axes, strides, .. } = &plan.values[buffer.index()];
-        let long = |&axis: &AxisId| plan.axes.extent(axis) > 1;
-        let adjacent = match strides {
-            None => axes.iter().rev().copied().find(long),
-            Some(strides) => {
-                let mut steps = axes.iter().copied().zip(strides);
-                steps.find(|(axis, stride)| long(axis) && **stride == 1).map(|(axis, _)| axis)
-            }
+impl Sources {
+    fn of(plan: &PassProgram, pass: &Pass, producers: &[Option<usize>]) -> Self {
+        let (mut maps, mut gathers) = (vec![], false);
+        let mut note = |expr: &Expr| {
+            let producer = expr.read_buffer().and_then(|buffer| producers[buffer.index()]);
+            let map = producer.filter(|&producer| plan.passes[producer].optional);
+            maps.extend(map.filter(|map| !maps.contains(map)));
+            gathers |= matches!(expr, Expr::At(..)) && producer.is_some();
         };
-        Touch { axes: set(axes), adjacent, scattered: AxisSet::EMPTY }
+        pass.exprs().for_each(|expr| expr.walk(&mut note));
+        Self {
+            maps,
+            widest: widest(plan, pass),
+            gathers,
+            operations: operations(plan, pass).into(),
+            read: read(plan, pass).into(),
+        }
+    }
+}
+
+/// How a whole buffer lies in memory.
+fn touch(plan: &PassProgram, buffer: BufferId) -> Touch {
+    let Value { axes, strides, .. } = &plan.values[buffer.index()];
+    let long = |&axis: &AxisId| plan.axes.extent(axis) > 1;
+    let adjacent = match strides {
+        None => axes.iter().rev().copied().find(long),
+        Some(strides) => {
+            let mut steps = axes.iter().copied().zip(strides);
+            steps.find(|(axis, stride)| long(axis) && **stride == 1).map(|(axis, _)| axis)
+        }
     };
-    let pass = &plan.passes[of];
+    Touch { axes: set(axes), adjacent, scattered: AxisSet::EMPTY }
+}
+
+/// What a pass reads: loads, then gathers.
+fn read(plan: &PassProgram, pass: &Pass) -> Vec<Touch> {
     let (mut loaded, mut gathered) = (vec![], vec![]);
     let mut note = |expr: &Expr| match expr {
         Expr::Load(buffer) if !loaded.contains(buffer) => loaded.push(*buffer),
@@ -191,9 +229,14 @@ fn touched(plan: &PassProgram, reader: usize, of: usize) -> Vec<Touch> {
         _ => {}
     };
     pass.exprs().for_each(|expr| expr.walk(&mut note));
-    let written = pass.results.iter().map(|result| result.buffer).filter(|_| of == reader);
     let gathered = gathered.iter().map(|expr| touched_at(plan, pass, expr));
-    loaded.into_iter().chain(written).map(touch).chain(gathered).collect()
+    loaded.into_iter().map(|buffer| touch(plan, buffer)).chain(gathered).collect()
+}
+
+/// What a pass touches: what it reads, and its results.
+fn touched_by_results(plan: &PassProgram, pass: &Pass, read: &[Touch]) -> Arc<[Touch]> {
+    let written = pass.results.iter().map(|result| touch(plan, result.buffer));
+    read.iter().cloned().chain(written).collect()
 }
 
 /// What a gather touches. Along an axis of a computed index its elements lie anywhere; along the others a stride says

@@ -110,8 +110,7 @@ impl Space {
         target: &Target,
         (form, seeds): (Option<&str>, AxisSet),
     ) -> Self {
-        let shapes: Vec<Shape> =
-            (0..plan.passes.len()).map(|pass| Shape::new(plan, pass, target)).collect();
+        let shapes = Shape::all(plan, target);
         let mut naive = defaults::naive(plan, &shapes, target);
         let mut default = defaults::default(plan, &shapes, target, (&naive, seeds));
         naive.form = form.map(str::to_string);

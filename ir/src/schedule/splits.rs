@@ -135,8 +135,7 @@ pub(crate) fn apply(plan: PassProgram, config: Config, target: &Target) -> (Pass
         return (plan, config);
     }
     let Split { plan, origins } = split(&plan, &cuts);
-    let shapes: Vec<Shape> =
-        (0..plan.passes.len()).map(|pass| Shape::new(&plan, pass, target)).collect();
+    let shapes = Shape::all(&plan, target);
     let passes = (0..origins.len()).map(|position| {
         let before = position.checked_sub(1).map(|before| origins[before]);
         let shape = &shapes[position];

@@ -19,6 +19,9 @@ pub(super) type Key = (u32, bool, Place, NodeId);
 /// The place in a group: the group's number and 1, level, maps after reductions, number of axes. Outside of groups 0s.
 type Place = (usize, u32, bool, usize);
 const APART: Place = (0, 0, false, 0);
+/// Cheap operations in a row that every traversal that needs them may carry out for itself. Beyond that a kernel with
+/// many traversals of one chain would grow with the square of its text.
+const CHAIN_MAX: u32 = 48;
 
 /// A pass before its expressions exist.
 #[derive(Clone, Debug)]
@@ -360,9 +363,11 @@ fn map(graph: &Graph, facts: &Facts, node: NodeId) -> Draft {
     draft
 }
 
-/// Nodes that end in an expensive operation over all their axes.
+/// Nodes that end in an expensive operation over all their axes, or in a long chain of cheap ones.
 fn heavy(graph: &Graph) -> Vec<bool> {
     let mut heavy = vec![false; graph.nodes.len()];
+    // Operations in a row since the last value that may be stored.
+    let mut chain = vec![0; graph.nodes.len()];
     for id in graph.ids() {
         let node = graph.node(id);
         // What is gathered from is stored; a gather computes its indices only.
@@ -373,6 +378,15 @@ fn heavy(graph: &Graph) -> Vec<bool> {
         heavy[id.index()] = !node.axes.is_empty()
             && !node.op.is_traversal()
             && (expensive(node.op) || node.op.operands().any(below));
+        let before = node.op.operands().map(|operand| chain[operand.index()]).max();
+        chain[id.index()] = match node.op {
+            _ if node.op.is_traversal() => 0,
+            _ => before.map_or(0, |before| before + 1),
+        };
+        if chain[id.index()] >= CHAIN_MAX && !node.axes.is_empty() {
+            chain[id.index()] = 0;
+            heavy[id.index()] |= !node.op.is_traversal();
+        }
     }
     heavy
 }
