@@ -82,9 +82,7 @@ impl InterpreterShare {
     pub fn of(graph: &Graph) -> Self {
         let is_step = |node: &Node| match node.op {
             Op::Unary(UnaryOp::Floor | UnaryOp::Round, _) => true,
-            Op::Cast(x) | Op::Wrap(x) => {
-                graph.node(x).dtype.is_float() && node.dtype.is_integer()
-            }
+            Op::Cast(x) | Op::Wrap(x) => graph.node(x).dtype.is_float() && node.dtype.is_integer(),
             _ => false,
         };
         let all = graph.nodes.iter().any(|node| node.dtype == DType::F64 || is_step(node));

@@ -5,4 +5,11 @@
 //! phase's function, made by Cranelift, fills the frame and calls it.
 //! Invariant: vectors never spill. A leaf that needs more registers than there are is refused.
 
+mod allocate;
+mod encode;
+mod isa;
+mod live;
 pub mod program;
+
+pub use encode::encode;
+pub use isa::{Isa, Refusal};

@@ -1,0 +1,123 @@
+//! What the code of an operation takes besides its operands: scratch registers, the stage, time.
+//!
+//! Invariant: it counts what the other files take; `Encoder::scratch` checks it.
+
+use super::super::allocate::{Demands, Scratch};
+use super::super::isa::Isa;
+use super::super::live::Reading;
+use super::super::program::{Element, Leaf, Monad, Node, Op, Operand, Span, Vector};
+use super::vectors::{commutes, monad_row};
+use std::collections::BTreeSet;
+
+/// The demands of code for an instruction set.
+pub(super) struct Needs {
+    pub(super) isa: Isa,
+    pub(super) lanes: u64,
+}
+
+impl Reading for Needs {
+    fn writes_early(&self, op: &Op) -> bool {
+        matches!(op, Op::Gather { .. })
+    }
+}
+
+impl Demands for Needs {
+    fn scratch(&self, op: &Op, pooled: &BTreeSet<Vector>) -> Scratch {
+        let memory = |y: Operand| match y {
+            Operand::Vector(y) => pooled.contains(&y),
+            Operand::Splat(_) | Operand::Memory(_) => true,
+        };
+        let loaded = |of: Vector| usize::from(pooled.contains(&of));
+        let splat =
+            |y: Operand| usize::from(self.isa == Isa::Avx2 && matches!(y, Operand::Splat(_)));
+        let first = |x: Vector, y: Operand| usize::from(pooled.contains(&x) && memory(y));
+        let (vectors, predicates) = match *op {
+            Op::Dyad { op, x, y, .. } if commutes(op) => (first(x, y) + splat(y), 0),
+            Op::Dyad { x, y, .. } => (loaded(x) + splat(y), 0),
+            Op::Compare { x, y, .. } => (first(x, y) + splat(y), 0),
+            Op::MultiplyAdd { x, y, z, .. } => {
+                let both = pooled.contains(&z) && (memory(y) || pooled.contains(&x));
+                (first(x, y) + usize::from(both) + splat(y), 0)
+            }
+            Op::Monad { op, lane, x, .. } => {
+                let from_memory = monad_row(op, lane).is_some_and(|row| row.from_memory);
+                (if from_memory { 0 } else { loaded(x) }, 0)
+            }
+            Op::Shift { x, .. } | Op::LanesDown { x, .. } | Op::Scale { x, .. } => (loaded(x), 0),
+            Op::Select { no, .. } => (loaded(no), 0),
+            Op::Store { element, from, span, .. } => {
+                let converted = element == Element::F16 && span == Span::First;
+                (loaded(from) + usize::from(converted), 0)
+            }
+            Op::Gather { element, index, .. } => (loaded(index), self.copied_masks(element)),
+            Op::Scatter { element, from, index, .. } => {
+                (loaded(from) + loaded(index), self.copied_masks(element))
+            }
+            _ => (0, 0),
+        };
+        Scratch { vectors, predicates }
+    }
+}
+
+impl Needs {
+    /// Mask registers that a gather or a scatter uses up.
+    fn copied_masks(&self, element: Element) -> usize {
+        let instruction = matches!(element, Element::Word | Element::Double);
+        usize::from(self.isa == Isa::Avx512 && instruction)
+    }
+}
+
+/// Bytes of the widest lane, and whether something goes through the stage.
+pub(super) fn survey(leaf: &Leaf, isa: Isa) -> (u64, bool) {
+    let (mut widest, mut staged) = (4, false);
+    let mut see = |op: &Op| {
+        widest = widest.max(lane_bytes(op));
+        staged |= goes_lane_by_lane(op, isa);
+    };
+    leaf.constants.iter().for_each(&mut see);
+    visit(&leaf.body, &mut see);
+    (widest, staged)
+}
+
+fn visit(nodes: &[Node], see: &mut dyn FnMut(&Op)) {
+    for node in nodes {
+        match node {
+            Node::Op(op) => see(op),
+            Node::Loop { body, .. } => visit(body, see),
+            Node::If { then, otherwise, .. } => {
+                visit(then, see);
+                visit(otherwise, see);
+            }
+            Node::IfAny { then, .. } => visit(then, see),
+        }
+    }
+}
+
+fn goes_lane_by_lane(op: &Op, _isa: Isa) -> bool {
+    match op {
+        Op::Gather { element, .. } | Op::Scatter { element, .. } => element.bytes() < 4,
+        _ => false,
+    }
+}
+
+/// Bytes of the widest lane that an operation reads or writes.
+fn lane_bytes(op: &Op) -> u64 {
+    match *op {
+        Op::Monad { op: Monad::DoubleOfInteger | Monad::DoubleOfFloat | Monad::Extend, .. } => 8,
+        Op::Constant { lane, .. }
+        | Op::Dyad { lane, .. }
+        | Op::Monad { lane, .. }
+        | Op::Shift { lane, .. }
+        | Op::MultiplyAdd { lane, .. }
+        | Op::Scale { lane, .. }
+        | Op::Compare { lane, .. }
+        | Op::Select { lane, .. }
+        | Op::LanesDown { lane, .. }
+        | Op::Splat { lane, .. } => lane.bytes(),
+        Op::Load { element, .. }
+        | Op::Gather { element, .. }
+        | Op::Store { element, .. }
+        | Op::Scatter { element, .. } => element.lane_bytes(),
+        _ => 4,
+    }
+}

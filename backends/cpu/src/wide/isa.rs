@@ -1,0 +1,103 @@
+//! The instruction sets of the wide path: how many registers they have, how wide, and what a processor needs for them.
+//!
+//! Invariant: `encode` writes no instruction outside of the features that `Isa::features` names.
+
+use std::fmt;
+
+/// A set of vector instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Isa {
+    /// 256-bit vectors, predicates in vector registers.
+    Avx2,
+    /// 512-bit vectors, predicates in mask registers.
+    Avx512,
+}
+
+impl Isa {
+    /// From the widest.
+    pub const ALL: [Self; 2] = [Self::Avx512, Self::Avx2];
+
+    /// Bytes of a vector register.
+    pub fn vector_bytes(self) -> u64 {
+        match self {
+            Self::Avx2 => 32,
+            Self::Avx512 => 64,
+        }
+    }
+
+    /// Vector registers.
+    pub fn vectors(self) -> usize {
+        match self {
+            Self::Avx2 => 16,
+            Self::Avx512 => 32,
+        }
+    }
+
+    /// Mask registers that hold predicates; none where vectors do.
+    pub fn predicates(self) -> usize {
+        match self {
+            Self::Avx2 => 0,
+            Self::Avx512 => 7,
+        }
+    }
+
+    /// What a processor needs, by the names that it reports.
+    pub fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Avx2 => &["avx2", "fma", "f16c", "bmi2"],
+            Self::Avx512 => &["avx512f", "avx512bw", "avx512dq", "avx512vl", "fma", "f16c", "bmi2"],
+        }
+    }
+
+    /// Whether this processor, and the operating system on it, have the set.
+    pub fn detected(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = std::is_x86_feature_detected!("avx2")
+                && std::is_x86_feature_detected!("fma")
+                && std::is_x86_feature_detected!("f16c")
+                && std::is_x86_feature_detected!("bmi2");
+            let avx512 = std::is_x86_feature_detected!("avx512f")
+                && std::is_x86_feature_detected!("avx512bw")
+                && std::is_x86_feature_detected!("avx512dq")
+                && std::is_x86_feature_detected!("avx512vl");
+            avx2 && (self == Self::Avx2 || avx512)
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        })
+    }
+}
+
+/// Why a leaf has no machine code in an instruction set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The set lacks an operation, or it is not written for it.
+    Missing(Isa, String),
+    /// More registers are live at once than there are: what kind, needed, there are.
+    Pressure(&'static str, usize, usize),
+    /// The leaf breaks its own rules.
+    Malformed(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(isa, what) => write!(f, "{isa} has no {what}"),
+            Self::Pressure(kind, needed, available) => {
+                write!(f, "{needed} {kind} are live at once, of {available}")
+            }
+            Self::Malformed(what) => write!(f, "the leaf is malformed: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}

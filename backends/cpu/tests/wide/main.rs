@@ -1,0 +1,4 @@
+//! The wide path: leaves as machine code against what they mean.
+
+mod call;
+mod small;

@@ -1,0 +1,97 @@
+//! Small leaves written by hand.
+
+use crate::call::{Code, Guarded};
+use tilewright_cpu::wide::program::{
+    Address, Dyad, Element, Lane, Leaf, Limit, Node, Op, Operand, Scalar, Span, Vector,
+};
+use tilewright_cpu::wide::{Isa, encode};
+
+fn bytes_of(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// `out[i] = 2 * x[i] + y`, in a loop of whole vectors.
+fn scaled(lanes: u64, turns: i64) -> Leaf {
+    let (x, out, index) = (Scalar(0), Scalar(1), Scalar(2));
+    let at = |base| Address { base, displacement: 0 };
+    let step = (4 * lanes) as i64;
+    let body = vec![
+        Op::Load { element: Element::Word, to: Vector(1), at: at(x), span: Span::Whole },
+        Op::MultiplyAdd {
+            lane: Lane::F32,
+            to: Vector(2),
+            x: Vector(1),
+            y: Operand::Vector(Vector(0)),
+            z: Vector(3),
+        },
+        Op::Store {
+            element: Element::Word,
+            from: Vector(2),
+            at: at(out),
+            span: Span::Whole,
+            streaming: false,
+        },
+        Op::AddConstant { to: x, x, value: step },
+        Op::AddConstant { to: out, x: out, value: step },
+    ];
+    let entry = [
+        Op::Frame { to: x, word: 0 },
+        Op::Frame { to: out, word: 1 },
+        Op::Set { to: index, value: 0 },
+        Op::Load { element: Element::Word, to: Vector(3), at: at(x), span: Span::Splat },
+        Op::Dyad {
+            op: Dyad::Add,
+            lane: Lane::F32,
+            to: Vector(3),
+            x: Vector(3),
+            y: Operand::Splat(at(x)),
+        },
+    ];
+    let mut nodes: Vec<Node> = entry.into_iter().map(Node::Op).collect();
+    nodes.push(Node::Loop {
+        index,
+        end: Limit::Constant(turns),
+        step: 1,
+        entered: false,
+        body: body.into_iter().map(Node::Op).collect(),
+    });
+    Leaf {
+        name: "scaled".to_string(),
+        lanes,
+        constants: vec![Op::Constant {
+            to: Vector(0),
+            lane: Lane::F32,
+            bits: u64::from(2f32.to_bits()),
+        }],
+        body: nodes,
+        vectors: 4,
+        predicates: 0,
+        scalars: 3,
+    }
+}
+
+#[test]
+fn a_loop_runs_on_every_set() {
+    for isa in Isa::ALL {
+        if !isa.detected() {
+            println!("skipped: this processor lacks {isa}");
+            continue;
+        }
+        for lanes in [4, 8, 16] {
+            if 4 * lanes > isa.vector_bytes() {
+                continue;
+            }
+            for turns in [0, 1, 3] {
+                let count = (lanes as i64 * turns) as usize;
+                let values: Vec<f32> = (0..count.max(1)).map(|i| i as f32 + 0.5).collect();
+                let expected: Vec<f32> =
+                    values[..count].iter().map(|x| 2.0 * x + 2.0 * values[0]).collect();
+                let input = Guarded::new(&bytes_of(&values), true);
+                let output = Guarded::new(&vec![0; 4 * count], true);
+                let code = encode(&scaled(lanes, turns), isa).unwrap();
+                Code::new(&code).call(&[input.address(), output.address()]);
+                assert_eq!(output.contents(), bytes_of(&expected), "{isa}, {lanes} lanes");
+            }
+        }
+    }
+}
