@@ -12,7 +12,6 @@ use std::collections::BTreeSet;
 /// The demands of code for an instruction set.
 pub(super) struct Needs {
     pub(super) isa: Isa,
-    pub(super) lanes: u64,
 }
 
 impl Reading for Needs {

@@ -52,7 +52,7 @@ const STAGE_BYTES: i32 = 128;
 /// When the instruction set lacks an operation, when vectors or predicates do not fit into its registers, or when the
 /// leaf breaks its rules.
 pub fn encode(leaf: &Leaf, isa: Isa) -> Result<Vec<u8>, Refusal> {
-    let needs = Needs { isa, lanes: leaf.lanes };
+    let needs = Needs { isa };
     let at = Allocation::of(leaf, isa, SCALARS.len(), &needs)?;
     let mut encoder = Encoder::new(leaf, isa, at)?;
     encoder.enter()?;
