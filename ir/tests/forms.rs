@@ -127,9 +127,12 @@ fn unknown_forms_are_refused_with_those_there_are() {
     assert_eq!(faults[0].span.unwrap().start, 21);
     let faults = forms.read("schedule attention { choose form = 3 }").unwrap_err();
     assert_eq!(codes(&faults), ["TW0407"]);
-    // The form as written has no line, so that equal schedules have equal texts.
-    let faults = forms.read("schedule attention { choose form = written }").unwrap_err();
-    assert_eq!(codes(&faults), ["TW0407"]);
+    // The form as written may be named; without the line it is meant, so that equal schedules have equal texts.
+    let written = forms.read("schedule attention { choose form = written }").unwrap();
+    let silent = Schedule { settings: vec![], ..written.clone() };
+    assert_eq!(forms.canonical(&written), forms.canonical(&silent));
+    assert_eq!(forms.lower(&written), forms.lower(&silent));
+    assert!(forms.list()[1].space.check(&written).is_err(), "another form's space");
     let faults = forms.read("schedule other { choose form = f1 }").unwrap_err();
     assert_eq!(codes(&faults), ["TW0401"]);
     let text = "schedule attention { choose form = F choose form = F choose none.x = 1 }";

@@ -74,6 +74,16 @@ fn every_form_runs_and_is_right() {
         let stages = ["explain", "attention.tw", "--form", &id, "--verify-stages"];
         assert!(user.ok(&stages).contains("code"), "{id}");
     }
+    // A schedule may name every form, the one as written too.
+    for id in ids(&user) {
+        let text = format!("schedule attention {{ choose form = {id} choose threads = 1 }}");
+        user.write("f.schedule", &text);
+        let given = ["run", "attention.tw", "--schedule", "f.schedule", "--verify"];
+        assert_eq!(user.json(&given)["schedule"]["form"], id.as_str());
+        let stage = ["explain", "attention.tw", "--schedule", "f.schedule", "--stage", "schedule"];
+        let canonical = user.ok(&stage);
+        assert_eq!(canonical.contains(&format!("choose form = {id}")), id != "written");
+    }
     let known = ids(&user).join(", ");
     user.fails(&["run", "attention.tw", "--form", "f1"], 2, &["TW0407", "f1", &known]);
     user.write("f.schedule", "schedule attention { choose form = f1 }");

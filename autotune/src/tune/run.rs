@@ -28,8 +28,11 @@ use tilewright_ir::schedule::{ChoiceValue, Forms, Schedule};
 pub(super) const FINALISTS: usize = 4;
 /// Measuring the machine may take this part of the budget; else it is left to a longer run, or to `describe-device`.
 const CEILINGS_SHARE: u32 = 4;
-/// A call of the naive loop nest may take this part of the budget.
+/// All calls of the naive loop nest may take this part of the budget; so may the first call of a candidate while nothing
+/// is known.
 const NAIVE_SHARE: u32 = 8;
+/// Calls of a candidate of a large kernel: the first, two for each of three cases, those of the clock and the last.
+const TRIAL_CALLS: u32 = 10;
 /// Most threads that compile.
 const THREADS_MAX: usize = 4096;
 /// Schedules of earlier runs that a search begins with.
@@ -163,7 +166,8 @@ impl<'a> Run<'a> {
         Ok(report)
     }
 
-    /// Judges and times the naive loop nest. It is the baseline, so it gets a large share of the time if it needs it.
+    /// Judges and times the naive loop nest. It is the baseline, so it gets a large share of the time if it needs it, but
+    /// not the time of the candidates.
     fn time_naive(&mut self) -> Result<Option<Timed>, Diagnostic> {
         if self.is_stopped() {
             return Ok(None);
@@ -172,7 +176,8 @@ impl<'a> Run<'a> {
         let built = self.build(std::slice::from_ref(&schedule)).pop();
         let (built, trial) = match built {
             Some(Ok(built)) => {
-                let pace = Pace { first_call: self.options.budget() / NAIVE_SHARE, ..self.pace() };
+                let first_call = self.options.budget() / NAIVE_SHARE / TRIAL_CALLS;
+                let pace = Pace { first_call, ..self.pace() };
                 let trial = try_artifact(&mut self.judge, &built.artifact, &pace)?;
                 let late = trial.rejection.as_ref().filter(|why| why.reason == "timeout");
                 self.naive_over_ns = late.map(|_| pace.first_call.as_secs_f64() * 1e9);

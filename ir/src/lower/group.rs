@@ -14,8 +14,8 @@
 
 use super::nest::{Member, Nest};
 use super::place::{Placer, grid_span};
-use super::stream::Stream;
 use super::skip::{self, Lets};
+use super::stream::Stream;
 use super::{chunk, micro};
 use crate::base::{AxisId, BufferId, Expr, LocalId};
 use crate::plan::{Pass, PassProgram, State};

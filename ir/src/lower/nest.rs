@@ -14,8 +14,8 @@
 //! Invariant: each result is stored once for each element, after the stream or by the carry itself.
 
 use super::place::Placer;
-use super::stream::Stream;
 use super::skip::{self, Lets};
+use super::stream::Stream;
 use super::{chunk, micro};
 use crate::base::{AxisId, BufferId, Expr, LocalId, ReduceOp};
 use crate::plan::{Let, Pass, PassProgram, State, start_value};

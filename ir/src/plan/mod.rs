@@ -226,7 +226,9 @@ impl PassProgram {
     pub fn producers(&self) -> Vec<Option<usize>> {
         let mut producers = vec![None; self.values.len()];
         for (position, pass) in self.passes.iter().enumerate().rev() {
-            pass.results.iter().for_each(|result| producers[result.buffer.index()] = Some(position));
+            pass.results
+                .iter()
+                .for_each(|result| producers[result.buffer.index()] = Some(position));
         }
         producers
     }

@@ -31,6 +31,19 @@ pub(super) struct Opaque {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     pub(super) opaque: IndexMap<Symbol, Opaque>,
+    /// No rule is applied once there are more nodes; `None`: no limit.
+    pub(super) nodes_max: Option<usize>,
+    /// Whether a rule was not applied for that reason.
+    pub(super) is_full: bool,
+}
+
+impl Facts {
+    /// Whether there is no room for what one more application of a rule would add. Notes it.
+    pub(super) fn refuse(graphs: &mut Graphs) -> bool {
+        let full = graphs.analysis.nodes_max.is_some_and(|most| graphs.total_size() > most);
+        graphs.analysis.is_full |= full;
+        full
+    }
 }
 
 /// The facts of one class.

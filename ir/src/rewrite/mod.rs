@@ -160,7 +160,9 @@ impl Rewriter {
             rules.reverse();
         }
         if graph.nodes.len() <= limits.operations {
+            runner.egraph.analysis.nodes_max = Some(limits.nodes);
             runner = runner.run(&rules);
+            runner.egraph.analysis.nodes_max = None;
         }
         let growth = growth(&runner);
         let mut graphs = runner.egraph;
@@ -272,10 +274,11 @@ fn add(graphs: &mut Graphs, expression: &egg::RecExpr<Math>) -> Vec<Id> {
 fn growth(runner: &Runner<Math, Facts>) -> Growth {
     use egg::StopReason;
     let stop_reason = match runner.stop_reason {
+        Some(StopReason::TimeLimit(_)) => "time",
+        _ if runner.egraph.analysis.is_full => "nodes",
         Some(StopReason::Saturated) => "saturated",
         Some(StopReason::NodeLimit(_)) => "nodes",
         Some(StopReason::IterationLimit(_)) => "iterations",
-        Some(StopReason::TimeLimit(_)) => "time",
         Some(StopReason::Other(_)) | None => "operations",
     };
     let mut used = BTreeMap::new();

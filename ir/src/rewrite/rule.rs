@@ -75,7 +75,7 @@ impl Rule {
                 let parse = |text: &str| -> Pattern<Math> {
                     text.parse().expect("the patterns of the table are well formed")
                 };
-                Rewrite::new(self.name, parse(left), parse(right))
+                Rewrite::new(self.name, parse(left), WithRoom(parse(right)))
             }
             How::Node(accepts, equate) => {
                 Rewrite::new(self.name, Nodes(accepts), Equates { accepts, equate })
@@ -105,6 +105,46 @@ impl Searcher<Math, Facts> for Nodes {
     }
 }
 
+/// Writes the right side of a pattern while there is room.
+struct WithRoom(Pattern<Math>);
+
+impl Applier<Math, Facts> for WithRoom {
+    fn apply_matches(
+        &self,
+        graphs: &mut Graphs,
+        matches: &[SearchMatches<'_, Math>],
+        name: Symbol,
+    ) -> Vec<Id> {
+        let mut changed = vec![];
+        for found in matches.chunks(1) {
+            if Facts::refuse(graphs) {
+                break;
+            }
+            changed.extend(self.0.apply_matches(graphs, found, name));
+        }
+        changed
+    }
+
+    fn get_pattern_ast(&self) -> Option<&PatternAst<Math>> {
+        Applier::<Math, Facts>::get_pattern_ast(&self.0)
+    }
+
+    fn apply_one(
+        &self,
+        graphs: &mut Graphs,
+        id: Id,
+        found: &Subst,
+        ast: Option<&PatternAst<Math>>,
+        name: Symbol,
+    ) -> Vec<Id> {
+        self.0.apply_one(graphs, id, found, ast, name)
+    }
+
+    fn vars(&self) -> Vec<Var> {
+        Applier::<Math, Facts>::vars(&self.0)
+    }
+}
+
 /// Unites each class with what the rule equates its nodes with.
 struct Equates {
     accepts: fn(&Math) -> bool,
@@ -125,6 +165,9 @@ impl Applier<Math, Facts> for Equates {
         let nodes: Vec<Math> = nodes.cloned().collect();
         let mut changed = vec![];
         for node in nodes {
+            if Facts::refuse(graphs) {
+                break;
+            }
             let node = node.map_children(|child| graphs.find(child));
             for equal in (self.equate)(graphs, id, &node) {
                 if graphs.union_trusted(id, equal, name) {

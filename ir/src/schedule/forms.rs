@@ -19,7 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The setting that says which form a schedule is of.
 pub const FORM: &str = "form";
-/// What people call the form as written; no schedule says it.
+/// What people call the form as written. A schedule may say it; a canonical one does not, so that equal schedules have
+/// equal texts.
 pub const WRITTEN: &str = "written";
 /// Forms beside the one as written.
 const REWRITTEN_MAX: usize = 3;
@@ -174,8 +175,6 @@ impl Forms {
     pub fn of(&self, schedule: &Schedule) -> Result<&FormSpace, Vec<Diagnostic>> {
         match schedule.get(FORM) {
             None => self.named(WRITTEN),
-            // The form as written has no line in a schedule, so that equal schedules have equal texts.
-            Some(value) if value.to_string() == WRITTEN => Err(vec![self.unknown(WRITTEN)]),
             Some(value) => self.named(&value.to_string()),
         }
     }
@@ -250,8 +249,7 @@ impl Forms {
         self.list.iter().map(|form| form.space.combinations()).sum()
     }
 
-    /// Narrows every space to schedules with these settings, and leaves out the forms that cannot have them. `form` may
-    /// be `written` here.
+    /// Narrows every space to schedules with these settings, and leaves out the forms that cannot have them.
     ///
     /// # Errors
     /// What the form says that comes nearest, if none can have all of them.

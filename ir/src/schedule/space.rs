@@ -5,6 +5,7 @@
 
 use super::constraint::{Fault, Site, sites};
 use super::domain::choices;
+use super::forms::{FORM, WRITTEN};
 use super::key::{Field, Key};
 use super::limits::Exceeded;
 use super::shape::Shape;
@@ -271,6 +272,7 @@ impl Space {
                 faults.push(fault.found(name));
             }
             match self.choices.iter().find(|choice| choice.name == *name) {
+                None if self.is_silent(name, value) => {}
                 None => {
                     let names: Vec<_> = self.choices.iter().map(|c| c.name.as_str()).collect();
                     let fault =
@@ -288,6 +290,11 @@ impl Space {
             }
         }
         faults
+    }
+
+    /// Whether a setting says what holds without it: that the form as written is meant.
+    fn is_silent(&self, name: &str, value: &ChoiceValue) -> bool {
+        self.naive.form.is_none() && name == FORM && value.to_string() == WRITTEN
     }
 
     pub(super) fn default_point(&self) -> Point {

@@ -44,6 +44,39 @@ fn a_hundred_thousand_nodes_plan_and_lower() {
     assert_eq!(program.phases.len(), 1);
 }
 
+/// `length` values, each made of the two before it; every fourth multiplies by a sum over one of them.
+fn shared(length: usize) -> Graph {
+    let mut kernel = Kernel::new("shared", &[("i", 4), ("j", 8)]);
+    let mut before = kernel.input("X", "ij");
+    let mut last = kernel.times(before, 1.5);
+    for index in 0..length {
+        let next = match index % 4 {
+            0 => {
+                let sum = kernel.sum("j", before);
+                kernel.bin(BinaryOp::Mul, last, sum)
+            }
+            _ => kernel.bin(BinaryOp::Add, last, before),
+        };
+        (before, last) = (last, next);
+    }
+    kernel.output("Y", "ij", last);
+    kernel.finish()
+}
+
+#[test]
+fn programs_grow_with_their_text() {
+    let length = |count| {
+        let plan = plan::build(&shared(count));
+        plan::verify(&plan).unwrap();
+        let space = Space::new(&plan, &target());
+        let program = lower::lower_in(&space, &space.default_schedule()).unwrap();
+        tile::verify(&program, &target()).unwrap();
+        (plan::print(&plan).len(), tile::print(&program).len())
+    };
+    let (short, long) = (length(200), length(800));
+    assert!(long.0 < 6 * short.0 && long.1 < 6 * short.1, "{short:?} {long:?}");
+}
+
 #[test]
 fn real_sizes_have_legal_schedules() {
     let graphs = [

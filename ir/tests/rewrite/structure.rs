@@ -2,7 +2,8 @@
 
 use super::{cases, target};
 use std::collections::BTreeSet;
-use tilewright_ir::rewrite::{Limits, Order, Rewriter, rule_names};
+use tilewright_ir::check;
+use tilewright_ir::rewrite::{Growth, Limits, Order, Rewriter, rule_names};
 
 #[test]
 fn best_forms_have_the_fewest_passes() {
@@ -104,4 +105,31 @@ fn attributes_restrict_the_rules() {
     assert_eq!(passes("@approx(eps=1e-3)"), Some(1));
     assert_eq!(passes("@reassoc"), Some(2));
     assert_eq!(passes("@exact"), None);
+}
+
+/// So many residual layers, which saturate at about 30 nodes each.
+fn layers(count: usize) -> String {
+    let mut text = "kernel layers(x: f32[i,j], w: f32[j]) -> f32[i,j] {\n  p0 = x\n".to_string();
+    for layer in 0..count {
+        let next = layer + 1;
+        text.push_str(&format!("  p{next} = p{layer} + softmax[j](p{layer} * w)\n"));
+    }
+    text + &format!("  p{count}\n}}\n")
+}
+
+#[test]
+fn the_limit_of_nodes_holds_within_a_round() {
+    let graph = check::check(&layers(15)).unwrap().kernels.swap_remove(0).graph;
+    let grown = |nodes| Rewriter::new(&graph, Limits { nodes, ..Limits::default() }).growth;
+    let whole = grown(2000);
+    assert_eq!(whole.stop_reason, "saturated");
+    for nodes in [whole.nodes - 20, whole.nodes - 80, whole.nodes - 150] {
+        let growth = grown(nodes);
+        assert_eq!(growth.stop_reason, "nodes", "{nodes}: {growth:?}");
+        assert!(growth.nodes <= nodes + 50, "{nodes}: {growth:?}");
+        assert_eq!(Growth { time_us: 0, ..growth }, Growth { time_us: 0, ..grown(nodes) });
+    }
+    // Where everything fits, the limit changes nothing.
+    let growth = grown(whole.nodes + 100);
+    assert_eq!(Growth { time_us: 0, ..growth }, Growth { time_us: 0, ..whole });
 }
