@@ -15,7 +15,8 @@ pub(crate) fn disassemble(name: &str, code: &CompiledCode) -> String {
     out
 }
 
-fn disassemble_x86(bytes: &[u8], out: &mut String) {
+/// The instructions of x86-64 machine code, up to the first byte that is none.
+pub(crate) fn disassemble_x86(bytes: &[u8], out: &mut String) {
     let mut decoder = Decoder::with_ip(64, bytes, 0, DecoderOptions::NONE);
     let mut formatter = NasmFormatter::new();
     let mut instruction = Instruction::default();
@@ -31,4 +32,15 @@ fn disassemble_x86(bytes: &[u8], out: &mut String) {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "{:6x}: {text}", instruction.ip());
     }
+}
+
+/// Bytes up to the end of the first return.
+pub(crate) fn bytes_to_return(bytes: &[u8]) -> usize {
+    let mut decoder = Decoder::with_ip(64, bytes, 0, DecoderOptions::NONE);
+    while decoder.can_decode() {
+        if decoder.decode().mnemonic() == iced_x86::Mnemonic::Ret {
+            return decoder.position();
+        }
+    }
+    bytes.len()
 }

@@ -7,9 +7,19 @@
 
 mod allocate;
 mod encode;
+pub mod interpret;
 mod isa;
 mod live;
+mod print;
 pub mod program;
 
 pub use encode::encode;
 pub use isa::{Isa, Refusal};
+
+/// The listing of what `encode` wrote, one instruction a line, without the constants behind the code.
+pub fn disassemble(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    let code = crate::listing::bytes_to_return(bytes);
+    crate::listing::disassemble_x86(&bytes[..code], &mut out);
+    out
+}

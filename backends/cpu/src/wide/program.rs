@@ -225,7 +225,8 @@ pub enum Op {
     Shift { op: Shift, lane: Lane, to: Vector, x: Vector, count: u8 },
     /// `to = x * y + z` of floats, rounded once.
     MultiplyAdd { lane: Lane, to: Vector, x: Vector, y: Operand, z: Vector },
-    /// `to = x * 2^floor(y)` of floats, rounded once, with IEEE answers. AVX-512 alone.
+    /// `to = x * 2^floor(y)` of floats, rounded once, with IEEE answers, except that a quiet NaN times 2^inf is inf and
+    /// times 2^-inf is 0. AVX-512 alone.
     Scale { lane: Lane, to: Vector, x: Vector, y: Vector },
     /// `to = x op y`.
     Compare { op: Condition, lane: Lane, to: Predicate, x: Vector, y: Operand },

@@ -5,18 +5,21 @@
 use super::super::allocate::{Demands, Scratch};
 use super::super::isa::Isa;
 use super::super::live::Reading;
-use super::super::program::{Element, Leaf, Monad, Node, Op, Operand, Span, Vector};
+use super::super::program::{Element, Lane, Leaf, Monad, Node, Op, Operand, Span, Vector};
 use super::vectors::{commutes, monad_row};
 use std::collections::BTreeSet;
 
 /// The demands of code for an instruction set.
 pub(super) struct Needs {
     pub(super) isa: Isa,
+    /// Bytes of the widest lane.
+    pub(super) widest: u64,
 }
 
 impl Reading for Needs {
     fn writes_early(&self, op: &Op) -> bool {
-        matches!(op, Op::Gather { .. })
+        let turns = self.isa == Isa::Avx2 && matches!(op, Op::LanesDown { .. });
+        turns || matches!(op, Op::Gather { .. })
     }
 }
 
@@ -30,25 +33,39 @@ impl Demands for Needs {
         let splat =
             |y: Operand| usize::from(self.isa == Isa::Avx2 && matches!(y, Operand::Splat(_)));
         let first = |x: Vector, y: Operand| usize::from(pooled.contains(&x) && memory(y));
+        let avx2 = usize::from(self.isa == Isa::Avx2);
         let (vectors, predicates) = match *op {
             Op::Dyad { op, x, y, .. } if commutes(op) => (first(x, y) + splat(y), 0),
             Op::Dyad { x, y, .. } => (loaded(x) + splat(y), 0),
+            Op::Compare { lane: Lane::I32 | Lane::I64, x, y, .. } => {
+                let turned = avx2 * usize::from(memory(y) || pooled.contains(&x));
+                (first(x, y) + turned, 0)
+            }
             Op::Compare { x, y, .. } => (first(x, y) + splat(y), 0),
             Op::MultiplyAdd { x, y, z, .. } => {
                 let both = pooled.contains(&z) && (memory(y) || pooled.contains(&x));
                 (first(x, y) + usize::from(both) + splat(y), 0)
             }
+            Op::Monad { op: Monad::LowHalf, x, .. } => (loaded(x) + avx2, 0),
             Op::Monad { op, lane, x, .. } => {
                 let from_memory = monad_row(op, lane).is_some_and(|row| row.from_memory);
                 (if from_memory { 0 } else { loaded(x) }, 0)
             }
             Op::Shift { x, .. } | Op::LanesDown { x, .. } | Op::Scale { x, .. } => (loaded(x), 0),
-            Op::Select { no, .. } => (loaded(no), 0),
-            Op::Store { element, from, span, .. } => {
-                let converted = element == Element::F16 && span == Span::First;
-                (loaded(from) + usize::from(converted), 0)
+            Op::Select { lane, no, .. } => (loaded(no) + self.narrowed_masks(lane.bytes()), 0),
+            Op::Load { element, span: Span::Where(_), .. } => {
+                (self.narrowed_masks(element.bytes()), 0)
             }
-            Op::Gather { element, index, .. } => (loaded(index), self.copied_masks(element)),
+            Op::Store { element, from, span, .. } => {
+                let own = match (element, span) {
+                    (Element::F16, Span::First) => 1,
+                    (Element::U16 | Element::I16 | Element::U8 | Element::I8, Span::Whole) => avx2,
+                    (_, Span::Where(_)) => self.narrowed_masks(element.bytes()),
+                    _ => 0,
+                };
+                (loaded(from) + own, 0)
+            }
+            Op::Gather { element, index, .. } => (loaded(index) + avx2, self.copied_masks(element)),
             Op::Scatter { element, from, index, .. } => {
                 (loaded(from) + loaded(index), self.copied_masks(element))
             }
@@ -59,6 +76,11 @@ impl Demands for Needs {
 }
 
 impl Needs {
+    /// Scratch vectors for a predicate in lanes of four bytes.
+    fn narrowed_masks(&self, lane_bytes: u64) -> usize {
+        usize::from(self.isa == Isa::Avx2 && self.widest == 8 && lane_bytes == 4)
+    }
+
     /// Mask registers that a gather or a scatter uses up.
     fn copied_masks(&self, element: Element) -> usize {
         let instruction = matches!(element, Element::Word | Element::Double);
@@ -92,9 +114,13 @@ fn visit(nodes: &[Node], see: &mut dyn FnMut(&Op)) {
     }
 }
 
-fn goes_lane_by_lane(op: &Op, _isa: Isa) -> bool {
+fn goes_lane_by_lane(op: &Op, isa: Isa) -> bool {
     match op {
         Op::Gather { element, .. } | Op::Scatter { element, .. } => element.bytes() < 4,
+        Op::Load { element, span: Span::Where(_), .. }
+        | Op::Store { element, span: Span::Where(_), .. } => {
+            isa == Isa::Avx2 && element.bytes() < 4
+        }
         _ => false,
     }
 }

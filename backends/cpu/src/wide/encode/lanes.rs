@@ -4,7 +4,7 @@
 //! the gather instructions read four bytes at least.
 //! Invariant: edx holds the mask, rcx the index, rax a base that is on the stack.
 
-use super::super::isa::{Isa, Refusal};
+use super::super::isa::Refusal;
 use super::super::program::{Address, Element, Predicate, Vector};
 use super::Encoder;
 use super::memory::load_row;
@@ -14,7 +14,7 @@ use iced_x86::code_asm::{ecx, edx};
 use iced_x86::{Code, Register};
 
 /// Bytes from the stack pointer to the elements of the stage.
-const ELEMENTS: i64 = 64;
+pub(super) const ELEMENTS: i64 = 64;
 
 impl Encoder<'_> {
     pub(super) fn gather(
@@ -31,17 +31,19 @@ impl Encoder<'_> {
                 return self.gather_lanes(element, to, at, (index, mask));
             }
         };
-        if self.isa == Isa::Avx2 {
-            return self.missing(("gather", element));
-        }
         let bytes = self.bytes(element.lane_bytes())?;
         let (_, index) = self.index(index)?;
         let from = Memory { index, ..self.address(at)? };
-        let under = Under::Keep(self.copy_mask(mask)?);
         if mask.is_some() {
             self.zero(self.vector(to))?;
         }
-        self.writer.row(row, bytes, &[self.arg(to, bytes), Arg::Memory(from)], under)
+        let (target, from) = (self.arg(to, bytes), Arg::Memory(from));
+        if self.is_avx2() {
+            let mask = self.gather_mask(mask, element.bytes())?;
+            return self.writer.row(row, bytes, &[target, from, mask], Under::All);
+        }
+        let under = Under::Keep(self.copy_mask(mask)?);
+        self.writer.row(row, bytes, &[target, from], under)
     }
 
     pub(super) fn scatter(
@@ -51,7 +53,7 @@ impl Encoder<'_> {
         at: Address,
         (index, mask): (Vector, Option<Predicate>),
     ) -> Result<(), Refusal> {
-        if self.isa == Isa::Avx2 {
+        if self.is_avx2() {
             return self.missing(("scatter", element));
         }
         let row = match element {
@@ -84,8 +86,8 @@ impl Encoder<'_> {
 
     /// The truth values as bits of edx.
     fn mask_bits(&mut self, mask: Predicate) -> Result<(), Refusal> {
-        if self.isa == Isa::Avx2 {
-            return self.missing("bits of a predicate");
+        if self.is_avx2() {
+            return self.sign_bits(mask);
         }
         let args = [Arg::General(Register::EDX), Arg::Mask(self.predicate(mask))];
         self.writer.instruct(Code::VEX_Kmovw_r32_kr, &args, Under::All)
@@ -179,12 +181,7 @@ impl Encoder<'_> {
             let place = [Arg::General(Register::RAX), Arg::Memory(to)];
             self.writer.instruct(Code::Lea_r64_m, &place, Under::All)?;
             self.load_general(narrow, stage.plus((element.bytes() * lane) as i64))?;
-            let (code, register) = match narrow {
-                Element::U8 => (Code::Mov_rm8_r8, Register::CL),
-                _ => (Code::Mov_rm16_r16, Register::CX),
-            };
-            let to = Memory::at(Register::RAX, 0);
-            self.writer.instruct(code, &[Arg::Memory(to), Arg::General(register)], Under::All)?;
+            self.store_general(narrow, Memory::at(Register::RAX, 0))?;
             self.place(&mut over)?;
         }
         Ok(())

@@ -41,7 +41,7 @@ impl Encoder<'_> {
         mask: Predicate,
     ) -> Result<(), Refusal> {
         if self.isa == Isa::Avx2 {
-            return self.missing(("masked load", element));
+            return self.load_where_vector(element, to, from, mask);
         }
         let bytes = self.bytes(element.lane_bytes())?;
         let args = [self.arg(to, bytes), Arg::Memory(from)];
@@ -144,11 +144,14 @@ impl Encoder<'_> {
         to: Memory,
         mask: Option<Predicate>,
     ) -> Result<(), Refusal> {
-        if self.isa == Isa::Avx2
-            && (mask.is_some()
-                || !matches!(element, Element::Word | Element::Double | Element::F16))
-        {
-            return self.missing(("store", element));
+        match (self.isa, mask, element) {
+            (Isa::Avx2, Some(mask), _) => {
+                return self.store_where_vector(element, from, to, mask);
+            }
+            (Isa::Avx2, None, Element::U16 | Element::I16 | Element::U8 | Element::I8) => {
+                return self.store_narrowed(element, from, to);
+            }
+            (Isa::Avx2 | Isa::Avx512, _, _) => {}
         }
         let bytes = self.bytes(element.lane_bytes())?;
         let under = mask.map_or(Under::All, |mask| Under::Keep(self.predicate(mask)));
@@ -177,28 +180,33 @@ impl Encoder<'_> {
     }
 
     fn store_first(&mut self, element: Element, from: u8, to: Memory) -> Result<(), Refusal> {
-        let (to_arg, mut value) = (Arg::Memory(to), Arg::Vector(from, 16));
-        let code = match element {
-            Element::Word => {
-                return self.writer.row(&rows::STORE_FIRST_32, 16, &[to_arg, value], Under::All);
-            }
-            Element::Double => {
-                return self.writer.row(&rows::STORE_FIRST_64, 16, &[to_arg, value], Under::All);
-            }
-            Element::F16 => {
-                let narrow = Arg::Vector(self.scratch(), 16);
-                let args = [narrow, value, Arg::Byte(0)];
-                self.writer.row(&rows::STORE_F16, 16, &args, Under::All)?;
-                value = narrow;
-                Code::Mov_rm16_r16
-            }
-            Element::U16 | Element::I16 => Code::Mov_rm16_r16,
-            Element::U8 | Element::I8 => Code::Mov_rm8_r8,
+        let mut value = Arg::Vector(from, 16);
+        let row = match element {
+            Element::Word => Some(&rows::STORE_FIRST_32),
+            Element::Double => Some(&rows::STORE_FIRST_64),
+            Element::F16 | Element::U16 | Element::I16 | Element::U8 | Element::I8 => None,
         };
+        if let Some(row) = row {
+            return self.writer.row(row, 16, &[Arg::Memory(to), value], Under::All);
+        }
+        if element == Element::F16 {
+            let narrow = Arg::Vector(self.scratch(), 16);
+            let args = [narrow, value, Arg::Byte(0)];
+            self.writer.row(&rows::STORE_F16, 16, &args, Under::All)?;
+            value = narrow;
+        }
         let general = Arg::General(Register::ECX);
         self.writer.row(&rows::OUT_32, 16, &[general, value], Under::All)?;
-        let part = if code == Code::Mov_rm8_r8 { Register::CL } else { Register::CX };
-        self.writer.instruct(code, &[to_arg, Arg::General(part)], Under::All)
+        self.store_general(element, to)
+    }
+
+    /// cx or cl to memory.
+    pub(super) fn store_general(&mut self, element: Element, to: Memory) -> Result<(), Refusal> {
+        let (code, part) = match element.bytes() {
+            1 => (Code::Mov_rm8_r8, Register::CL),
+            _ => (Code::Mov_rm16_r16, Register::CX),
+        };
+        self.writer.instruct(code, &[Arg::Memory(to), Arg::General(part)], Under::All)
     }
 
     pub(super) fn prefetch(&mut self, at: Address, level: u8) -> Result<(), Refusal> {

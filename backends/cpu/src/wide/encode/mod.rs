@@ -6,6 +6,7 @@
 //! by lane) and the spilled scalars.
 //! Invariant: the code calls nothing, holds no address, and leaves the registers of its caller as they were.
 
+mod avx2;
 mod demands;
 mod lanes;
 mod memory;
@@ -52,9 +53,10 @@ const STAGE_BYTES: i32 = 128;
 /// When the instruction set lacks an operation, when vectors or predicates do not fit into its registers, or when the
 /// leaf breaks its rules.
 pub fn encode(leaf: &Leaf, isa: Isa) -> Result<Vec<u8>, Refusal> {
-    let needs = Needs { isa };
+    let (widest, staged) = demands::survey(leaf, isa);
+    let needs = Needs { isa, widest };
     let at = Allocation::of(leaf, isa, SCALARS.len(), &needs)?;
-    let mut encoder = Encoder::new(leaf, isa, at)?;
+    let mut encoder = Encoder::new(leaf, at, &needs, staged)?;
     encoder.enter()?;
     for op in &leaf.constants {
         if poolable(op).is_none_or(|constant| !encoder.at.pooled.contains(&constant)) {
@@ -82,17 +84,16 @@ struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    fn new(leaf: &'a Leaf, isa: Isa, at: Allocation) -> Result<Self, Refusal> {
+    fn new(leaf: &'a Leaf, at: Allocation, needs: &Needs, staged: bool) -> Result<Self, Refusal> {
         let constants = leaf.constants.iter();
         let constants = constants.filter_map(|op| Some((poolable(op)?, op))).collect();
-        let (widest, staged) = demands::survey(leaf, isa);
         Ok(Self {
-            isa,
+            isa: needs.isa,
             lanes: leaf.lanes,
-            widest,
+            widest: needs.widest,
             at,
             constants,
-            writer: Writer::new(isa)?,
+            writer: Writer::new(needs.isa)?,
             taken: 0,
             stage_bytes: if staged { STAGE_BYTES } else { 0 },
         })

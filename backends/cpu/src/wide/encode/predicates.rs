@@ -3,7 +3,7 @@
 //! With AVX-512 they live in mask registers, whose bits beyond the lanes mean nothing; with AVX2 in vectors whose lanes
 //! are as wide as the widest of the leaf.
 
-use super::super::isa::{Isa, Refusal};
+use super::super::isa::Refusal;
 use super::super::program::{Condition, Lane, Logic, Operand, Predicate, Scalar, Vector};
 use super::Encoder;
 use super::rows::{self, Row};
@@ -22,8 +22,8 @@ impl Encoder<'_> {
         if matches!(lane, Lane::I32 | Lane::I64) && op == Condition::Unordered {
             return self.missing((op, lane));
         }
-        if self.isa == Isa::Avx2 {
-            return self.missing((op, lane));
+        if self.is_avx2() {
+            return self.condition_vector(op, lane, to, (x, y));
         }
         let bytes = self.bytes(lane.bytes())?;
         let (x, y, swapped) = self.pooled_last(x, y);
@@ -45,8 +45,8 @@ impl Encoder<'_> {
         x: Predicate,
         y: Predicate,
     ) -> Result<(), Refusal> {
-        if self.isa == Isa::Avx2 {
-            return self.missing(op);
+        if self.is_avx2() {
+            return self.logic_vector(op, to, (x, y));
         }
         let code = match op {
             Logic::And => Code::VEX_Kandw_kr_kr_kr,
@@ -59,24 +59,24 @@ impl Encoder<'_> {
     }
 
     pub(super) fn not(&mut self, to: Predicate, x: Predicate) -> Result<(), Refusal> {
-        if self.isa == Isa::Avx2 {
-            return self.missing("negation");
+        if self.is_avx2() {
+            return self.not_vector(to, x);
         }
         let args = [to, x].map(|of| Arg::Mask(self.predicate(of)));
         self.writer.instruct(Code::VEX_Knotw_kr_kr, &args, Under::All)
     }
 
     pub(super) fn always(&mut self, to: Predicate, value: bool) -> Result<(), Refusal> {
-        if self.isa == Isa::Avx2 {
-            return self.missing("constant predicate");
+        if self.is_avx2() {
+            return self.always_vector(to, value);
         }
         let code = if value { Code::VEX_Kxnorw_kr_kr_kr } else { Code::VEX_Kxorw_kr_kr_kr };
         self.writer.instruct(code, &[Arg::Mask(self.predicate(to)); 3], Under::All)
     }
 
     pub(super) fn first_lanes(&mut self, to: Predicate, count: Scalar) -> Result<(), Refusal> {
-        if self.isa == Isa::Avx2 {
-            return self.missing("first lanes");
+        if self.is_avx2() {
+            return self.first_lanes_vector(to, count);
         }
         self.low_ones(count)?;
         let args = [Arg::Mask(self.predicate(to)), Arg::General(Register::EAX)];
@@ -85,8 +85,9 @@ impl Encoder<'_> {
 
     /// Goes to `over` where no lane is true.
     pub(super) fn jump_if_none(&mut self, mask: Predicate, over: CodeLabel) -> Result<(), Refusal> {
-        if self.isa == Isa::Avx2 {
-            return self.missing("branch on a predicate");
+        if self.is_avx2() {
+            self.test_vector(mask)?;
+            return self.writer.asm.je(over).map_err(refusal);
         }
         let mask = Arg::Mask(self.predicate(mask));
         match self.lanes {
@@ -102,7 +103,7 @@ impl Encoder<'_> {
     }
 }
 
-fn compare_row(lane: Lane) -> &'static Row {
+pub(super) fn compare_row(lane: Lane) -> &'static Row {
     match lane {
         Lane::F32 => &rows::COMPARE_F32,
         Lane::F64 => &rows::COMPARE_F64,
@@ -112,7 +113,7 @@ fn compare_row(lane: Lane) -> &'static Row {
 }
 
 /// The number by which an instruction names a condition; `swapped` where its operands changed places.
-fn selector(op: Condition, lane: Lane, swapped: bool) -> u8 {
+pub(super) fn selector(op: Condition, lane: Lane, swapped: bool) -> u8 {
     let float = matches!(lane, Lane::F32 | Lane::F64);
     match (op, float, swapped) {
         (Condition::Equal, _, _) => 0,

@@ -167,8 +167,11 @@ rows! {
     COMPARE_I64: EVEX_Vpcmpq_kr_k1_xmm_xmmm128b64_imm8 EVEX_Vpcmpq_kr_k1_ymm_ymmm256b64_imm8
         EVEX_Vpcmpq_kr_k1_zmm_zmmm512b64_imm8 / INVALID INVALID;
 
-    // All ones, AVX2.
+    // Comparisons that AVX2 has of integers: `to, x, y`.
     EQUAL_32: INVALID INVALID INVALID / VEX_Vpcmpeqd_xmm_xmm_xmmm128 VEX_Vpcmpeqd_ymm_ymm_ymmm256;
+    EQUAL_64: INVALID INVALID INVALID / VEX_Vpcmpeqq_xmm_xmm_xmmm128 VEX_Vpcmpeqq_ymm_ymm_ymmm256;
+    GREATER_32: INVALID INVALID INVALID / VEX_Vpcmpgtd_xmm_xmm_xmmm128 VEX_Vpcmpgtd_ymm_ymm_ymmm256;
+    GREATER_64: INVALID INVALID INVALID / VEX_Vpcmpgtq_xmm_xmm_xmmm128 VEX_Vpcmpgtq_ymm_ymm_ymmm256;
 
     // One operand: `to, x`, x in memory or broadcast.
     SQRT_F32: EVEX_Vsqrtps_xmm_k1z_xmmm128b32 EVEX_Vsqrtps_ymm_k1z_ymmm256b32
@@ -275,4 +278,27 @@ rows! {
         EVEX_Vpscatterdd_vm32z_k1_zmm / INVALID INVALID;
     SCATTER_64: EVEX_Vpscatterdq_vm32x_k1_xmm EVEX_Vpscatterdq_vm32x_k1_ymm
         EVEX_Vpscatterdq_vm32y_k1_zmm / INVALID INVALID;
+
+    // Whole registers and pieces of them, AVX2.
+    MASKED_LOAD_32: INVALID INVALID INVALID / VEX_Vpmaskmovd_xmm_xmm_m128
+        VEX_Vpmaskmovd_ymm_ymm_m256;
+    MASKED_LOAD_64: INVALID INVALID INVALID / VEX_Vpmaskmovq_xmm_xmm_m128
+        VEX_Vpmaskmovq_ymm_ymm_m256;
+    MASKED_STORE_32: INVALID INVALID INVALID / VEX_Vpmaskmovd_m128_xmm_xmm
+        VEX_Vpmaskmovd_m256_ymm_ymm;
+    MASKED_STORE_64: INVALID INVALID INVALID / VEX_Vpmaskmovq_m128_xmm_xmm
+        VEX_Vpmaskmovq_m256_ymm_ymm;
+    SHIFT_BYTES: INVALID INVALID INVALID / VEX_Vpsrldq_xmm_xmm_imm8 VEX_Vpsrldq_ymm_ymm_imm8;
+    ALIGN_BYTES: INVALID INVALID INVALID / VEX_Vpalignr_xmm_xmm_xmmm128_imm8
+        VEX_Vpalignr_ymm_ymm_ymmm256_imm8;
+    SWAP_HALVES: INVALID INVALID INVALID / INVALID VEX_Vperm2i128_ymm_ymm_ymmm256_imm8;
+    UPPER_HALF: INVALID INVALID INVALID / INVALID VEX_Vextracti128_xmmm128_ymm_imm8;
+    SHUFFLE_BYTES: INVALID INVALID INVALID / VEX_Vpshufb_xmm_xmm_xmmm128
+        VEX_Vpshufb_ymm_ymm_ymmm256;
+    SHUFFLE_32: INVALID INVALID INVALID / VEX_Vshufps_xmm_xmm_xmmm128_imm8
+        VEX_Vshufps_ymm_ymm_ymmm256_imm8;
+    LOW_64: INVALID INVALID INVALID / VEX_Vmovq_xmmm64_xmm INVALID;
+    SIGNS_32: INVALID INVALID INVALID / VEX_Vmovmskps_r32_xmm VEX_Vmovmskps_r32_ymm;
+    SIGNS_64: INVALID INVALID INVALID / VEX_Vmovmskpd_r32_xmm VEX_Vmovmskpd_r32_ymm;
+    TEST: INVALID INVALID INVALID / VEX_Vptest_xmm_xmmm128 VEX_Vptest_ymm_ymmm256;
 }

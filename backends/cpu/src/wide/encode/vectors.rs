@@ -187,7 +187,11 @@ impl Encoder<'_> {
         let to = self.vector(to);
         match op {
             Monad::RoundToF16 => return self.round_to_f16(to, x, from_bytes),
-            Monad::LowHalf if self.isa == Isa::Avx2 => return self.missing((op, lane)),
+            Monad::LowHalf if self.is_avx2() => {
+                let x = self.register(x, from_bytes)?;
+                let upper = self.scratch();
+                return self.even_words(to, x, upper);
+            }
             _ => {}
         }
         let x = if of.from_memory {
@@ -300,7 +304,7 @@ impl Encoder<'_> {
         (yes, no): (Vector, Vector),
     ) -> Result<(), Refusal> {
         if self.isa == Isa::Avx2 {
-            return self.missing(("select", lane));
+            return self.select_vector(lane, to, mask, (yes, no));
         }
         let row = if lane.bytes() == 4 { &rows::SELECT_32 } else { &rows::SELECT_64 };
         let bytes = self.bytes(lane.bytes())?;
@@ -319,7 +323,7 @@ impl Encoder<'_> {
         count: u8,
     ) -> Result<(), Refusal> {
         if self.isa == Isa::Avx2 {
-            return self.missing(("lanes down", lane));
+            return self.lanes_down_halves(lane, to, x, count);
         }
         let row = if lane.bytes() == 4 { &rows::ALIGN_32 } else { &rows::ALIGN_64 };
         let bytes = self.bytes(lane.bytes())?;
