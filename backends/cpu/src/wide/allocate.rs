@@ -126,11 +126,13 @@ impl Allocation {
                     break;
                 }
                 Err(full) => {
-                    let Some(victim) = self.victim(leaf, intervals, full) else {
+                    let over = alive_at(&vectors, full).saturating_sub(room).max(1);
+                    let victims = self.victims(leaf, intervals, full);
+                    if victims.len() < over {
                         let needed = pressure(&vectors) + self.scratch.vectors;
                         return Err(Refusal::Pressure("vectors", needed, isa.vectors()));
-                    };
-                    self.pooled.insert(victim);
+                    }
+                    self.pooled.extend(&victims[..over]);
                 }
             }
         }
@@ -147,15 +149,17 @@ impl Allocation {
         Ok(())
     }
 
-    /// The constant to read from memory: the least used of those that hold a register where none is free.
-    fn victim(&self, leaf: &Leaf, intervals: &Intervals, full: u32) -> Option<Vector> {
+    /// The constants that hold a register where none is free, the least used first.
+    fn victims(&self, leaf: &Leaf, intervals: &Intervals, full: u32) -> Vec<Vector> {
         let constants = leaf.constants.iter().filter_map(poolable);
         let held = constants.filter(|constant| !self.pooled.contains(constant));
         let held = held.filter_map(|constant| {
             let interval = intervals.get(Register::Vector(constant))?;
             (interval.start <= full && full <= interval.end).then_some((interval.weight, constant))
         });
-        held.min().map(|(_, constant)| constant)
+        let mut held: Vec<_> = held.collect();
+        held.sort_unstable();
+        held.into_iter().map(|(_, constant)| constant).collect()
     }
 
     fn give_scalars(&mut self, intervals: &Intervals, registers: usize) {
@@ -255,11 +259,14 @@ fn scan(
     Ok(places)
 }
 
+/// Intervals that hold at an instant.
+fn alive_at(intervals: &[(Register, Interval)], instant: u32) -> usize {
+    let holds = |of: &&(Register, Interval)| of.1.start <= instant && instant <= of.1.end;
+    intervals.iter().filter(holds).count()
+}
+
 /// The most intervals that hold at one instant.
 fn pressure(intervals: &[(Register, Interval)]) -> usize {
-    let at = |instant: u32| {
-        let holds = |of: &&(Register, Interval)| of.1.start <= instant && instant <= of.1.end;
-        intervals.iter().filter(holds).count()
-    };
-    intervals.iter().map(|(_, interval)| at(interval.start)).max().unwrap_or(0)
+    let starts = intervals.iter().map(|(_, interval)| interval.start);
+    starts.map(|start| alive_at(intervals, start)).max().unwrap_or(0)
 }

@@ -116,7 +116,7 @@ fn mask_text(mask: Option<Predicate>) -> String {
 }
 
 /// `MultiplyAdd` as `multiply-add`.
-fn words(name: &impl fmt::Debug) -> String {
+pub(super) fn words(name: &impl fmt::Debug) -> String {
     let mut out = String::new();
     for (place, letter) in format!("{name:?}").chars().enumerate() {
         if letter.is_ascii_uppercase() && place > 0 {

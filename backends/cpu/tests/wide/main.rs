@@ -2,5 +2,6 @@
 
 mod call;
 mod draw;
+mod listing;
 mod random;
 mod small;

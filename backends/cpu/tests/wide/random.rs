@@ -1,7 +1,8 @@
 //! Random leaves: their machine code against the interpreter, bit for bit.
 //!
 //! Values come in kinds. The bits of a NaN that arithmetic makes are not defined, so such values are of a loose kind,
-//! which feeds only arithmetic and is stored only where any NaN equals another.
+//! which feeds only arithmetic and is stored only where any NaN equals another. `TILEWRIGHT_SEEDS` says how many
+//! leaves are drawn.
 
 use crate::call::{Code, Guarded};
 use crate::draw::{REGIONS, draw};
@@ -88,7 +89,8 @@ fn run(isa: Isa, seeds: std::ops::Range<u64>) -> Result<(usize, usize), String> 
 #[test]
 fn random_leaves_compute_what_they_mean() {
     for isa in Isa::ALL {
-        let seeds = 0..1500;
+        let count = std::env::var("TILEWRIGHT_SEEDS").ok();
+        let seeds = 0..count.map_or(1500, |count| count.parse().expect("a number"));
         println!("{isa}: seeds {seeds:?}");
         if !isa.detected() {
             println!("skipped: this processor lacks {isa}");

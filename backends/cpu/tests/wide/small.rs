@@ -4,7 +4,7 @@ use crate::call::{Code, Guarded};
 use tilewright_cpu::wide::program::{
     Address, Dyad, Element, Lane, Leaf, Limit, Node, Op, Operand, Scalar, Span, Vector,
 };
-use tilewright_cpu::wide::{Isa, encode};
+use tilewright_cpu::wide::{Isa, Refusal, disassemble, encode};
 
 fn bytes_of(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
@@ -94,4 +94,71 @@ fn a_loop_runs_on_every_set() {
             }
         }
     }
+}
+
+/// Rows of `a` times columns of `b`: `rows` by `columns` vectors of accumulators, over a loop.
+fn tile(rows: u32, columns: u32) -> Leaf {
+    let (a, b, out, index) = (Scalar(0), Scalar(1), Scalar(2), Scalar(3));
+    let sums = rows * columns;
+    let at = |base, place: u32, bytes: u32| Address { base, displacement: (place * bytes) as i32 };
+    let mut entry: Vec<Op> = (0..3).map(|word| Op::Frame { to: Scalar(word), word }).collect();
+    entry.push(Op::Set { to: index, value: 0 });
+    entry.extend((0..sums).map(|to| Op::Constant { to: Vector(to), lane: Lane::F32, bits: 0 }));
+    let mut body = vec![];
+    for column in 0..columns {
+        let to = Vector(sums + column);
+        body.push(Op::Load {
+            element: Element::Word,
+            to,
+            at: at(b, column, 64),
+            span: Span::Whole,
+        });
+    }
+    for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+        let z = Vector(row * columns + column);
+        let (x, y) = (Vector(sums + column), Operand::Splat(at(a, row, 4)));
+        body.push(Op::MultiplyAdd { lane: Lane::F32, to: z, x, y, z });
+    }
+    body.push(Op::AddConstant { to: a, x: a, value: i64::from(rows) * 4 });
+    body.push(Op::AddConstant { to: b, x: b, value: i64::from(columns) * 64 });
+    let mut nodes: Vec<Node> = entry.into_iter().map(Node::Op).collect();
+    nodes.push(Node::Loop {
+        index,
+        end: Limit::Constant(192),
+        step: 1,
+        entered: true,
+        body: body.into_iter().map(Node::Op).collect(),
+    });
+    for sum in 0..sums {
+        let (element, from) = (Element::Word, Vector(sum));
+        let (at, span) = (at(out, sum, 64), Span::Whole);
+        nodes.push(Node::Op(Op::Store { element, from, at, span, streaming: false }));
+    }
+    Leaf {
+        name: "tile".to_string(),
+        lanes: 16,
+        constants: vec![],
+        body: nodes,
+        vectors: sums + columns,
+        predicates: 0,
+        scalars: 4,
+    }
+}
+
+/// 28 accumulators, two columns: every instruction of the loop is a load, a multiply-add or control.
+#[test]
+fn a_full_tile_has_no_moves() {
+    let listing = disassemble(&encode(&tile(14, 2), Isa::Avx512).unwrap());
+    let count = |name: &str| listing.lines().filter(|line| line.contains(name)).count();
+    assert_eq!(count("vfmadd231ps"), 28, "{listing}");
+    assert_eq!(count("vmovups"), 2 + 28, "{listing}");
+    assert_eq!(count("vmovaps"), 0, "{listing}");
+    // 28 clearings; 2 loads, 28 products, 2 pointers, 3 of the loop; 4 of the entry; 28 stores; the return.
+    assert_eq!(listing.lines().count(), 28 + 35 + 4 + 28 + 2, "{listing}");
+}
+
+#[test]
+fn vectors_do_not_spill() {
+    let refused = encode(&tile(16, 2), Isa::Avx512);
+    assert_eq!(refused, Err(Refusal::Pressure("vectors", 34, 32)));
 }

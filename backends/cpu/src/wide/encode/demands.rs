@@ -88,16 +88,28 @@ impl Needs {
     }
 }
 
-/// Bytes of the widest lane, and whether something goes through the stage.
-pub(super) fn survey(leaf: &Leaf, isa: Isa) -> (u64, bool) {
-    let (mut widest, mut staged) = (4, false);
-    let mut see = |op: &Op| {
-        widest = widest.max(lane_bytes(op));
-        staged |= goes_lane_by_lane(op, isa);
-    };
-    leaf.constants.iter().for_each(&mut see);
-    visit(&leaf.body, &mut see);
-    (widest, staged)
+/// What a leaf has somewhere.
+pub(super) struct Survey {
+    /// Bytes of the widest lane.
+    pub(super) widest: u64,
+    /// Whether something goes through the stage.
+    pub(super) staged: bool,
+    /// Whether a store goes past the caches.
+    pub(super) streams: bool,
+}
+
+impl Survey {
+    pub(super) fn of(leaf: &Leaf, isa: Isa) -> Self {
+        let mut found = Self { widest: 4, staged: false, streams: false };
+        let mut see = |op: &Op| {
+            found.widest = found.widest.max(lane_bytes(op));
+            found.staged |= goes_lane_by_lane(op, isa);
+            found.streams |= matches!(op, Op::Store { streaming: true, .. });
+        };
+        leaf.constants.iter().for_each(&mut see);
+        visit(&leaf.body, &mut see);
+        found
+    }
 }
 
 fn visit(nodes: &[Node], see: &mut dyn FnMut(&Op)) {

@@ -5,6 +5,7 @@
 //! Invariant: edx holds the mask, rcx the index, rax a base that is on the stack.
 
 use super::super::isa::Refusal;
+use super::super::print::words;
 use super::super::program::{Address, Element, Predicate, Vector};
 use super::Encoder;
 use super::memory::load_row;
@@ -54,7 +55,7 @@ impl Encoder<'_> {
         (index, mask): (Vector, Option<Predicate>),
     ) -> Result<(), Refusal> {
         if self.is_avx2() {
-            return self.missing(("scatter", element));
+            return Err(Refusal::Missing(self.isa, format!("scatter of {}", words(&element))));
         }
         let row = match element {
             Element::Word => &rows::SCATTER_32,

@@ -4,6 +4,7 @@
 //! where an instruction would take more, `lanes` goes element by element.
 
 use super::super::isa::{Isa, Refusal};
+use super::super::print::words;
 use super::super::program::{Address, Element, Predicate, Span, Vector};
 use super::Encoder;
 use super::rows::{self, Row};
@@ -126,7 +127,10 @@ impl Encoder<'_> {
             return if whole {
                 self.writer.row(&rows::STREAM, bytes, &[Arg::Memory(to), value], Under::All)
             } else {
-                self.missing(("streaming store", element, span))
+                {
+                    let what = format!("streaming store of {}", words(&element));
+                    Err(Refusal::Missing(self.isa, what))
+                }
             };
         }
         match span {

@@ -18,8 +18,9 @@ mod writer;
 
 use super::allocate::{Allocation, poolable};
 use super::isa::{Isa, Refusal};
-use super::program::{Leaf, Limit, Node, Op, Predicate, Register as Virtual, Scalar, Vector};
-use demands::Needs;
+use super::print::words;
+use super::program::{Lane, Leaf, Limit, Node, Op, Predicate, Register as Virtual, Scalar, Vector};
+use demands::{Needs, Survey};
 use iced_x86::Code;
 use iced_x86::Register;
 use iced_x86::code_asm::{AsmRegister64, CodeLabel, get_gpr64, rax, rcx, rsp};
@@ -53,10 +54,10 @@ const STAGE_BYTES: i32 = 128;
 /// When the instruction set lacks an operation, when vectors or predicates do not fit into its registers, or when the
 /// leaf breaks its rules.
 pub fn encode(leaf: &Leaf, isa: Isa) -> Result<Vec<u8>, Refusal> {
-    let (widest, staged) = demands::survey(leaf, isa);
-    let needs = Needs { isa, widest };
+    let survey = Survey::of(leaf, isa);
+    let needs = Needs { isa, widest: survey.widest };
     let at = Allocation::of(leaf, isa, SCALARS.len(), &needs)?;
-    let mut encoder = Encoder::new(leaf, at, &needs, staged)?;
+    let mut encoder = Encoder::new(leaf, isa, at, &survey)?;
     encoder.enter()?;
     for op in &leaf.constants {
         if poolable(op).is_none_or(|constant| !encoder.at.pooled.contains(&constant)) {
@@ -81,21 +82,24 @@ struct Encoder<'a> {
     taken: usize,
     /// Bytes of the stack before the spilled scalars.
     stage_bytes: i32,
+    /// Whether a store goes past the caches.
+    streams: bool,
 }
 
 impl<'a> Encoder<'a> {
-    fn new(leaf: &'a Leaf, at: Allocation, needs: &Needs, staged: bool) -> Result<Self, Refusal> {
+    fn new(leaf: &'a Leaf, isa: Isa, at: Allocation, survey: &Survey) -> Result<Self, Refusal> {
         let constants = leaf.constants.iter();
         let constants = constants.filter_map(|op| Some((poolable(op)?, op))).collect();
         Ok(Self {
-            isa: needs.isa,
+            isa,
             lanes: leaf.lanes,
-            widest: needs.widest,
+            widest: survey.widest,
             at,
             constants,
-            writer: Writer::new(needs.isa)?,
+            writer: Writer::new(isa)?,
             taken: 0,
-            stage_bytes: if staged { STAGE_BYTES } else { 0 },
+            stage_bytes: if survey.staged { STAGE_BYTES } else { 0 },
+            streams: survey.streams,
         })
     }
 
@@ -127,6 +131,10 @@ impl<'a> Encoder<'a> {
         }
         for register in self.saved().into_iter().rev() {
             self.writer.asm.pop(register).map_err(refusal)?;
+        }
+        if self.streams {
+            // Streaming stores are not ordered with others; whoever reads after this leaf must find them.
+            self.writer.asm.sfence().map_err(refusal)?;
         }
         if self.writer.is_wide() {
             self.writer.instruct(Code::VEX_Vzeroupper, &[], Under::All)?;
@@ -294,8 +302,8 @@ impl<'a> Encoder<'a> {
     }
 
     /// The error of an operation that the set lacks.
-    fn missing<T>(&self, what: impl std::fmt::Debug) -> Result<T, Refusal> {
-        Err(Refusal::Missing(self.isa, format!("{what:?}")))
+    fn missing<T>(&self, lane: Lane, op: &impl std::fmt::Debug) -> Result<T, Refusal> {
+        Err(Refusal::Missing(self.isa, format!("{lane} {}", words(op))))
     }
 
     fn arg(&self, of: Vector, bytes: u64) -> Arg {

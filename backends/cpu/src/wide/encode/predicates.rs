@@ -20,7 +20,7 @@ impl Encoder<'_> {
         (x, y): (Vector, Operand),
     ) -> Result<(), Refusal> {
         if matches!(lane, Lane::I32 | Lane::I64) && op == Condition::Unordered {
-            return self.missing((op, lane));
+            return self.missing(lane, &op);
         }
         if self.is_avx2() {
             return self.condition_vector(op, lane, to, (x, y));

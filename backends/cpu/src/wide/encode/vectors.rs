@@ -164,7 +164,7 @@ impl Encoder<'_> {
         (x, y): (Vector, Operand),
     ) -> Result<(), Refusal> {
         let Some(row) = dyad_row(op, lane) else {
-            return self.missing((op, lane));
+            return self.missing(lane, &op);
         };
         let bytes = self.bytes(lane.bytes())?;
         let (x, y, _) = if commutes(op) { self.pooled_last(x, y) } else { (x, y, false) };
@@ -181,7 +181,7 @@ impl Encoder<'_> {
         x: Vector,
     ) -> Result<(), Refusal> {
         let Some(of) = monad_row(op, lane) else {
-            return self.missing((op, lane));
+            return self.missing(lane, &op);
         };
         let (from_bytes, to_bytes) = (self.bytes(lane.bytes())?, self.bytes(of.to_bytes)?);
         let to = self.vector(to);
@@ -225,7 +225,9 @@ impl Encoder<'_> {
             (Shift::RightLogical, 4) => &rows::RIGHT_LOGICAL_32,
             (Shift::RightLogical, _) => &rows::RIGHT_LOGICAL_64,
             (Shift::RightArithmetic, 4) => &rows::RIGHT_ARITHMETIC_32,
-            (Shift::RightArithmetic, _) => return self.missing((op, lane)),
+            (Shift::RightArithmetic, _) => {
+                return self.missing(lane, &format_args!("shift-right-arithmetic"));
+            }
         };
         let bytes = self.bytes(lane.bytes())?;
         let x = Arg::Vector(self.register(x, bytes)?, bytes);
@@ -251,7 +253,7 @@ impl Encoder<'_> {
                 &rows::MULTIPLY_ADD_213_F64,
                 &rows::MULTIPLY_ADD_231_F64,
             ],
-            Lane::I32 | Lane::I64 => return self.missing(("multiply-add", lane)),
+            Lane::I32 | Lane::I64 => return self.missing(lane, &format_args!("multiply-add")),
         };
         let bytes = self.bytes(lane.bytes())?;
         let (x, y, _) = self.pooled_last(x, y);
@@ -288,7 +290,7 @@ impl Encoder<'_> {
         let row = match lane {
             Lane::F32 => &rows::SCALE_F32,
             Lane::F64 => &rows::SCALE_F64,
-            Lane::I32 | Lane::I64 => return self.missing(("scale", lane)),
+            Lane::I32 | Lane::I64 => return self.missing(lane, &format_args!("scale")),
         };
         let bytes = self.bytes(lane.bytes())?;
         let y = self.source(y, lane.bytes(), bytes);

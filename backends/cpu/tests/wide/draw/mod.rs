@@ -7,7 +7,7 @@ use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use tilewright_cpu::wide::Isa;
 use tilewright_cpu::wide::program::{
-    Address, Element, Lane, Leaf, Limit, Node, Op, Operand, Predicate, Scalar, Span, Vector,
+    Address, Element, Lane, Leaf, Limit, Logic, Node, Op, Operand, Predicate, Scalar, Span, Vector,
 };
 
 /// Regions of memory: input, f32, f64, bits and f16.
@@ -74,8 +74,10 @@ pub(crate) struct Drawing<'a> {
     kinds: Vec<Kind>,
     /// Vectors that may be assigned: the others are constants.
     first_free: usize,
-    /// Vectors from here on are temporary: assigned and read at one place.
-    first_temporary: usize,
+    /// Vectors that are assigned on every way here.
+    visible: Vec<usize>,
+    /// Predicates that are.
+    visible_predicates: Vec<u32>,
     predicates: u32,
     scalars: u32,
     /// Scalars that hold any number, from `REGIONS` on.
@@ -104,7 +106,7 @@ pub(crate) fn draw(rng: &mut ChaCha8Rng, isa: Isa) -> Leaf {
         constants.push(constant(rng, to, kind));
     }
     let first_free = kinds.len();
-    let each = rng.random_range(1..if isa == Isa::Avx2 { 3 } else { 5 });
+    let each = rng.random_range(1..if isa == Isa::Avx2 { 2 } else { 4 });
     for kind in allowed.iter().flat_map(|kind| std::iter::repeat_n(*kind, each)) {
         kinds.push(kind);
     }
@@ -112,7 +114,8 @@ pub(crate) fn draw(rng: &mut ChaCha8Rng, isa: Isa) -> Leaf {
     let mut drawing = Drawing {
         isa,
         lanes,
-        first_temporary: kinds.len(),
+        visible: (0..kinds.len()).collect(),
+        visible_predicates: vec![],
         kinds,
         first_free,
         predicates: rng.random_range(1..4),
@@ -164,32 +167,57 @@ impl Drawing<'_> {
     }
 
     fn kind(&mut self) -> Kind {
-        let number = self.rng.random_range(self.first_free..self.first_temporary);
+        let number = self.free();
+        let number = self.pick(&number);
         self.kinds[number]
     }
 
     fn has(&self, kind: Kind) -> bool {
-        self.kinds[self.first_free..self.first_temporary].contains(&kind)
+        self.free().iter().any(|&number| self.kinds[number] == kind)
+    }
+
+    /// Vectors that may be assigned.
+    fn free(&self) -> Vec<usize> {
+        self.visible.iter().copied().filter(|&number| number >= self.first_free).collect()
+    }
+
+    /// A register that lives from here to the end of the block at most.
+    fn local(&mut self) {
+        if self.rng.random_range(0..3) == 0 {
+            let (x, y) = (self.predicate(), self.predicate());
+            self.push(Op::Logic { op: Logic::Xor, to: Predicate(self.predicates), x, y });
+            self.visible_predicates.push(self.predicates);
+            self.predicates += 1;
+            return;
+        }
+        let kind = self.kind();
+        let x = self.from(kind);
+        let to = self.temporary(kind);
+        self.visible.push(to.0 as usize);
+        let at = self.place(0, self.lanes * kind.lane().bytes(), 4);
+        let (element, span) = (kind.element(), Span::Whole);
+        let load = Op::Load { element, to, at, span };
+        let made = self.pick(&[Op::Copy { to, x }, load, load]);
+        self.push(made);
     }
 
     /// A vector of a kind, to be assigned.
     fn to(&mut self, kind: Kind) -> Vector {
-        let of: Vec<_> = (self.first_free..self.first_temporary)
-            .filter(|&number| self.kinds[number] == kind)
-            .collect();
+        let mut of = self.free();
+        of.retain(|&number| self.kinds[number] == kind);
         Vector(self.pick(&of) as u32)
     }
 
     /// A vector of a kind, to be read: any float where a loose one will do.
     fn from(&mut self, kind: Kind) -> Vector {
-        let of: Vec<_> = (0..self.first_temporary)
-            .filter(|&number| self.kinds[number] == kind || self.kinds[number].loose() == kind)
-            .collect();
+        let mut of = self.visible.clone();
+        of.retain(|&number| self.kinds[number] == kind || self.kinds[number].loose() == kind);
         Vector(self.pick(&of) as u32)
     }
 
     fn predicate(&mut self) -> Predicate {
-        Predicate(self.rng.random_range(0..self.predicates))
+        let visible = self.visible_predicates.clone();
+        Predicate(self.pick(&visible))
     }
 
     fn number(&mut self) -> Scalar {
@@ -228,14 +256,18 @@ impl Drawing<'_> {
 
     /// Assigns everything.
     fn enter(&mut self) {
-        for word in 0..REGIONS as u32 {
-            self.push(Op::Frame { to: Scalar(word), word });
-        }
+        let mut scalars: Vec<Op> =
+            (0..REGIONS as u32).map(|word| Op::Frame { to: Scalar(word), word }).collect();
         for number in 0..self.numbers {
             let value = self.rng.random_range(-1000..1 << 36);
-            self.push(Op::Set { to: Scalar(REGIONS as u32 + number), value });
+            scalars.push(Op::Set { to: Scalar(REGIONS as u32 + number), value });
         }
-        for number in self.first_free..self.first_temporary {
+        // Which scalars come first decides which registers they have.
+        if self.rng.random() {
+            scalars.reverse();
+        }
+        scalars.into_iter().for_each(|op| self.push(op));
+        for number in self.free() {
             let (to, kind) = (Vector(number as u32), self.kinds[number]);
             let at = self.place(0, self.lanes * kind.lane().bytes(), 4);
             self.push(Op::Load { element: kind.element(), to, at, span: Span::Whole });
@@ -243,12 +275,13 @@ impl Drawing<'_> {
         for number in 0..self.predicates {
             let value = self.rng.random();
             self.push(Op::Always { to: Predicate(number), value });
+            self.visible_predicates.push(number);
         }
     }
 
     /// Stores everything.
     fn leave(&mut self) {
-        for number in self.first_free..self.first_temporary {
+        for number in self.free() {
             let kind = self.kinds[number];
             if self.rng.random_range(0..8) > 0 {
                 let at = self.place(kind.region(), self.lanes * kind.lane().bytes(), 8);
@@ -267,7 +300,7 @@ impl Drawing<'_> {
             let (element, span) = (kind.element(), Span::First);
             self.push(Op::Store { element, from: to, at, span, streaming: false });
         }
-        for number in 0..self.predicates {
+        for number in self.visible_predicates.clone() {
             let (to, yes, no) = (self.temporary(kind), self.from(kind), self.from(kind));
             self.push(Op::Select { lane: kind.lane(), to, mask: Predicate(number), yes, no });
             let at = self.place(BITS_OUT, bytes * self.lanes, 8);
@@ -291,7 +324,8 @@ impl Drawing<'_> {
                     let then = self.inside(depth);
                     self.nodes.push(Node::IfAny { mask, then });
                 }
-                3..=8 => self.memory(),
+                3..=4 => self.local(),
+                5..=8 => self.memory(),
                 9..=11 => self.scalar_op(),
                 12..=13 => self.predicate_op(),
                 _ => self.vector_op(),
@@ -301,8 +335,11 @@ impl Drawing<'_> {
 
     fn inside(&mut self, depth: usize) -> Vec<Node> {
         let before = std::mem::take(&mut self.nodes);
-        let count = self.rng.random_range(0..8);
+        let (vectors, predicates) = (self.visible.len(), self.visible_predicates.len());
+        let count = self.rng.random_range(0..12);
         self.several(count, depth + 1);
+        self.visible.truncate(vectors);
+        self.visible_predicates.truncate(predicates);
         std::mem::replace(&mut self.nodes, before)
     }
 
@@ -318,12 +355,21 @@ impl Drawing<'_> {
             self.push(Op::Set { to: of, value: end });
             Limit::Scalar(of)
         };
-        let mut body = self.inside(depth);
+        let entered = begin < end && self.rng.random();
+        let (vectors, predicates) = (self.visible.len(), self.visible_predicates.len());
+        let before = std::mem::take(&mut self.nodes);
+        let count = self.rng.random_range(0..12);
+        self.several(count, depth + 1);
+        // What the body assigns may be read after it where it runs for sure.
+        if !entered {
+            self.visible.truncate(vectors);
+            self.visible_predicates.truncate(predicates);
+        }
+        let mut body = std::mem::replace(&mut self.nodes, before);
         if self.rng.random() {
             let to = self.number();
             body.push(Node::Op(Op::Add { to, x: to, y: index }));
         }
-        let entered = begin < end && self.rng.random();
         self.nodes.push(Node::Loop { index, end: limit, step, entered, body });
     }
 }
