@@ -145,6 +145,8 @@ struct Plan<'a, R> {
     product: DType,
     /// Which factors may be zeros made by a mask.
     masked: [bool; 2],
+    /// Whether other forms may have a number where infinities make this sum NaN.
+    grouped: bool,
 }
 
 /// Computes a contraction over a region.
@@ -171,6 +173,7 @@ pub(super) fn contract<R: Real>(
         right_terms: right.offsets(&inner, region),
         product: graph.node(contraction.product).dtype,
         masked: program.masked[contraction.product.index()],
+        grouped: program.freedoms[node.index()].grouped,
         left,
         right,
     };
@@ -284,8 +287,8 @@ impl<R: Real> Plan<'_, R> {
 
     /// Whether a sum that is not finite could be something else: the terms one by one.
     fn doubt(&self, sum: R, bases: (usize, usize), (m, n): (usize, usize)) -> f64 {
-        let wide = self.product == DType::F64 && sum.high().is_nan();
-        if self.left.exact && self.right.exact && !wide && self.masked == [false; 2] {
+        let made = sum.high().is_nan() && (self.grouped || self.product == DType::F64);
+        if self.left.exact && self.right.exact && !made && self.masked == [false; 2] {
             return 0.0;
         }
         let (left, right) = (bases.0 + self.left_lines[m], bases.1 + self.right_lines[n]);
@@ -303,8 +306,8 @@ impl<R: Real> Plan<'_, R> {
             }
             undecided |= rules::binary(BinaryOp::Mul, (x, ex), (y, ey), x * y) == UNDECIDED;
         }
-        // In f64 a NaN that infinities made is undecided, see `rules::made_nan`.
-        if undecided || wide { UNDECIDED } else { 0.0 }
+        // What infinities make is undecided in f64, see `rules::made_nan`, and in another grouping.
+        if undecided || made { UNDECIDED } else { 0.0 }
     }
 }
 

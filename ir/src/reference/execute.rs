@@ -12,19 +12,12 @@ use super::scan::scan;
 use super::steps::Values;
 use super::{Expected, HostTensor};
 use crate::base::{AxisId, AxisSet, ReduceOp};
-use crate::graph::{Graph, Node, NodeId, Op};
+use crate::graph::{Graph, NodeId, Op};
 use rayon::prelude::*;
 
 /// Evaluates a bound graph with one kind of number.
 pub(super) fn evaluate<R: Real>(graph: &Graph, inputs: &[HostTensor]) -> Vec<Expected> {
     let mut program = Program::new(graph);
-    let any = |test: fn(f64) -> bool| {
-        let floats = inputs.iter().filter(|input| input.dtype.is_float());
-        floats.into_iter().any(|input| (0..input.len()).any(|index| test(input.get(index))))
-    };
-    let infinite = |node: &Node| matches!(node.op, Op::Literal(value) if value.is_infinite());
-    let has_infinities = any(f64::is_infinite) || graph.nodes.iter().any(infinite);
-    program.only_nan = any(f64::is_nan) && !has_infinities;
     let threads = rayon::current_num_threads() as u64;
     let element_bytes = (size_of::<R>() + size_of::<f64>()) as u64;
     let cut = Cut::new(&program, threads, element_bytes);
@@ -181,7 +174,8 @@ fn reduce<R: Real>(
     let (kept, inner) = (others(program.graph.node(node).axes), others(reduced));
     let terms = region.volume(&program.sorted(reduced));
     let mut kernel = Kernel::new(program, store, x, row_axis);
-    let mut state = State::new(op, program.types(x, node), terms);
+    let grouped = program.freedoms[node.index()].grouped;
+    let mut state = State::new(op, program.types(x, node), terms).grouped(grouped);
     let mut result = Block::new(program.sorted(program.graph.node(node).axes), region);
     let mut row = Row::new();
     let index = Position::new(program, reduced, row_axis);

@@ -8,6 +8,7 @@
 mod chunk;
 mod contract;
 mod execute;
+mod freedom;
 mod gather;
 mod indices;
 mod inputs;
@@ -27,6 +28,7 @@ mod shuffle;
 mod steps;
 mod tensor;
 mod twofold;
+mod vanishing;
 
 pub use inputs::{Family, draw, integers_are_exact, special_places};
 pub use judge::{InterpreterShare, UNDECIDED_MAX, Verdict, Wrong, compare, compare_exact};

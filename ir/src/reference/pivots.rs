@@ -9,7 +9,7 @@
 //! a masked exponential that is not finite, as `exp(inf - inf)` is not, the form may have NaN.
 //! Invariant: none in a kernel that is `@exact` or permits no more than other groupings.
 
-use crate::base::{AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
+use crate::base::{AxisSet, BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
 use crate::graph::{Graph, NodeId, Op};
 use crate::rewrite::RuleClass;
 
@@ -62,8 +62,11 @@ pub(super) fn masked_pivots(graph: &Graph) -> Vec<bool> {
             match graph.node(id).op {
                 Op::Binary(BinaryOp::Mul | BinaryOp::Div, x, y) => open.extend([x, y]),
                 Op::Unary(UnaryOp::Neg, x) | Op::Cast(x) => open.push(x),
-                Op::Select(_, x, y) => {
-                    found[id.index()] = [x, y].iter().any(|&branch| is_about_pivot(graph, branch));
+                Op::Select(c, x, y) => {
+                    let masks = |&branch: &NodeId| {
+                        is_about_pivot(graph, branch) && !is_share(graph, c, branch)
+                    };
+                    found[id.index()] = [x, y].iter().any(masks);
                     open.extend([x, y]);
                 }
                 _ => {}
@@ -71,6 +74,17 @@ pub(super) fn masked_pivots(graph: &Graph) -> Vec<bool> {
         }
     }
     found
+}
+
+/// Whether a branch is a quotient by what the condition compares with 0, as the share of an empty softmax is: the choice
+/// then masks `0 / 0` of a row without anything in it, which no form has.
+fn is_share(graph: &Graph, condition: NodeId, branch: NodeId) -> bool {
+    let Op::Binary(BinaryOp::Div, _, divisor) = graph.node(branch).op else { return false };
+    let Op::Compare(CompareOp::Eq | CompareOp::Ne, x, y) = graph.node(condition).op else {
+        return false;
+    };
+    let zero = |id: NodeId| matches!(graph.node(id).op, Op::Literal(value) if value == 0.0);
+    x == divisor && zero(y) || y == divisor && zero(x)
 }
 
 /// Whether a value has an exponential of a difference to a maximum as a factor.

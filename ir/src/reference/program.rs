@@ -5,12 +5,12 @@
 //! Invariant: every choice here depends on the bound graph alone, never on threads or chunks, and the order in which
 //! an element's terms are added is one of these choices.
 
+use super::freedom::{Freedom, freedoms};
 use super::masked::masked_products;
 use super::pivots::{masked_pivots, unpivoted};
 use super::rules::{UNDECIDED, is_exact_cast};
-use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
+use crate::base::{AxisId, AxisSet, BinaryOp, DType, ReduceOp};
 use crate::graph::{Graph, NodeId, Op};
-use crate::rewrite::RuleClass;
 use std::collections::BTreeSet;
 
 /// Elements that a multiply used element-wise node may have per chunk and still be held.
@@ -38,19 +38,14 @@ pub(super) struct Program<'g> {
     pub(super) contractions: Vec<Option<Contraction>>,
     /// By node: whether it is the last rounding of a result, which the judge allows for.
     pub(super) last_roundings: Vec<bool>,
-    /// By node: whether it is a sum of products that other forms group in another way: with another sum as a factor, or
-    /// with a factor that does not vary along the sum.
-    regrouped: Vec<bool>,
+    /// By node: what other forms may do to it.
+    pub(super) freedoms: Vec<Freedom>,
     /// By node: for a product, which of its factors may be a zero made by a mask.
     pub(super) masked: Vec<[bool; 2]>,
     /// By node: whether it is an exponential that other forms take about a pivot.
     pub(super) unpivoted: Vec<bool>,
     /// By node: whether it is a choice that may mask an exponential about a pivot.
     pub(super) masked_pivots: Vec<bool>,
-    /// Whether the one special value among the inputs is NaN. It stays NaN in any grouping. Infinities, of the inputs or
-    /// by overflow, meet other infinities or zeros in another grouping, so what is not finite in a regrouped sum is
-    /// undecided then; and a zero has either sign.
-    pub(super) only_nan: bool,
 }
 
 impl<'g> Program<'g> {
@@ -62,11 +57,10 @@ impl<'g> Program<'g> {
             held: vec![false; graph.nodes.len()],
             contractions: vec![None; graph.nodes.len()],
             last_roundings: last_roundings(graph),
-            regrouped: graph.ids().map(|node| is_regrouped(graph, node)).collect(),
+            freedoms: freedoms(graph),
             masked: masked_products(graph),
             unpivoted: unpivoted(graph),
             masked_pivots: masked_pivots(graph),
-            only_nan: false,
         };
         program.choose_held();
         for node in graph.ids() {
@@ -75,14 +69,15 @@ impl<'g> Program<'g> {
         program
     }
 
-    /// The allowance of an element of a node in the light of its value.
+    /// The allowance of an element of a node in the light of its value. An infinity that a regrouped sum has, from the
+    /// inputs or by overflow, meets other infinities or zeros in another grouping; and a zero has either sign.
     pub(super) fn allow(&self, node: NodeId, value: f64, allowance: f64) -> f64 {
-        if !self.regrouped[node.index()] {
+        if !self.freedoms[node.index()].regrouped {
             return allowance;
         }
         let dtype = self.graph.node(node).dtype;
         match value {
-            _ if !value.is_finite() && !self.only_nan => UNDECIDED,
+            _ if value.is_infinite() => UNDECIDED,
             0.0 => allowance.max(dtype.min_normal()),
             _ => allowance,
         }
@@ -273,34 +268,4 @@ fn axis_order(graph: &Graph) -> Vec<AxisId> {
         }
     }
     order
-}
-
-/// Whether a node is a sum of products that have, through products alone, another sum as a factor, or one that is the
-/// same along the sum and not a number of the text, or a sum of two parts with different axes, each of which may be
-/// summed by itself.
-fn is_regrouped(graph: &Graph, node: NodeId) -> bool {
-    let Op::Reduce(ReduceOp::Sum, axes, term) = graph.node(node).op else { return false };
-    if graph.permits == RuleClass::Exact {
-        return false;
-    }
-    let differ = |x: NodeId, y: NodeId| graph.node(x).axes != graph.node(y).axes;
-    let mut stack = vec![(term, false)];
-    while let Some((id, within)) = stack.pop() {
-        let part = graph.node(id);
-        let constant = matches!(part.op, Op::Literal(_) | Op::Len(_));
-        if within && part.axes.is_disjoint(axes) && !constant && part.dtype.is_float() {
-            return true;
-        }
-        match part.op {
-            Op::Binary(BinaryOp::Mul, x, y) => stack.extend([(x, true), (y, true)]),
-            Op::Binary(BinaryOp::Div, x, y) => stack.extend([(x, true), (y, true)]),
-            Op::Unary(UnaryOp::Neg, x) | Op::Cast(x) => stack.push((x, within)),
-            Op::Binary(BinaryOp::Add | BinaryOp::Sub, x, y) if within && differ(x, y) => {
-                return true;
-            }
-            Op::Reduce(ReduceOp::Sum, ..) if within && part.dtype.is_float() => return true,
-            _ => {}
-        }
-    }
-    false
 }

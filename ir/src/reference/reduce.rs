@@ -29,7 +29,7 @@ struct Lane<R> {
     possible: R,
     /// `argmax`, `argmin`: the position of the best value.
     position: f64,
-    /// Whether a term is undecided; `argmax`, `argmin`: has an allowance.
+    /// Whether a term is undecided; `argmax`, `argmin`: has an allowance; sum: is certain to be NaN.
     doubt: bool,
 }
 
@@ -42,6 +42,8 @@ pub(super) struct State<R> {
     /// The type of the result.
     dtype: DType,
     terms: usize,
+    /// Whether other forms may have a number where infinities make this sum NaN.
+    grouped: bool,
     lanes: Vec<Lane<R>>,
 }
 
@@ -49,7 +51,12 @@ impl<R: Real> State<R> {
     /// A reduction of `terms` terms in each lane, from a type to a type.
     pub(super) fn new(op: ReduceOp, (from, dtype): (DType, DType), terms: usize) -> Self {
         let lanes = vec![Self::start(op, dtype); ROW];
-        Self { op, from, dtype, terms, lanes }
+        Self { op, from, dtype, terms, grouped: false, lanes }
+    }
+
+    /// The same for a sum of a group of operations that has other forms.
+    pub(super) fn grouped(self, grouped: bool) -> Self {
+        Self { grouped, ..self }
     }
 
     fn start(op: ReduceOp, dtype: DType) -> Lane<R> {
@@ -80,7 +87,12 @@ impl<R: Real> State<R> {
         position: impl Fn(usize) -> f64,
     ) {
         if self.op == ReduceOp::Sum {
-            return if into_one { self.sum_row(row, count) } else { self.sum_lanes(row, count) };
+            if into_one {
+                self.sum_row(row, count)
+            } else {
+                self.sum_lanes(row, count)
+            }
+            return self.find_nan(row, count, into_one);
         }
         for index in 0..count {
             self.step(if into_one { 0 } else { index }, row, index, position(index));
@@ -135,6 +147,18 @@ impl<R: Real> State<R> {
         }
     }
 
+    /// Notes the sums that are NaN because a term is, whatever the others are.
+    fn find_nan(&mut self, row: &Row<R>, count: usize, into_one: bool) {
+        if !self.grouped {
+            return;
+        }
+        for index in 0..count {
+            let lane = &mut self.lanes[if into_one { 0 } else { index }];
+            let is_nan = lane.value.high().is_nan() && row.values[index].high().is_nan();
+            lane.doubt |= is_nan && row.allowance(index) == 0.0;
+        }
+    }
+
     fn sum_lanes(&mut self, row: &Row<R>, count: usize) {
         for (lane, &value) in self.lanes[..count].iter_mut().zip(&row.values[..count]) {
             lane.value = lane.value + value;
@@ -157,6 +181,9 @@ impl<R: Real> State<R> {
         let lane = &self.lanes[lane];
         let terms = terms as f64;
         match self.op {
+            ReduceOp::Sum if self.grouped && lane.value.high().is_nan() => {
+                (lane.value, if lane.doubt { 0.0 } else { UNDECIDED })
+            }
             ReduceOp::Sum => {
                 finish_sum(self.dtype, terms, lane.value, lane.magnitude, lane.allowance)
             }

@@ -5,7 +5,7 @@
 //! Invariant: a row's values do not depend on where the row starts or ends.
 
 use super::chunk::Region;
-
+use super::freedom::Freedom;
 use super::pivots::exponent_error;
 use super::program::Program;
 use super::real::{self, Real};
@@ -145,7 +145,17 @@ impl<'a, R: Real> Kernel<'a, R> {
             let masked = program.masked[id.index()];
             let unpivoted = program.unpivoted[id.index()];
             let masks_pivot = program.masked_pivots[id.index()];
-            let step = Step { source, dtype, from, last_rounding, masked, unpivoted, masks_pivot };
+            let freedom = program.freedoms[id.index()];
+            let step = Step {
+                source,
+                dtype,
+                from,
+                last_rounding,
+                masked,
+                unpivoted,
+                freedom,
+                masks_pivot,
+            };
             kernel.steps.push(step);
             kernel.rows.push(Row::new());
         }
@@ -271,8 +281,9 @@ fn unary_row<R: Real>(op: UnaryOp, step: &Step<'_, R>, x: &Row<R>, row: &mut Row
         }
         if matches!(op, UnaryOp::Exp | UnaryOp::Exp2) {
             handed += rules::vanished(step.dtype, high, value.high());
-            handed += rules::left_range(step.dtype, high, value.high());
+            handed += rules::left_range(step.dtype, step.freedom, high, value.high());
         }
+        handed += rules::freed_operand(step.freedom, step.dtype, 0, high);
         row.allowances[index] = rounding.finish(handed, value.high());
     }
     row.settle(step.dtype, count);
@@ -334,6 +345,12 @@ fn binary_row<R: Real>(
             if scales {
                 row.allowances[index] += rules::underflow(step.dtype, value, x, y);
             }
+        }
+    }
+    if step.freedom != Freedom::default() {
+        for (index, (x, y)) in xs.iter().zip(ys).enumerate() {
+            let (value, operands) = (row.values[index].high(), [x.high(), y.high()]);
+            row.allowances[index] += rules::freed(step.freedom, step.dtype, operands, value);
         }
     }
     doubt_masked(step.masked, [x, y], row, count);

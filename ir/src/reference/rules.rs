@@ -6,6 +6,7 @@
 
 use crate::base::{BinaryOp, DType, UnaryOp};
 
+use super::freedom::Freedom;
 use super::tensor::{integer_range, round_to};
 
 /// The allowance of an element whose value depends on an undecided comparison.
@@ -86,9 +87,31 @@ pub(super) fn masked(may_be: [bool; 2], (x, ex): (f64, f64), (y, ey): (f64, f64)
 
 /// What an exponential beyond the reference's own range is off by. It stands for a number, not for an infinity: what is
 /// computed from it, such as a quotient of two, may come out as any other form of the same mathematics has it. In f64
-/// the kernel's range ends there, too, and `made_nan` says what follows.
-pub(super) fn left_range(dtype: DType, x: f64, value: f64) -> f64 {
-    if dtype != DType::F64 && x.is_finite() && value.is_infinite() { UNDECIDED } else { 0.0 }
+/// the kernel's range ends there, too: the infinity is certain unless other forms do without it.
+pub(super) fn left_range(dtype: DType, freedom: Freedom, x: f64, value: f64) -> f64 {
+    let ends = dtype != DType::F64 || freedom.grouped;
+    if ends && x.is_finite() && value.is_infinite() { UNDECIDED } else { 0.0 }
+}
+
+/// The allowance of what other forms do to an operand, see `freedom`: to a reciprocal that is not a normal number, and to
+/// a term that they may lack where it is not finite.
+#[inline]
+pub(super) fn freed_operand(freedom: Freedom, dtype: DType, at: usize, x: f64) -> f64 {
+    let power = freedom.inverted[at];
+    let inverse = || x.abs().recip().powi(power);
+    let normal = || (dtype.min_normal()..=dtype.max_finite()).contains(&inverse());
+    let inverts = power > 0 && x != 0.0 && x.is_finite() && !normal();
+    if inverts || freedom.vanishes[at] && !x.is_finite() { UNDECIDED } else { 0.0 }
+}
+
+/// The allowance of what other forms may have instead, see `freedom`: of a NaN made of numbers and infinities and, in
+/// f64, whose range is that of the reference, of an overflow.
+pub(super) fn freed(freedom: Freedom, dtype: DType, [x, y]: [f64; 2], value: f64) -> f64 {
+    let made = value.is_nan() && !x.is_nan() && !y.is_nan();
+    let numbers = x.is_finite() && y.is_finite() && y != 0.0;
+    let overflows = dtype == DType::F64 && value.is_infinite() && numbers;
+    let of_operands = freed_operand(freedom, dtype, 0, x) + freed_operand(freedom, dtype, 1, y);
+    if freedom.grouped && (made || overflows) { UNDECIDED } else { of_operands }
 }
 
 /// What an exponential that is too small for the reference itself is off by.
@@ -359,6 +382,8 @@ pub(super) fn overflowed_binary(
     let stays = value.abs() > dtype.max_finite();
     match (op, operands) {
         (_, (false, false)) => e,
+        // Made of a NaN.
+        _ if value.is_nan() => e,
         (BinaryOp::Min | BinaryOp::Max | BinaryOp::And | BinaryOp::Or, _) => e,
         (BinaryOp::Div, (false, true)) => e + value.abs(),
         (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Div, (true, true)) => UNDECIDED,

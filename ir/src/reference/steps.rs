@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here recurses, since a chain of operations may be tens of thousands long.
 
+use super::freedom::Freedom;
 use super::gather::Gather;
 use super::real::Real;
 use super::rows::Block;
@@ -41,6 +42,8 @@ pub(super) struct Step<'a, R> {
     pub(super) masked: [bool; 2],
     /// Whether it is an exponential that other forms take about a pivot.
     pub(super) unpivoted: bool,
+    /// What other forms may do to it.
+    pub(super) freedom: Freedom,
     /// Whether it is a choice that may mask an exponential about a pivot.
     pub(super) masks_pivot: bool,
 }

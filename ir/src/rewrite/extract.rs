@@ -25,6 +25,9 @@ const TRIES_MAX: usize = 600;
 /// Choices times the classes of each.
 const WORK_MAX: usize = 30_000;
 
+/// Terms of an exponent that are taken apart.
+const TERMS_MAX: u32 = 64;
+
 /// A form that was met.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
@@ -63,9 +66,12 @@ impl Extraction<'_> {
         for start in [&written, &self.cheapest(Taste::Rolled), &fewest] {
             self.climb(start, &mut met);
         }
-        // A form may not overflow where the text does not.
-        let known = self.risks(&written);
-        let safe = |candidate: &Candidate| self.risks(&candidate.choice).is_subset(&known);
+        // A form may not overflow where the text does not, nor lose what the text keeps.
+        let (known, back) = (self.risks(&written), self.detours(&written));
+        let safe = |candidate: &Candidate| {
+            self.risks(&candidate.choice).is_subset(&known)
+                && self.detours(&candidate.choice).is_subset(&back)
+        };
         let mut list: Vec<Candidate> = met.into_values().filter(safe).collect();
         // Equal costs stay in the order of their texts.
         list.sort_by(|x, y| rank(&x.cost).partial_cmp(&rank(&y.cost)).expect("costs are numbers"));
@@ -159,6 +165,35 @@ impl Extraction<'_> {
             }
         }
         used
+    }
+
+    /// Exponentials whose exponent adds what it takes off. It is worth nothing, and where that is NaN or large, the
+    /// exponential is NaN or rounded for no reason in the text.
+    fn detours(&self, choice: &Choice) -> BTreeSet<Id> {
+        let returns = |id: &Id| match choice.get(id) {
+            Some(Math::Exp([x]) | Math::Exp2([x])) => self.returns(choice, *x),
+            _ => false,
+        };
+        self.below_roots(choice).into_iter().filter(returns).collect()
+    }
+
+    /// Whether a sum, as chosen, has a term with both signs.
+    fn returns(&self, choice: &Choice, sum: Id) -> bool {
+        let mut signs: BTreeSet<(Id, bool)> = BTreeSet::new();
+        let mut open = vec![(sum, true)];
+        let mut steps = 0;
+        while let Some((id, positive)) = open.pop() {
+            let id = self.graphs.find(id);
+            steps += 1;
+            match choice.get(&id) {
+                Some(Math::Add([x, y])) if steps < TERMS_MAX => {
+                    open.extend([(*x, positive), (*y, positive)]);
+                }
+                Some(Math::Neg([x])) => open.push((*x, !positive)),
+                _ => drop(signs.insert((id, positive))),
+            }
+        }
+        signs.iter().any(|&(id, positive)| positive && signs.contains(&(id, false)))
     }
 
     /// Exponentials of something that has no upper bound. Those of running values have one by the lemma that made them.

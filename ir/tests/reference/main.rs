@@ -6,6 +6,7 @@
 )]
 
 mod bound;
+mod freedom;
 mod gathers;
 mod kernels;
 mod naive;
