@@ -177,7 +177,12 @@ impl Extraction<'_> {
         self.below_roots(choice).into_iter().filter(returns).collect()
     }
 
-    /// Whether a sum, as chosen, has a term with both signs.
+    /// Whether a class is a number, and that is not negative.
+    fn sign(&self, id: Id) -> Option<bool> {
+        self.graphs[id].data.constant.map(|value| value >= 0.0)
+    }
+
+    /// Whether a sum, as chosen, has multiples of one term with both signs.
     fn returns(&self, choice: &Choice, sum: Id) -> bool {
         let mut signs: BTreeSet<(Id, bool)> = BTreeSet::new();
         let mut open = vec![(sum, true)];
@@ -190,6 +195,9 @@ impl Extraction<'_> {
                     open.extend([(*x, positive), (*y, positive)]);
                 }
                 Some(Math::Neg([x])) => open.push((*x, !positive)),
+                Some(Math::Mul([x, y])) if self.sign(*x).is_some() => {
+                    open.push((*y, self.sign(*x) == Some(positive)));
+                }
                 _ => drop(signs.insert((id, positive))),
             }
         }
