@@ -10,11 +10,13 @@ mod encode;
 pub mod interpret;
 mod isa;
 mod live;
+mod lower;
 mod print;
 pub mod program;
 
 pub use encode::encode;
 pub use isa::{Isa, Refusal};
+pub(crate) use lower::{BlockShape, Surroundings, Word, lower};
 
 /// The listing of what `encode` wrote, one instruction a line, without the constants behind the code.
 pub fn disassemble(bytes: &[u8]) -> String {

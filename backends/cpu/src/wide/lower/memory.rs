@@ -1,0 +1,151 @@
+//! Loads and stores of a nest's places.
+//!
+//! Invariant: no byte outside of the elements named is read or written: a rest is masked, an element that does not vary
+//! along the vector is read once.
+
+use super::nest::{Mode, NestLowering, Offsets};
+use super::value::Value;
+use crate::machine::Place;
+use crate::wide::program::{
+    Condition, Dyad, Element, Lane, Op, Operand, Predicate, Shift, Span, Vector,
+};
+use tilewright_ir::DType;
+use tilewright_ir::backend::Unsupported;
+
+/// How elements of a type lie in memory.
+fn element_of(dtype: DType) -> Element {
+    match dtype {
+        DType::F64 => Element::Double,
+        DType::F32 | DType::I32 => Element::Word,
+        DType::F16 => Element::F16,
+        DType::Bf16 => Element::U16,
+        DType::I16 => Element::I16,
+        DType::I8 | DType::I4 => Element::I8,
+        DType::U8 | DType::Bool => Element::U8,
+    }
+}
+
+/// Where the lanes of a vector lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Along {
+    /// Next to each other.
+    Neighbours,
+    /// This many bytes apart.
+    Apart(i64),
+    /// In one place.
+    Same,
+}
+
+impl NestLowering<'_> {
+    /// How the elements of a place lie along the vector at the moment.
+    fn along(&self, place: &Place) -> Along {
+        let axis = self.nest.micro.vector.filter(|&axis| self.is_along_vector(axis));
+        let stride = axis.and_then(|axis| place.term(axis)).map_or(0, |term| term.stride_bytes);
+        match stride {
+            0 => Along::Same,
+            _ if stride.unsigned_abs() == place.dtype.bytes() && stride > 0 => Along::Neighbours,
+            _ => Along::Apart(stride),
+        }
+    }
+
+    /// The lanes that are elements at a position; `None` if all are.
+    pub(super) fn mask_at(&self, at: &Offsets) -> Option<Predicate> {
+        let Mode::Tail { offset, mask } = self.mode else { return None };
+        let axis = self.nest.micro.vector.expect("a tail is one of the vector axis");
+        let own = at.iter().find(|entry| entry.0 == axis).map_or(0, |entry| entry.1);
+        (own == offset).then_some(mask)
+    }
+
+    /// Bytes from the pointer of a place to its element at a position.
+    fn displacement(&self, place: &Place, at: &Offsets) -> i64 {
+        at.iter().map(|&(axis, offset)| place.offset_bytes(axis, self.elements(axis, offset))).sum()
+    }
+
+    /// Loads from a place at a position.
+    pub(super) fn load(&mut self, position: usize, at: &Offsets) -> Result<Value, Unsupported> {
+        let place = self.places[position];
+        let displacement = self.displacement(place, at);
+        let address = self.code.address(self.pointers[position], displacement);
+        let (element, to) = (element_of(place.dtype), self.code.vector());
+        let mask = self.mask_at(at);
+        match self.along(place) {
+            Along::Apart(stride) => {
+                let index = self.distances(stride)?;
+                self.code.op(Op::Gather { element, to, at: address, index, mask });
+            }
+            along => {
+                let span = match (along, mask, self.mode) {
+                    (Along::Neighbours, Some(mask), _) => Span::Where(mask),
+                    (Along::Neighbours, None, _) => Span::Whole,
+                    (_, _, Mode::One) => Span::First,
+                    _ => Span::Splat,
+                };
+                self.code.op(Op::Load { element, to, at: address, span });
+            }
+        }
+        Ok(self.read_as(place.dtype, to))
+    }
+
+    /// Lane number times stride, in bytes.
+    fn distances(&mut self, stride: i64) -> Result<Vector, Unsupported> {
+        let reach = stride.saturating_mul(self.lanes.cast_signed());
+        let (Ok(stride), Ok(_)) = (i32::try_from(stride), i32::try_from(reach)) else {
+            return Err(self.refused(&format!("lanes {stride} bytes apart in wide vectors")));
+        };
+        let (numbers, stride) = (self.code.lane_numbers(), self.code.integer(stride));
+        Ok(self.code.dyad(Dyad::Mul, Lane::I32, numbers, stride))
+    }
+
+    /// What a load gave, as lanes of the type.
+    fn read_as(&mut self, dtype: DType, raw: Vector) -> Value {
+        match dtype {
+            DType::Bool => {
+                let zero = self.code.integer(0);
+                Value::Truth(self.code.compare(Condition::NotEqual, Lane::I32, raw, zero))
+            }
+            DType::Bf16 => Value::Lanes(self.code.shift(Shift::Left, Lane::I32, raw, 16)),
+            _ => Value::Lanes(raw),
+        }
+    }
+
+    /// Stores a value into the target at a position.
+    pub(super) fn store(&mut self, at: &Offsets, value: Value) -> Result<(), Unsupported> {
+        let place = &self.nest.target;
+        let displacement = self.displacement(place, at);
+        let pointer = *self.pointers.last().expect("the target is the last place");
+        let address = self.code.address(pointer, displacement);
+        let from = self.written_as(place.dtype, value);
+        let (element, mask) = (element_of(place.dtype), self.mask_at(at));
+        if let Along::Apart(stride) = self.along(place) {
+            let index = self.distances(stride)?;
+            self.code.op(Op::Scatter { element, from, at: address, index, mask });
+            return Ok(());
+        }
+        let span = match (self.mode, mask) {
+            (Mode::One, _) => Span::First,
+            (_, Some(mask)) => Span::Where(mask),
+            (_, None) => Span::Whole,
+        };
+        self.code.op(Op::Store { element, from, at: address, span, streaming: false });
+        Ok(())
+    }
+
+    /// Lanes of a type as what is stored of them.
+    fn written_as(&mut self, dtype: DType, value: Value) -> Vector {
+        match (dtype, value) {
+            (_, Value::Truth(mask)) => {
+                let (one, zero) = (self.code.integer(1), self.code.integer(0));
+                self.code.select(Lane::I32, mask, one, zero)
+            }
+            (DType::Bf16, Value::Lanes(x)) => {
+                self.code.shift(Shift::RightLogical, Lane::I32, x, 16)
+            }
+            (_, Value::Lanes(x)) => x,
+        }
+    }
+
+    /// One operation whose second operand is a register.
+    pub(super) fn operand(y: Vector) -> Operand {
+        Operand::Vector(y)
+    }
+}

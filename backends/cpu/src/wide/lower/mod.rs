@@ -1,0 +1,79 @@
+//! From nests to leaves.
+//!
+//! The loops are those of the portable path: whole register tiles first, then what is left. Here a rest is a masked
+//! vector instead of single elements, and pointers advance instead of being computed from indices.
+//! What a leaf cannot say is refused by name, and the caller takes the portable path for that nest.
+//! Invariant: every element of the target's block is computed exactly once.
+
+mod code;
+mod convert;
+mod math;
+mod memory;
+mod nest;
+mod reduce;
+mod value;
+
+use super::program::Leaf;
+use crate::machine::Nest;
+use std::collections::BTreeMap;
+use tilewright_ir::AxisId;
+use tilewright_ir::backend::Unsupported;
+
+/// What is known of the current block of an axis when code is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlockShape {
+    /// The number of indices; `None` if it is known only when the code runs.
+    pub(crate) extent: Option<u64>,
+    /// The step of the loop that binds the axis (its extent if none does).
+    pub(crate) step: u64,
+    /// The length of the last block where it is shorter than the others.
+    pub(crate) ragged: Option<u64>,
+    /// Whether the block begins elsewhere than at 0.
+    pub(crate) moves: bool,
+}
+
+impl BlockShape {
+    /// The lengths that a block may have.
+    fn lengths(self) -> impl Iterator<Item = u64> {
+        [Some(self.extent.unwrap_or(self.step)), self.ragged].into_iter().flatten()
+    }
+}
+
+/// A word of the frame, for the caller to fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Word {
+    /// The pointer of a place (those read, then the target) at the start of the current block.
+    Pointer(usize),
+    /// The first index of the current block of an axis.
+    Start(AxisId),
+    /// The number of indices in the current block of an axis.
+    Length(AxisId),
+    /// Not 0 in the first block of the enclosing loop.
+    First,
+    /// Not 0 in the last block.
+    Last,
+}
+
+/// What surrounds a nest.
+pub(crate) struct Surroundings<'a> {
+    /// The shapes of the current blocks of all axes that the nest knows.
+    pub(crate) blocks: BTreeMap<AxisId, BlockShape>,
+    /// Whether the current block is always the first of its loop, always the last.
+    pub(crate) always_first: bool,
+    pub(crate) always_last: bool,
+    /// Bytes of a vector.
+    pub(crate) vector_bytes: u64,
+    /// Refuses, by name.
+    pub(crate) refuse: &'a dyn Fn(&str) -> Unsupported,
+}
+
+/// A nest as a leaf, with the words of its frame.
+///
+/// # Errors
+/// `Unsupported` names what a leaf cannot say.
+pub(crate) fn lower(
+    nest: &Nest,
+    around: &Surroundings<'_>,
+) -> Result<(Leaf, Vec<Word>), Unsupported> {
+    nest::NestLowering::new(nest, around)?.run()
+}

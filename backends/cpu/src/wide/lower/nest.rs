@@ -1,0 +1,515 @@
+//! The loops of one nest: main parts in register tiles, the rest in smaller ones.
+//!
+//! Each axis of the target is cut into parts. Along the vector axis the last part ends in a masked vector. Inside the
+//! innermost part stand the reductions, and inside them the expression.
+//! Invariant: pointers point at the element of the current loop position with every unrolled offset zero.
+
+use super::code::Code;
+use super::value::{Memo, Value};
+use super::{BlockShape, Surroundings, Word};
+use crate::machine::{Nest, Node as Expression, NodeId, Place};
+use crate::wide::program::{Leaf, Limit, Node, Op, Predicate, Scalar};
+use std::collections::BTreeMap;
+use tilewright_ir::backend::Unsupported;
+use tilewright_ir::{AxisId, DType};
+
+/// Register tiles larger than this are a mistake of the schedule, not a wish.
+const TILE_VECTORS_MAX: u64 = 64;
+
+/// Which lanes of a vector along the vector axis are elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// All.
+    Whole,
+    /// All, but in the vector at this offset only those of the predicate.
+    Tail { offset: u64, mask: Predicate },
+    /// Lane 0.
+    One,
+}
+
+/// One part of an axis: indices advance by `step`, `count` unrolled positions each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) step: u64,
+    pub(super) count: u64,
+    pub(super) kind: Kind,
+}
+
+/// What a part covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// As many whole steps as fit.
+    Whole,
+    /// What is left, `step` indices, known now: so many elements in the last vector, if it is not whole.
+    Rest(u64),
+    /// What is left, fewer than `step` indices, known when the code runs.
+    Tail,
+}
+
+/// Offsets inside a register tile, one slot for each unrolled axis (in vectors along the vector axis).
+pub(super) type Offsets = Vec<(AxisId, u64)>;
+
+/// The state of lowering one nest.
+pub(super) struct NestLowering<'n> {
+    pub(super) code: Code,
+    pub(super) nest: &'n Nest,
+    pub(super) around: &'n Surroundings<'n>,
+    /// Lanes of every vector of this nest.
+    pub(super) lanes: u64,
+    pub(super) mode: Mode,
+    /// Whether values run along the vector axis at the moment.
+    pub(super) places: Vec<&'n Place>,
+    pub(super) pointers: Vec<Scalar>,
+    /// The index of each looped axis inside the current block; an absent axis is at 0.
+    pub(super) indices: BTreeMap<AxisId, Scalar>,
+    pub(super) memo: Memo,
+    words: Vec<Word>,
+    frame: BTreeMap<Word, Scalar>,
+    /// Unrolled positions along each target axis in the current part.
+    pub(super) counts: Vec<(AxisId, u64)>,
+    /// How many target axes are in a part behind their first one. Such code covers a rest, so it is kept short.
+    pub(super) rests: usize,
+}
+
+impl<'n> NestLowering<'n> {
+    pub(super) fn new(nest: &'n Nest, around: &'n Surroundings<'n>) -> Result<Self, Unsupported> {
+        let places: Vec<&Place> = nest.dag.places.iter().chain([&nest.target]).collect();
+        let lanes = lanes_of(nest, around);
+        let mut lowering = Self {
+            code: Code::default(),
+            nest,
+            around,
+            lanes,
+            mode: Mode::One,
+            places,
+            pointers: vec![],
+            indices: BTreeMap::new(),
+            memo: Memo::default(),
+            words: vec![],
+            frame: BTreeMap::new(),
+            counts: vec![],
+            rests: 0,
+        };
+        lowering.check()?;
+        for place in 0..lowering.places.len() {
+            let pointer = lowering.word(Word::Pointer(place));
+            lowering.pointers.push(pointer);
+        }
+        Ok(lowering)
+    }
+
+    pub(super) fn run(mut self) -> Result<(Leaf, Vec<Word>), Unsupported> {
+        self.memo.enter();
+        self.outer_loops(0)?;
+        let leaf = self.code.finish(&self.nest.name, self.lanes);
+        Ok((leaf, self.words))
+    }
+
+    /// Refuses what a leaf cannot say as a whole.
+    fn check(&self) -> Result<(), Unsupported> {
+        if self.nest.scan.is_some() {
+            return Err(self.refused("a scan in wide vectors"));
+        }
+        if self.places.iter().any(|place| place.packed) {
+            return Err(self.refused("packed i4 in wide vectors"));
+        }
+        for place in &self.places {
+            self.check_panel(place)?;
+        }
+        let axes = self.nest.outer.iter().chain(&self.nest.reduce);
+        let vectors: u64 = axes.map(|&axis| self.tile_positions(axis)).product();
+        if vectors > TILE_VECTORS_MAX {
+            return Err(self.refused(&format!("a register tile of {vectors} vectors")));
+        }
+        Ok(())
+    }
+
+    /// Panels must line up with register tiles, so that offsets inside a tile are known now.
+    fn check_panel(&self, place: &Place) -> Result<(), Unsupported> {
+        let Some(panel) = place.panel else { return Ok(()) };
+        let tile = self.tile_of(panel.axis);
+        let block = self.block(panel.axis);
+        let absolute = place.term(panel.axis).is_some_and(|term| !term.relative);
+        let misplaced = absolute && block.moves && !block.step.is_multiple_of(panel.width);
+        let split = !tile.is_multiple_of(panel.width) && !panel.width.is_multiple_of(tile);
+        if misplaced || split {
+            let what = format!("panels of {} under a register tile of {tile}", panel.width);
+            return Err(self.refused(&what));
+        }
+        Ok(())
+    }
+
+    pub(super) fn refused(&self, what: &str) -> Unsupported {
+        (self.around.refuse)(what)
+    }
+
+    /// A word of the frame, read once, at the beginning.
+    pub(super) fn word(&mut self, word: Word) -> Scalar {
+        if let Some(&known) = self.frame.get(&word) {
+            return known;
+        }
+        let to = self.code.scalar();
+        let position = u32::try_from(self.words.len()).expect("a frame has few words");
+        self.words.push(word);
+        self.code.first(Op::Frame { to, word: position });
+        self.frame.insert(word, to);
+        to
+    }
+
+    pub(super) fn block(&self, axis: AxisId) -> BlockShape {
+        self.around.blocks[&axis]
+    }
+
+    pub(super) fn is_vector(&self, axis: AxisId) -> bool {
+        self.nest.micro.vector == Some(axis)
+    }
+
+    /// The register tile along an axis; along the vector axis a whole number of vectors.
+    pub(super) fn tile_of(&self, axis: AxisId) -> u64 {
+        let entry = self.nest.micro.tile.iter().find(|entry| entry.0 == axis);
+        let tile = entry.map_or(1, |entry| entry.1).max(1);
+        if self.is_vector(axis) { tile.next_multiple_of(self.lanes) } else { tile }
+    }
+
+    fn tile_positions(&self, axis: AxisId) -> u64 {
+        self.tile_of(axis) / if self.is_vector(axis) { self.lanes } else { 1 }
+    }
+
+    fn outer_loops(&mut self, level: usize) -> Result<(), Unsupported> {
+        let Some(&axis) = self.nest.outer.get(level) else {
+            return self.tile();
+        };
+        let parts = self.parts(axis, self.tile_of(axis));
+        self.cut(axis, &parts, true, |lowering, part| {
+            let saved = lowering.mode;
+            if lowering.is_vector(axis) {
+                lowering.mode = lowering.mode_of(axis, part);
+            }
+            lowering.counts.push((axis, part.count));
+            let outcome = lowering.outer_loops(level + 1);
+            lowering.counts.pop();
+            lowering.mode = saved;
+            outcome
+        })
+    }
+
+    /// The parts of an axis in steps of `tile`. A rest that is the same in all blocks is one smaller tile.
+    pub(super) fn parts(&self, axis: AxisId, tile: u64) -> Vec<Part> {
+        let unit = if self.is_vector(axis) { self.lanes } else { 1 };
+        let lengths: Vec<u64> = self.block(axis).lengths().collect();
+        let mut parts = vec![];
+        if lengths.iter().any(|&length| length >= tile) {
+            parts.push(Part { step: tile, count: tile / unit, kind: Kind::Whole });
+        }
+        let mut rests: Vec<u64> = lengths.iter().map(|length| length % tile).collect();
+        rests.retain(|&rest| rest != 0);
+        rests.dedup();
+        match rests[..] {
+            [] => {}
+            [rest] => {
+                let kind = Kind::Rest(rest % unit);
+                parts.push(Part { step: rest, count: rest.div_ceil(unit), kind });
+            }
+            _ => {
+                let last = if unit > 1 { Kind::Tail } else { Kind::Whole };
+                if unit > 1 && tile > unit {
+                    parts.push(Part { step: unit, count: 1, kind: Kind::Whole });
+                }
+                parts.push(Part { step: unit, count: 1, kind: last });
+            }
+        }
+        parts
+    }
+
+    /// The mode inside a part along the vector axis.
+    pub(super) fn mode_of(&mut self, axis: AxisId, part: Part) -> Mode {
+        let count = match part.kind {
+            Kind::Whole | Kind::Rest(0) => return Mode::Whole,
+            Kind::Rest(rest) => self.code.set(rest.cast_signed()),
+            Kind::Tail => {
+                let end = self.length(axis);
+                match self.indices.get(&axis).copied() {
+                    Some(index) => self.code.subtract(end, index),
+                    None => end,
+                }
+            }
+        };
+        let mask = self.code.predicate();
+        self.code.op(Op::FirstLanes { to: mask, count });
+        Mode::Tail { offset: part.count - 1, mask }
+    }
+
+    /// The number of indices in the current block.
+    fn length(&mut self, axis: AxisId) -> Scalar {
+        match self.block(axis).extent {
+            Some(extent) => self.code.set(extent.cast_signed()),
+            None => self.word(Word::Length(axis)),
+        }
+    }
+
+    /// Runs `inner` over the parts of an axis, one after the other. `with_target`: the target's pointer moves, too.
+    pub(super) fn cut(
+        &mut self,
+        axis: AxisId,
+        parts: &[Part],
+        with_target: bool,
+        mut inner: impl FnMut(&mut Self, Part) -> Result<(), Unsupported>,
+    ) -> Result<(), Unsupported> {
+        let extent = self.block(axis).extent;
+        if let [part] = parts
+            && extent == Some(part.step)
+        {
+            self.memo.enter();
+            inner(self, *part)?;
+            self.memo.leave();
+            return Ok(());
+        }
+        let saved = self.pointers.clone();
+        let index = self.code.set(0);
+        let moving = self.moving(axis, with_target);
+        for &place in &moving {
+            self.pointers[place] = self.code.moved(saved[place]);
+        }
+        let saved_index = self.indices.insert(axis, index);
+        for (position, &part) in parts.iter().enumerate() {
+            self.rests += usize::from(position > 0);
+            self.part(axis, part, (index, position == 0), (&saved, &moving), &mut inner)?;
+            self.rests -= usize::from(position > 0);
+        }
+        self.indices.remove(&axis);
+        self.indices.extend(saved_index.map(|index| (axis, index)));
+        self.pointers = saved;
+        Ok(())
+    }
+
+    /// The places whose address depends on an axis.
+    fn moving(&self, axis: AxisId, with_target: bool) -> Vec<usize> {
+        let count = self.places.len() - usize::from(!with_target);
+        (0..count)
+            .filter(|&place| self.places[place].linear_stride_bytes(axis, 1) != Some(0))
+            .collect()
+    }
+
+    fn part(
+        &mut self,
+        axis: AxisId,
+        part: Part,
+        (index, is_first): (Scalar, bool),
+        (saved, moving): (&[Scalar], &[usize]),
+        inner: &mut impl FnMut(&mut Self, Part) -> Result<(), Unsupported>,
+    ) -> Result<(), Unsupported> {
+        let extent = self.block(axis).extent;
+        let loops = match (part.kind, extent) {
+            // A known rest of a known length comes once.
+            (Kind::Rest(_), Some(_)) => false,
+            (_, Some(extent)) => !(is_first && extent / part.step == 1),
+            (_, None) => true,
+        };
+        let behind = match part.kind {
+            Kind::Tail => 0,
+            Kind::Whole | Kind::Rest(_) => part.step.cast_signed() - 1,
+        };
+        let end = match extent {
+            Some(extent) => Limit::Constant(extent.cast_signed()),
+            None => Limit::Scalar(self.word(Word::Length(axis))),
+        };
+        let end = self.code.limit(end, behind);
+        let outer = self.code.open();
+        self.memo.enter();
+        self.place_in_panels(axis, part, index, (saved, moving));
+        inner(self, part)?;
+        self.memo.leave();
+        self.advance(axis, part, moving);
+        if !loops {
+            self.code.op(Op::AddConstant { to: index, x: index, value: part.step.cast_signed() });
+        }
+        let body = self.code.close(outer);
+        if loops {
+            let entered = is_first && extent.is_some_and(|extent| extent >= part.step);
+            self.code.node(Node::Loop { index, end, step: part.step.cast_signed(), entered, body });
+        } else {
+            for node in body {
+                self.code.node(node);
+            }
+        }
+        Ok(())
+    }
+
+    /// Pointers into panels that a step does not cross whole are computed from the index.
+    fn place_in_panels(
+        &mut self,
+        axis: AxisId,
+        part: Part,
+        index: Scalar,
+        (saved, moving): (&[Scalar], &[usize]),
+    ) {
+        for &place in moving {
+            let of = self.places[place];
+            if of.linear_stride_bytes(axis, part.step).is_some() {
+                continue;
+            }
+            let panel = of.panel_of(axis).expect("only panel axes are not linear");
+            let stride = of.term(axis).expect("a panel axis has a term").stride_bytes;
+            let number = self.code.divide(index, panel.width);
+            let whole = self.code.times(number, panel.width.cast_signed());
+            let inside = self.code.subtract(index, whole);
+            let panels = self.code.times(number, panel.stride_bytes);
+            let rest = self.code.times(inside, stride);
+            let offset = self.code.add(panels, rest);
+            let to = self.pointers[place];
+            self.code.op(Op::Add { to, x: saved[place], y: offset });
+        }
+    }
+
+    /// Moves the pointers behind a step.
+    fn advance(&mut self, axis: AxisId, part: Part, moving: &[usize]) {
+        for &place in moving {
+            let Some(stride) = self.places[place].linear_stride_bytes(axis, part.step) else {
+                continue;
+            };
+            let value = stride * part.step.cast_signed();
+            let to = self.pointers[place];
+            self.code.op(Op::AddConstant { to, x: to, value });
+        }
+    }
+
+    /// All positions of the current register tile, the vector axis fastest.
+    fn positions(&self) -> Vec<Offsets> {
+        let mut axes: Vec<(AxisId, u64)> =
+            self.counts.iter().copied().filter(|entry| entry.1 > 1).collect();
+        axes.sort_by_key(|entry| self.is_vector(entry.0));
+        axes.iter().fold(vec![Offsets::new()], |positions, &(axis, count)| {
+            let extend = |position: &Offsets, offset| {
+                let mut position = position.clone();
+                position.push((axis, offset));
+                position
+            };
+            let all = positions.iter();
+            all.flat_map(|position| (0..count).map(move |offset| extend(position, offset)))
+                .collect()
+        })
+    }
+
+    /// Computes one register tile: reductions, result, store.
+    fn tile(&mut self) -> Result<(), Unsupported> {
+        let positions = self.positions();
+        let saved = self.mode;
+        if !self.nest.accumulators.is_empty() {
+            let values = self.reductions(&positions)?;
+            if self.vector_is_reduced() {
+                self.mode = Mode::One;
+            }
+            for (accumulator, values) in values.into_iter().enumerate() {
+                let accumulator = u32::try_from(accumulator).expect("a nest has few reductions");
+                for (position, value) in positions.iter().zip(values) {
+                    self.memo.set_accumulator(accumulator, position, Value::Lanes(value));
+                }
+            }
+        }
+        self.carried_values(&positions)?;
+        let outcome = self.store_tile(&positions);
+        self.mode = saved;
+        outcome
+    }
+
+    /// Whether vectors run along a reduced axis.
+    pub(super) fn vector_is_reduced(&self) -> bool {
+        self.nest.micro.vector.is_some_and(|axis| self.nest.reduce.contains(&axis))
+    }
+
+    /// Loads what the target holds, or takes the start value in the first block.
+    fn carried_values(&mut self, positions: &[Offsets]) -> Result<(), Unsupported> {
+        let Some(start) = self.nest.carried else { return Ok(()) };
+        if !self.nest.dag.any(|node| node == Expression::Carried) {
+            return Ok(());
+        }
+        if start.dtype == DType::Bool {
+            return Err(self.refused("a carried truth value in wide vectors"));
+        }
+        let initial = self.literal(start.value, start.dtype);
+        if self.around.always_first {
+            for position in positions {
+                self.memo.set_carried(position, initial);
+            }
+            return Ok(());
+        }
+        let condition = self.word(Word::First);
+        let results: Vec<_> = positions.iter().map(|_| self.code.vector()).collect();
+        let outer = self.code.open();
+        for &to in &results {
+            self.code.op(Op::Copy { to, x: initial.lanes() });
+        }
+        let then = self.code.close(outer);
+        let outer = self.code.open();
+        let target = self.places.len() - 1;
+        for (position, &to) in positions.iter().zip(&results) {
+            let x = self.load(target, position)?.lanes();
+            self.code.op(Op::Copy { to, x });
+        }
+        let otherwise = self.code.close(outer);
+        self.code.node(Node::If { condition, then, otherwise });
+        for (position, to) in positions.iter().zip(results) {
+            self.memo.set_carried(position, Value::Lanes(to));
+        }
+        Ok(())
+    }
+
+    fn store_tile(&mut self, positions: &[Offsets]) -> Result<(), Unsupported> {
+        let Some(last) = self.nest.last else {
+            return self.store_values(self.nest.result, positions);
+        };
+        if self.around.always_last {
+            let results = self.values(self.nest.result, positions)?;
+            self.remember_results(positions, &results);
+            return self.store_values(last, positions);
+        }
+        let results = self.values(self.nest.result, positions)?;
+        self.remember_results(positions, &results);
+        let condition = self.word(Word::Last);
+        let outer = self.code.open();
+        self.memo.enter();
+        self.store_values(last, positions)?;
+        self.memo.leave();
+        let then = self.code.close(outer);
+        let outer = self.code.open();
+        for (position, &value) in positions.iter().zip(&results) {
+            self.store(position, value)?;
+        }
+        let otherwise = self.code.close(outer);
+        self.code.node(Node::If { condition, then, otherwise });
+        Ok(())
+    }
+
+    fn remember_results(&mut self, positions: &[Offsets], results: &[Value]) {
+        for (position, &value) in positions.iter().zip(results) {
+            self.memo.set_result(position, value);
+        }
+    }
+
+    fn values(&mut self, id: NodeId, positions: &[Offsets]) -> Result<Vec<Value>, Unsupported> {
+        positions.iter().map(|position| self.value(id, position)).collect()
+    }
+
+    /// Each value is stored as soon as it is there, so that few are held at a time.
+    fn store_values(&mut self, id: NodeId, positions: &[Offsets]) -> Result<(), Unsupported> {
+        for position in positions {
+            let value = self.value(id, position)?;
+            self.store(position, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// As many lanes as vectors of the widest type have, and as divide every panel along the vector axis.
+fn lanes_of(nest: &Nest, around: &Surroundings<'_>) -> u64 {
+    let mut dtypes = nest.dag.dtypes().chain([nest.target.dtype]);
+    let mut lanes =
+        around.vector_bytes / if dtypes.any(|dtype| dtype == DType::F64) { 8 } else { 4 };
+    let places = nest.dag.places.iter().chain([&nest.target]);
+    for panel in places.filter_map(|place| place.panel) {
+        while nest.micro.vector == Some(panel.axis) && lanes > 1 && panel.width % lanes != 0 {
+            lanes /= 2;
+        }
+    }
+    lanes
+}

@@ -1,0 +1,262 @@
+//! The reductions of a register tile: loops over the reduced axes with accumulators in registers.
+//!
+//! Vectors run along a target axis (each lane its own sum), or along the innermost reduced axis (lanes are partial
+//! results, folded by a tree at the end). Parts of terms that do not vary along the reduced axes are computed before
+//! the loops.
+//! Invariant: an accumulator starts at the identity of its operation, so partial results of any blocks may be folded;
+//! lanes behind the last element fold the identity.
+
+use super::nest::{Kind, Mode, NestLowering, Offsets, Part};
+use super::value::{Value, lane_of};
+use crate::machine::{Node, NodeId};
+use crate::wide::program::{Op, Operand, Vector};
+use std::collections::BTreeSet;
+use tilewright_ir::backend::Unsupported;
+use tilewright_ir::plan::start_value;
+use tilewright_ir::{AxisId, AxisSet, BinaryOp, DType, ReduceOp};
+
+/// Accumulators of a tile in a flat list: reduction-major, then position, then copy.
+#[derive(Clone, Copy)]
+struct Layout {
+    positions: usize,
+    copies: usize,
+}
+
+impl Layout {
+    fn index(self, accumulator: usize, position: usize, copy: usize) -> usize {
+        (accumulator * self.positions + position) * self.copies + copy
+    }
+}
+
+impl NestLowering<'_> {
+    /// Writes the reductions: for each reduction the value at each position (in lane 0 where vectors run along a
+    /// reduced axis).
+    pub(super) fn reductions(
+        &mut self,
+        positions: &[Offsets],
+    ) -> Result<Vec<Vec<Vector>>, Unsupported> {
+        let reduced_vector = self.vector_is_reduced();
+        let saved = self.mode;
+        if reduced_vector {
+            self.mode = Mode::Whole;
+        }
+        let copies = match (reduced_vector, self.nest.reduce.last()) {
+            (true, Some(&axis)) => self.tile_of(axis) / self.lanes,
+            _ => 1,
+        };
+        let copies = usize::try_from(copies).expect("a register tile is small");
+        let layout = Layout { positions: positions.len(), copies };
+        let terms: Vec<NodeId> = self.nest.accumulators.iter().map(|of| of.term).collect();
+        let reduce: AxisSet = self.nest.reduce.iter().copied().collect();
+        self.invariants(&terms, reduce, positions)?;
+        let mut states = vec![];
+        for accumulator in &self.nest.accumulators {
+            let dtype = self.nest.dag.dtype(accumulator.term);
+            if dtype == DType::Bool {
+                return Err(self.refused("a reduction of truth values in wide vectors"));
+            }
+            let identity = start_value(accumulator.op, dtype).value;
+            for _ in 0..positions.len() * copies {
+                states.push(self.start(identity, dtype));
+            }
+        }
+        self.reduce_loops(0, &states, positions, layout)?;
+        let folded = self.fold_copies(&states, layout, reduced_vector)?;
+        self.mode = saved;
+        Ok(folded)
+    }
+
+    /// A register that holds a number and may be assigned again.
+    fn start(&mut self, value: f64, dtype: DType) -> Vector {
+        let x = self.literal(value, dtype).lanes();
+        let to = self.code.vector();
+        self.code.op(Op::Copy { to, x });
+        to
+    }
+
+    /// Computes the parts of some terms that do not vary along the axes of the loops that follow.
+    fn invariants(
+        &mut self,
+        terms: &[NodeId],
+        looped: AxisSet,
+        positions: &[Offsets],
+    ) -> Result<(), Unsupported> {
+        let mut roots = vec![];
+        let mut seen = BTreeSet::new();
+        let mut pending = terms.to_vec();
+        while let Some(id) = pending.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let node = self.nest.dag.node(id);
+            if self.nest.dag.axes(id).is_disjoint(looped) {
+                if !matches!(node, Node::Literal(_)) {
+                    roots.push(id);
+                }
+            } else {
+                pending.extend(crate::machine::operands(node));
+            }
+        }
+        for root in roots {
+            for position in positions {
+                self.value(root, position)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reduce_loops(
+        &mut self,
+        level: usize,
+        states: &[Vector],
+        positions: &[Offsets],
+        layout: Layout,
+    ) -> Result<(), Unsupported> {
+        let Some(&axis) = self.nest.reduce.get(level) else {
+            return self.accumulate(None, states, positions, layout);
+        };
+        if self.block(axis).lengths().all(|length| length == 0) {
+            return Ok(());
+        }
+        if level + 1 == self.nest.reduce.len() {
+            let parts = self.reduce_parts(axis);
+            return self.cut(axis, &parts, false, |lowering, part| {
+                let saved = lowering.mode;
+                if lowering.vector_is_reduced() {
+                    lowering.mode = lowering.mode_of(axis, part);
+                }
+                let outcome = lowering.accumulate(Some((axis, part)), states, positions, layout);
+                lowering.mode = saved;
+                outcome
+            });
+        }
+        let parts = self.parts(axis, 1);
+        self.cut(axis, &parts, false, |lowering, _| {
+            lowering.reduce_loops(level + 1, states, positions, layout)
+        })
+    }
+
+    fn reduce_parts(&self, axis: AxisId) -> Vec<Part> {
+        if self.is_vector(axis) {
+            return self.parts(axis, self.tile_of(axis));
+        }
+        let unroll = if self.rests == 0 { self.nest.micro.unroll.max(1) } else { 1 };
+        self.parts(axis, unroll)
+    }
+
+    /// Folds the terms of one innermost step into the accumulators.
+    fn accumulate(
+        &mut self,
+        step: Option<(AxisId, Part)>,
+        states: &[Vector],
+        positions: &[Offsets],
+        layout: Layout,
+    ) -> Result<(), Unsupported> {
+        let count = step.map_or(1, |(_, part)| part.count);
+        let is_single = step.is_none_or(|(_, part)| part.count == 1 && part.kind == Kind::Whole);
+        for offset in 0..count {
+            for (number, position) in positions.iter().enumerate() {
+                let mut at = position.clone();
+                if let Some((axis, _)) = step.filter(|_| !is_single) {
+                    at.push((axis, offset));
+                }
+                let offset = usize::try_from(offset).expect("a register tile is small");
+                let copy = offset % layout.copies;
+                for accumulator in 0..self.nest.accumulators.len() {
+                    let state = states[layout.index(accumulator, number, copy)];
+                    self.accumulate_one(accumulator, &at, state)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn accumulate_one(
+        &mut self,
+        accumulator: usize,
+        at: &Offsets,
+        state: Vector,
+    ) -> Result<(), Unsupported> {
+        let accumulator = self.nest.accumulators[accumulator];
+        let (op, term) = (accumulator.op, accumulator.term);
+        let dtype = self.nest.dag.dtype(term);
+        let mask = if self.vector_is_reduced() { self.mask_at(at) } else { None };
+        if let (ReduceOp::Sum, Node::Binary(BinaryOp::Mul, x, y), None, DType::F32 | DType::F64) =
+            (op, self.nest.dag.node(term), mask, dtype)
+        {
+            let (x, y) = (self.value(x, at)?.lanes(), self.value(y, at)?.lanes());
+            let (lane, y) = (lane_of(dtype), Operand::Vector(y));
+            self.code.op(Op::MultiplyAdd { lane, to: state, x, y, z: state });
+            return Ok(());
+        }
+        let mut value = self.value(term, at)?.lanes();
+        if let Some(mask) = mask {
+            let identity = self.literal(start_value(op, dtype).value, dtype).lanes();
+            value = self.code.select(lane_of(dtype), mask, value, identity);
+        }
+        let x = self.fold(op, dtype, value, state)?;
+        self.code.op(Op::Copy { to: state, x });
+        Ok(())
+    }
+
+    /// Folds a term into an accumulator.
+    fn fold(
+        &mut self,
+        op: ReduceOp,
+        dtype: DType,
+        term: Vector,
+        so_far: Vector,
+    ) -> Result<Vector, Unsupported> {
+        let Some(fold) = op.fold() else {
+            return Err(self.refused(&format!("`{op}` in wide vectors")));
+        };
+        Ok(self.binary(fold, dtype, Value::Lanes(term), Value::Lanes(so_far))?.lanes())
+    }
+
+    fn fold_copies(
+        &mut self,
+        states: &[Vector],
+        layout: Layout,
+        reduced_vector: bool,
+    ) -> Result<Vec<Vec<Vector>>, Unsupported> {
+        let mut folded = Vec::with_capacity(self.nest.accumulators.len());
+        for accumulator in 0..self.nest.accumulators.len() {
+            let op = self.nest.accumulators[accumulator].op;
+            let dtype = self.nest.dag.dtype(self.nest.accumulators[accumulator].term);
+            let mut list = Vec::with_capacity(layout.positions);
+            for position in 0..layout.positions {
+                let slot = layout.index(accumulator, position, 0);
+                let mut copies = states[slot..slot + layout.copies].to_vec();
+                while copies.len() > 1 {
+                    let upper = copies.split_off(copies.len().div_ceil(2));
+                    for (lower, upper) in copies.iter_mut().zip(upper) {
+                        *lower = self.fold(op, dtype, upper, *lower)?;
+                    }
+                }
+                list.push(match reduced_vector {
+                    true => self.fold_lanes(op, dtype, copies[0])?,
+                    false => copies[0],
+                });
+            }
+            folded.push(list);
+        }
+        Ok(folded)
+    }
+
+    /// Folds the lanes of a vector into lane 0, halves first.
+    fn fold_lanes(
+        &mut self,
+        op: ReduceOp,
+        dtype: DType,
+        mut value: Vector,
+    ) -> Result<Vector, Unsupported> {
+        let mut width = self.lanes / 2;
+        while width >= 1 {
+            let (to, count) = (self.code.vector(), u8::try_from(width).expect("lanes are few"));
+            self.code.op(Op::LanesDown { lane: lane_of(dtype), to, x: value, count });
+            value = self.fold(op, dtype, to, value)?;
+            width /= 2;
+        }
+        Ok(value)
+    }
+}
