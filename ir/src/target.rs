@@ -29,6 +29,9 @@ pub struct Target {
     pub vector_bytes: u64,
     /// Vector registers that a register tile may use.
     pub vector_registers: u64,
+    /// Whether a multiply-add adds to its accumulator without a copy, so that a register tile may fill the registers.
+    #[serde(default)]
+    pub accumulates_in_place: bool,
     /// Threads that the machine runs at once.
     pub threads: u64,
     /// Memory levels, nearest first.

@@ -28,6 +28,7 @@ fn target() -> Target {
         chip: "test".into(),
         vector_bytes: 32,
         vector_registers: 16,
+        accumulates_in_place: false,
         threads: 2,
         memory: vec![MemoryLevel { name: "L2".into(), bytes: 1 << 20 }],
     }

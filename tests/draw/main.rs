@@ -215,6 +215,7 @@ fn the_documents_show_what_is_drawn() {
         chip: "test".to_string(),
         vector_bytes: 16,
         vector_registers: 16,
+        accumulates_in_place: false,
         threads: 2,
         memory: vec![
             level("L1", 1 << 15),

@@ -23,6 +23,7 @@ fn target() -> Target {
         chip: "this".to_string(),
         vector_bytes: 16,
         vector_registers: 16,
+        accumulates_in_place: false,
         threads: 2,
         memory: vec![level("L1", 32 << 10), level("L2", KIB_64), level("memory", 0)],
     }

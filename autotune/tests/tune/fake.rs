@@ -75,6 +75,7 @@ impl Fake {
             chip: "a chip".to_string(),
             vector_bytes: 16,
             vector_registers: 16,
+            accumulates_in_place: false,
             threads: 1,
             memory: vec![level("L1", 32 << 10), level("L2", 1 << 20), level("memory", 0)],
         };

@@ -5,6 +5,7 @@
 
 use crate::emit::{self, CompiledPhase};
 use crate::machine::{self, MachinePhase};
+use crate::wide::Isa;
 use crate::{host, listing, probe, unwind};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use std::fmt;
@@ -19,6 +20,8 @@ const STACK_BYTES: usize = 256 << 20;
 /// The CPU back end for one machine.
 pub struct CpuBackend {
     isa: OwnedTargetIsa,
+    /// Of the wide path; `None`: everything in vectors of 128 bits.
+    wide: Option<Isa>,
     target: Target,
 }
 
@@ -32,9 +35,17 @@ impl CpuBackend {
     /// The back end for the machine that this runs on.
     ///
     /// # Errors
-    /// When Cranelift has no code generator for it.
+    /// When Cranelift has no code generator for it, or the variable `TILEWRIGHT_ISA` names vectors that it lacks.
     pub fn host() -> Result<Self, Unsupported> {
-        Ok(Self { isa: host::isa()?, target: host::target() })
+        Self::with(host::wide()?)
+    }
+
+    /// As `host`, with these wide vectors; `None` for vectors of 128 bits alone.
+    ///
+    /// # Errors
+    /// When Cranelift has no code generator for the host.
+    pub fn with(wide: Option<Isa>) -> Result<Self, Unsupported> {
+        Ok(Self { isa: host::isa()?, wide, target: host::target(wide) })
     }
 
     /// The machine program of a tile program, as text.
@@ -58,8 +69,8 @@ impl CpuBackend {
             machine::build(program)?
                 .into_iter()
                 .map(|phase| {
-                    let code =
-                        emit::compile(&phase, &program.axes, arguments, &*self.isa, with_text)?;
+                    let isa = (&*self.isa, self.wide);
+                    let code = emit::compile(&phase, &program.axes, arguments, isa, with_text)?;
                     Ok((phase, code))
                 })
                 .collect()
@@ -95,7 +106,9 @@ impl Backend for CpuBackend {
     }
 
     fn version(&self) -> String {
-        format!("cpu {} cranelift {}", env!("CARGO_PKG_VERSION"), cranelift_codegen::VERSION)
+        let wide = self.wide.map_or("portable", Isa::name);
+        let (own, cranelift) = (env!("CARGO_PKG_VERSION"), cranelift_codegen::VERSION);
+        format!("cpu {own} {wide} cranelift {cranelift}")
     }
 
     fn compile(&self, program: &TileProgram) -> Result<Artifact, Unsupported> {
@@ -110,7 +123,7 @@ impl Backend for CpuBackend {
                 scratch_bytes: phase.scratch_bytes,
                 threads: phase.threads,
             });
-            image.extend_from_slice(compiled.code.code_buffer());
+            image.extend_from_slice(&compiled.image);
         }
         image.resize(image.len().next_multiple_of(64), 0);
         let unwind = image.len();

@@ -2,6 +2,7 @@
 //!
 //! Invariant: this is the only file that asks the machine what it is.
 
+use crate::wide::Isa;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable as _};
 use tilewright_ir::backend::Unsupported;
@@ -30,19 +31,57 @@ pub fn isa() -> Result<OwnedTargetIsa, Unsupported> {
     builder.finish(settings::Flags::new(flags)).map_err(|error| refused(error.to_string()))
 }
 
-/// The host.
-pub fn target() -> Target {
+/// The variable that chooses the vectors: `portable`, `avx2` or `avx512`; without it the widest that the host has.
+pub const ISA_VARIABLE: &str = "TILEWRIGHT_ISA";
+
+/// The instruction set of wide vectors; `None` for vectors of 128 bits alone.
+///
+/// # Errors
+/// When the variable names a set that is none, or that the host lacks.
+pub fn wide() -> Result<Option<Isa>, Unsupported> {
+    match std::env::var(ISA_VARIABLE) {
+        Ok(name) => named(&name),
+        Err(_) => Ok(Isa::ALL.into_iter().find(|isa| isa.detected())),
+    }
+}
+
+/// The set of a name.
+///
+/// # Errors
+/// When there is none of that name, or the host lacks it.
+pub fn named(name: &str) -> Result<Option<Isa>, Unsupported> {
+    let refused = |what: String| Unsupported { what, place: "the host".to_string() };
+    if name == "portable" {
+        return Ok(None);
+    }
+    let Some(isa) = Isa::ALL.into_iter().find(|isa| isa.name() == name) else {
+        let known = "`portable`, `avx2` or `avx512`";
+        return Err(refused(format!("the instruction set `{name}`, which is none of {known}")));
+    };
+    match isa.detected() {
+        true => Ok(Some(isa)),
+        false => Err(refused(format!("`{name}`, which this processor lacks"))),
+    }
+}
+
+/// The host, with the vectors that the code may use.
+pub fn target(wide: Option<Isa>) -> Target {
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
     Target {
         backend: "cpu".to_string(),
         isa: std::env::consts::ARCH.to_string(),
         features: features(),
         chip: chip(),
-        vector_bytes: 16,
-        vector_registers: if std::env::consts::ARCH == "x86_64" { 16 } else { 32 },
+        vector_bytes: wide.map_or(16, Isa::vector_bytes),
+        vector_registers: wide.map_or_else(portable_registers, |isa| isa.vectors() as u64),
+        accumulates_in_place: wide.is_some(),
         threads,
         memory: memory(),
     }
+}
+
+fn portable_registers() -> u64 {
+    if std::env::consts::ARCH == "x86_64" { 16 } else { 32 }
 }
 
 #[cfg(target_arch = "x86_64")]

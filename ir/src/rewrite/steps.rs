@@ -270,6 +270,7 @@ fn target() -> Target {
         chip: "test".to_string(),
         vector_bytes: 16,
         vector_registers: 16,
+        accumulates_in_place: false,
         threads: 2,
         memory: vec![level("L1", 1 << 15), level("memory", 0)],
     }

@@ -163,7 +163,8 @@ pub(super) fn guess_pass(
 /// For a contraction with rows to reuse, the contiguous axis of the result; else the axis along which most buffers are
 /// contiguous.
 fn guess_vector(plan: &PassProgram, pass: &Pass, shape: &Shape) -> Option<AxisId> {
-    let wide = |axis: &AxisId| plan.axes.extent(*axis) >= shape.lanes;
+    // A rest of a vector is masked where vectors are wide.
+    let wide = |axis: &AxisId| plan.axes.extent(*axis) >= shape.lanes.min(4);
     let mut buffers: Vec<BufferId> = pass.results.iter().map(|result| result.buffer).collect();
     let mut gathered = vec![];
     let mut note = |expr: &Expr| match expr {
@@ -219,7 +220,7 @@ fn rows(plan: &PassProgram, pass: &Pass, vector: Option<AxisId>) -> Option<AxisI
     rows.filter(|&axis| plan.axes.extent(axis) > 1).max_by_key(|&axis| plan.axes.extent(axis))
 }
 
-/// Two vectors by as many rows as half the registers hold; without rows, up to four vectors.
+/// Two vectors by as many rows as the registers hold; without rows, up to four vectors.
 fn guess_tile(
     plan: &PassProgram,
     pass: &Pass,
@@ -241,14 +242,24 @@ fn guess_tile(
     let count = count.unwrap_or(1);
     config.micro.insert(vector, count * lanes);
     if let Some(rows) = rows {
-        // A multiply-add overwrites a factor, and a loop moves its accumulators: measured, half of the registers hold
-        // accumulators without spills.
-        let fits = |&tile: &u64| tile * count * shape.states <= target.vector_registers / 2;
+        // Where a multiply-add overwrites a factor, and a loop moves its accumulators, half of the registers hold
+        // accumulators without spills (measured). Else all do but for the vectors of a row and one broadcast.
+        let most = match target.accumulates_in_place {
+            true => target.vector_registers.saturating_sub(count + 1 + epilogue_registers(shape)),
+            false => target.vector_registers / 2,
+        };
+        let fits = |&tile: &u64| tile * count * shape.states <= most;
         let even = |&tile: &u64| tile < 5 || tile.is_multiple_of(2);
         let values = tiles(plan.axes.extent(rows), lanes, true);
         let best = values.into_iter().filter(fits).filter(even).filter(|&tile| tile <= 16).max();
         config.micro.insert(rows, best.unwrap_or(1));
     }
+}
+
+/// Registers for what is computed of a sum: masks, scales and numbers of its functions.
+fn epilogue_registers(shape: &Shape) -> u64 {
+    let operations = shape.parts.iter().flat_map(|part| part.operations.iter());
+    if operations.map(|(_, count)| count).sum::<u64>() > 3 { 8 } else { 0 }
 }
 
 /// A scan waits for every addition, so several rows run side by side where no vector does.

@@ -14,6 +14,7 @@ pub(crate) fn target(levels: &[(&str, u64)]) -> Target {
         chip: "test".to_string(),
         vector_bytes: 16,
         vector_registers: 16,
+        accumulates_in_place: false,
         threads: 2,
         memory: levels.iter().map(level).collect(),
     }

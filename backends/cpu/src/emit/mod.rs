@@ -10,6 +10,7 @@ mod address;
 mod convert;
 mod gather;
 mod lanes;
+mod leaf;
 mod memory;
 mod nest;
 mod phase;

@@ -4,9 +4,11 @@
 //! everything in the loop's body.
 
 use super::lanes::less;
+use super::leaf::{LeafCode, Leaves, linked};
 use super::visit::Visited;
 use crate::machine::{Loop, MachinePhase, Nest, Pack, Step};
 use crate::math::clif::Abilities;
+use crate::wide::Isa;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     self, AbiParam, BlockArg, Function, InstBuilder, MemFlagsData, Signature, UserFuncName, Value,
@@ -70,6 +72,12 @@ pub(super) struct OpenLoop {
 pub struct CompiledPhase {
     /// Cranelift's result.
     pub code: CompiledCode,
+    /// The code with everything that it calls; position independent.
+    pub image: Vec<u8>,
+    /// The leaves that it calls.
+    pub leaves: Vec<LeafCode>,
+    /// Nests that are not leaves, and why.
+    pub notes: Vec<(String, String)>,
     /// The Cranelift IR before optimisation.
     pub clif: String,
     /// The number of grid iterations.
@@ -84,11 +92,14 @@ pub(super) struct PhaseEmitter<'f, 'p> {
     pub(super) scratch: Value,
     pub(super) first: Flag,
     pub(super) last: Flag,
+    /// Where nests become leaves.
+    pub(super) leaves: Option<Leaves>,
     blocks: BTreeMap<AxisId, Block>,
     phase: &'p str,
 }
 
-/// Compiles a phase. `arguments` is the number of arguments and device buffers.
+/// Compiles a phase. `arguments` is the number of arguments and device buffers; `wide` the instruction set of leaves, if
+/// nests may be leaves.
 ///
 /// # Errors
 /// `Unsupported` names the construct that this path does not emit.
@@ -96,7 +107,7 @@ pub fn compile(
     phase: &MachinePhase,
     axes: &AxisTable,
     arguments: usize,
-    isa: &dyn TargetIsa,
+    (isa, wide): (&dyn TargetIsa, Option<Isa>),
     with_text: bool,
 ) -> Result<CompiledPhase, Unsupported> {
     let mut signature = Signature::new(isa.default_call_conv());
@@ -106,17 +117,18 @@ pub fn compile(
     context.set_disasm(with_text);
     let mut builder_context = FunctionBuilderContext::new();
     let builder = FunctionBuilder::new(&mut context.func, &mut builder_context);
-    let iterations = emit(builder, phase, axes, arguments, isa)?;
+    let (iterations, leaves) = emit(builder, phase, axes, arguments, (isa, wide))?;
     let clif = if with_text { context.func.display().to_string() } else { String::new() };
     let failed = |what: String| Unsupported { what, place: format!("phase `{}`", phase.name) };
     let code = context
         .compile(isa, &mut ControlPlane::default())
         .map_err(|error| failed(format!("code that Cranelift refuses: {:?}", error.inner)))?
         .clone();
-    if !code.buffer.relocs().is_empty() {
+    let (leaves, notes) = leaves.map_or_else(Default::default, |all| (all.codes, all.notes));
+    let Some(image) = linked(&code, &context.func, &leaves) else {
         return Err(failed("an operation that this machine's instruction set lacks".to_string()));
-    }
-    Ok(CompiledPhase { code, clif, iterations })
+    };
+    Ok(CompiledPhase { code, image, leaves, notes, clif, iterations })
 }
 
 fn emit(
@@ -124,8 +136,8 @@ fn emit(
     phase: &MachinePhase,
     axes: &AxisTable,
     arguments: usize,
-    isa: &dyn TargetIsa,
-) -> Result<u64, Unsupported> {
+    (isa, wide): (&dyn TargetIsa, Option<Isa>),
+) -> Result<(u64, Option<Leaves>), Unsupported> {
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
     builder.switch_to_block(entry);
@@ -147,14 +159,16 @@ fn emit(
         scratch: params[1],
         first: Flag::Always,
         last: Flag::Always,
+        leaves: wide.map(Leaves::new),
         blocks: BTreeMap::new(),
         phase: &phase.name,
     };
     let iterations = emitter.grid(phase, params[2], params[3])?;
     emitter.b.ins().return_(&[]);
     emitter.b.seal_all_blocks();
+    let leaves = emitter.leaves.take();
     emitter.b.finalize(isa.frontend_config());
-    Ok(iterations)
+    Ok((iterations, leaves))
 }
 
 impl PhaseEmitter<'_, '_> {
@@ -325,7 +339,14 @@ impl PhaseEmitter<'_, '_> {
     }
 
     fn nest(&mut self, nest: &Nest) -> Result<(), Unsupported> {
-        super::nest::emit(self, nest)
+        if nest.outer.iter().any(|&axis| self.axes.extent(axis) == 0) {
+            return Ok(());
+        }
+        let Err(refusal) = self.call_leaf(nest) else { return Ok(()) };
+        super::nest::emit(self, nest).map_err(|portable| match refusal {
+            Some(wide) => Unsupported { what: format!("{}; {}", wide.what, portable.what), ..wide },
+            None => portable,
+        })
     }
 
     /// A 64-bit constant.

@@ -4,10 +4,10 @@
 //! along the vector is read once.
 
 use super::nest::{Mode, NestLowering, Offsets};
-use super::value::Value;
+use super::value::{Value, lane_of};
 use crate::machine::Place;
 use crate::wide::program::{
-    Condition, Dyad, Element, Lane, Op, Operand, Predicate, Shift, Span, Vector,
+    Condition, Dyad, Element, Lane, Logic, Op, Predicate, Shift, Span, Vector,
 };
 use tilewright_ir::DType;
 use tilewright_ir::backend::Unsupported;
@@ -63,11 +63,41 @@ impl NestLowering<'_> {
 
     /// Loads from a place at a position.
     pub(super) fn load(&mut self, position: usize, at: &Offsets) -> Result<Value, Unsupported> {
+        let mask = self.mask_at(at);
+        let loaded = self.load_where(position, at, mask)?;
+        Ok(self.read_as(self.places[position].dtype, loaded))
+    }
+
+    /// What the target holds at a position, or the start value in the first block.
+    pub(super) fn carried(&mut self, at: &Offsets) -> Result<Value, Unsupported> {
+        let (Some(held), Some(start)) = (self.held, self.nest.carried) else {
+            return Err(self.refused("a value before it is computed"));
+        };
+        let mask = match self.mask_at(at) {
+            Some(mask) => self.code.logic(Logic::And, held, mask),
+            None => held,
+        };
+        let (target, dtype) = (self.places.len() - 1, self.nest.target.dtype);
+        let loaded = self.load_where(target, at, Some(mask))?;
+        let value = self.read_as(dtype, loaded);
+        if start.value.to_bits() == 0 {
+            return Ok(value);
+        }
+        let start = self.literal(start.value, dtype).lanes();
+        Ok(Value::Lanes(self.code.select(lane_of(dtype), held, value.lanes(), start)))
+    }
+
+    /// Loads from a place at a position the lanes where a predicate holds.
+    fn load_where(
+        &mut self,
+        position: usize,
+        at: &Offsets,
+        mask: Option<Predicate>,
+    ) -> Result<Vector, Unsupported> {
         let place = self.places[position];
         let displacement = self.displacement(place, at);
         let address = self.code.address(self.pointers[position], displacement);
         let (element, to) = (element_of(place.dtype), self.code.vector());
-        let mask = self.mask_at(at);
         match self.along(place) {
             Along::Apart(stride) => {
                 let index = self.distances(stride)?;
@@ -83,7 +113,7 @@ impl NestLowering<'_> {
                 self.code.op(Op::Load { element, to, at: address, span });
             }
         }
-        Ok(self.read_as(place.dtype, to))
+        Ok(to)
     }
 
     /// Lane number times stride, in bytes.
@@ -142,10 +172,5 @@ impl NestLowering<'_> {
             }
             (_, Value::Lanes(x)) => x,
         }
-    }
-
-    /// One operation whose second operand is a register.
-    pub(super) fn operand(y: Vector) -> Operand {
-        Operand::Vector(y)
     }
 }

@@ -65,6 +65,8 @@ pub(super) struct NestLowering<'n> {
     pub(super) memo: Memo,
     words: Vec<Word>,
     frame: BTreeMap<Word, Scalar>,
+    /// Where the target holds the carried values: everywhere, or nowhere in the first block.
+    pub(super) held: Option<Predicate>,
     /// Unrolled positions along each target axis in the current part.
     pub(super) counts: Vec<(AxisId, u64)>,
     /// How many target axes are in a part behind their first one. Such code covers a rest, so it is kept short.
@@ -87,6 +89,7 @@ impl<'n> NestLowering<'n> {
             memo: Memo::default(),
             words: vec![],
             frame: BTreeMap::new(),
+            held: None,
             counts: vec![],
             rests: 0,
         };
@@ -434,6 +437,10 @@ impl<'n> NestLowering<'n> {
             return Ok(());
         }
         let condition = self.word(Word::First);
+        if self.mode != Mode::One {
+            self.held = Some(self.held_unless(condition));
+            return Ok(());
+        }
         let results: Vec<_> = positions.iter().map(|_| self.code.vector()).collect();
         let outer = self.code.open();
         for &to in &results {
@@ -452,6 +459,20 @@ impl<'n> NestLowering<'n> {
             self.memo.set_carried(position, Value::Lanes(to));
         }
         Ok(())
+    }
+
+    /// True in all lanes, but nowhere if the condition holds: a load there reads nothing and gives zeros, so a tile's
+    /// carried values need no registers before they are used.
+    fn held_unless(&mut self, condition: Scalar) -> Predicate {
+        let to = self.code.predicate();
+        let outer = self.code.open();
+        self.code.op(Op::Always { to, value: false });
+        let then = self.code.close(outer);
+        let outer = self.code.open();
+        self.code.op(Op::Always { to, value: true });
+        let otherwise = self.code.close(outer);
+        self.code.node(Node::If { condition, then, otherwise });
+        to
     }
 
     fn store_tile(&mut self, positions: &[Offsets]) -> Result<(), Unsupported> {

@@ -165,6 +165,7 @@ impl NestLowering<'_> {
                 let x = self.value(x, at)?;
                 self.wrap(from, dtype, x)
             }
+            Node::Carried if self.held.is_some() => self.carried(at),
             Node::Accumulator(_) | Node::Carried | Node::Result => {
                 Err(self.refused("a value before it is computed"))
             }
