@@ -17,6 +17,14 @@ impl Isa {
     /// From the widest.
     pub const ALL: [Self; 2] = [Self::Avx512, Self::Avx2];
 
+    /// The name in texts and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
     /// Bytes of a vector register.
     pub fn vector_bytes(self) -> u64 {
         match self {

@@ -13,10 +13,12 @@ mod live;
 mod lower;
 mod print;
 pub mod program;
+mod prune;
 
 pub use encode::encode;
 pub use isa::{Isa, Refusal};
 pub(crate) use lower::{BlockShape, Surroundings, Word, lower};
+pub(crate) use prune::prune;
 
 /// The listing of what `encode` wrote, one instruction a line, without the constants behind the code.
 pub fn disassemble(bytes: &[u8]) -> String {
