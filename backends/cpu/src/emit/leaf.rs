@@ -153,7 +153,7 @@ impl PhaseEmitter<'_, '_> {
 
 /// Makes the register tile smaller along its longest side but for the vector, so that it still lines up with panels;
 /// `false` where it is smallest. A tile that needs too many registers is a wish that a smaller one comes nearest to.
-fn has_smaller_tile(nest: &mut Nest) -> bool {
+pub(super) fn has_smaller_tile(nest: &mut Nest) -> bool {
     let vector = nest.micro.vector;
     let tiles = &mut nest.micro.tile;
     if nest.micro.unroll > 1 {

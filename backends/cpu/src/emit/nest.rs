@@ -15,7 +15,7 @@ use tilewright_ir::backend::Unsupported;
 use tilewright_ir::{AxisId, DType};
 
 /// Register tiles larger than this are a mistake of the schedule, not a wish.
-const TILE_VECTORS_MAX: u64 = 64;
+pub(super) const TILE_VECTORS_MAX: u64 = 64;
 
 /// One part of an axis: indices advance by `step`, `count` unrolled positions each.
 #[derive(Clone, Copy, Debug)]
@@ -103,18 +103,21 @@ fn check_panels(phase: &PhaseEmitter<'_, '_>, nest: &Nest, lanes: u64) -> Result
             return Err(phase.unsupported(what, nest));
         }
     }
-    let vectors: u64 = nest
-        .outer
-        .iter()
-        .chain(&nest.reduce)
-        .map(|&axis| {
-            tile_of(nest, axis, lanes) / if nest.micro.vector == Some(axis) { lanes } else { 1 }
-        })
-        .product();
+    let vectors = tile_vectors(nest);
     if vectors > TILE_VECTORS_MAX {
         return Err(phase.unsupported(format!("a register tile of {vectors} vectors"), nest));
     }
     Ok(())
+}
+
+/// Vectors of a nest's register tile.
+pub(super) fn tile_vectors(nest: &Nest) -> u64 {
+    let lanes = lanes_of(nest);
+    let axes = nest.outer.iter().chain(&nest.reduce);
+    let vectors = axes.map(|&axis| {
+        tile_of(nest, axis, lanes) / if nest.micro.vector == Some(axis) { lanes } else { 1 }
+    });
+    vectors.product()
 }
 
 /// The register tile along an axis; along the vector axis a whole number of vectors.

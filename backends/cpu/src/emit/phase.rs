@@ -342,10 +342,22 @@ impl PhaseEmitter<'_, '_> {
         if nest.outer.iter().any(|&axis| self.axes.extent(axis) == 0) {
             return Ok(());
         }
-        let Err(refusal) = self.call_leaf(nest) else { return Ok(()) };
-        super::nest::emit(self, nest).map_err(|portable| match refusal {
-            Some(wide) => Unsupported { what: format!("{}; {}", wide.what, portable.what), ..wide },
-            None => portable,
+        match self.call_leaf(nest) {
+            Ok(()) => Ok(()),
+            Err(None) => super::nest::emit(self, nest),
+            Err(Some(refusal)) => self.portable(nest, &refusal),
+        }
+    }
+
+    /// A nest that is no leaf, with a register tile that suits small vectors.
+    fn portable(&mut self, nest: &Nest, refusal: &Unsupported) -> Result<(), Unsupported> {
+        let mut nest = nest.clone();
+        while super::nest::tile_vectors(&nest) > super::nest::TILE_VECTORS_MAX
+            && super::leaf::has_smaller_tile(&mut nest)
+        {}
+        super::nest::emit(self, &nest).map_err(|portable| {
+            let what = format!("{}; {}", refusal.what, portable.what);
+            Unsupported { what, ..portable }
         })
     }
 

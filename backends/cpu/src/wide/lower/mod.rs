@@ -11,6 +11,7 @@ mod math;
 mod memory;
 mod nest;
 mod reduce;
+mod tile;
 mod value;
 
 use super::program::Leaf;
