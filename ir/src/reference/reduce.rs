@@ -88,9 +88,9 @@ impl<R: Real> State<R> {
     ) {
         if self.op == ReduceOp::Sum {
             if into_one {
-                self.sum_row(row, count)
+                self.sum_row(row, count);
             } else {
-                self.sum_lanes(row, count)
+                self.sum_lanes(row, count);
             }
             return self.find_nan(row, count, into_one);
         }

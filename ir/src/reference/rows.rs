@@ -294,6 +294,31 @@ fn scales<R: Real>(row: &Row<R>, count: usize) -> bool {
     row.exact && row.values[..count].iter().all(|value| rules::is_power_of_two(value.high()))
 }
 
+/// Adds what the specials of a step may become in f64, and in other forms of the text.
+fn doubt_specials<R: Real>(
+    op: BinaryOp,
+    step: &Step<'_, R>,
+    (xs, ys): (&[R], &[R]),
+    row: &mut Row<R>,
+) {
+    if step.dtype == DType::F64 {
+        let scales = matches!(op, BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow);
+        for (index, (x, y)) in xs.iter().zip(ys).enumerate() {
+            let (value, x, y) = (row.values[index].high(), x.high(), y.high());
+            row.allowances[index] += rules::made_nan(step.dtype, value, x, y);
+            if scales {
+                row.allowances[index] += rules::underflow(step.dtype, value, x, y);
+            }
+        }
+    }
+    if step.freedom != Freedom::default() {
+        for (index, (x, y)) in xs.iter().zip(ys).enumerate() {
+            let (value, operands) = (row.values[index].high(), [x.high(), y.high()]);
+            row.allowances[index] += rules::freed(step.freedom, step.dtype, operands, value);
+        }
+    }
+}
+
 fn binary_row<R: Real>(
     op: BinaryOp,
     step: &Step<'_, R>,
@@ -337,22 +362,7 @@ fn binary_row<R: Real>(
             *e += rules::mixed_zeros(step.dtype, x.high(), y.high());
         }
     }
-    if step.dtype == DType::F64 {
-        let scales = matches!(op, BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow);
-        for (index, (x, y)) in xs.iter().zip(ys).enumerate() {
-            let (value, x, y) = (row.values[index].high(), x.high(), y.high());
-            row.allowances[index] += rules::made_nan(step.dtype, value, x, y);
-            if scales {
-                row.allowances[index] += rules::underflow(step.dtype, value, x, y);
-            }
-        }
-    }
-    if step.freedom != Freedom::default() {
-        for (index, (x, y)) in xs.iter().zip(ys).enumerate() {
-            let (value, operands) = (row.values[index].high(), [x.high(), y.high()]);
-            row.allowances[index] += rules::freed(step.freedom, step.dtype, operands, value);
-        }
-    }
+    doubt_specials(op, step, (xs, ys), row);
     doubt_masked(step.masked, [x, y], row, count);
     if x.overflow || y.overflow {
         for index in 0..count {
