@@ -120,7 +120,7 @@ impl Allocation {
             };
             let mut vectors: Vec<_> = intervals.iter().filter(own).collect();
             let room = isa.vectors() - self.scratch.vectors;
-            match scan(&mut vectors, room) {
+            match scan(&mut vectors, room, Reuse::Oldest) {
                 Ok(places) => {
                     self.places = places;
                     break;
@@ -140,7 +140,7 @@ impl Allocation {
             let of = |of: &(Register, Interval)| matches!(of.0, Register::Predicate(_));
             let mut predicates: Vec<_> = intervals.iter().filter(of).collect();
             let room = isa.predicates() - self.scratch.predicates;
-            let places = scan(&mut predicates, room).map_err(|_| {
+            let places = scan(&mut predicates, room, Reuse::Oldest).map_err(|_| {
                 let needed = pressure(&predicates) + self.scratch.predicates;
                 Refusal::Pressure("predicates", needed, isa.predicates())
             })?;
@@ -166,7 +166,7 @@ impl Allocation {
         let of = |of: &(Register, Interval)| matches!(of.0, Register::Scalar(_));
         let mut scalars: Vec<_> = intervals.iter().filter(of).collect();
         loop {
-            match scan(&mut scalars, registers) {
+            match scan(&mut scalars, registers, Reuse::Lowest) {
                 Ok(places) => {
                     let place = |(register, place)| match register {
                         Register::Scalar(scalar) => Some((scalar, Place::Register(place))),
@@ -232,11 +232,20 @@ fn flatten<'a>(nodes: &'a [super::program::Node], ops: &mut Vec<&'a Op>) {
     }
 }
 
-/// Registers below `count` for the intervals, or the instant at which none is free. The one that has been free for the
-/// longest time is taken, except where a hint says better.
+/// Which of the free registers is taken.
+#[derive(Clone, Copy)]
+enum Reuse {
+    /// The one that has been free for the longest time: operations wait for each other the least.
+    Oldest,
+    /// The one with the lowest number: the fewest have to be saved.
+    Lowest,
+}
+
+/// Registers below `count` for the intervals, or the instant at which none is free.
 fn scan(
     intervals: &mut [(Register, Interval)],
     count: usize,
+    reuse: Reuse,
 ) -> Result<BTreeMap<Register, u8>, u32> {
     intervals.sort_by_key(|(register, interval)| (interval.start, *register));
     let mut free: VecDeque<u8> = (0..count).map(|register| register as u8).collect();
@@ -248,10 +257,11 @@ fn scan(
         free.extend(active.drain(..over).map(|(_, place)| place));
         let hinted = interval.hints.iter().flatten().filter_map(|hint| places.get(hint));
         let hinted = hinted.filter_map(|place| free.iter().position(|free| free == place)).next();
-        let place = match hinted {
-            Some(position) => free.remove(position),
-            None => free.pop_front(),
-        };
+        let position = hinted.or_else(|| match reuse {
+            Reuse::Oldest => Some(0),
+            Reuse::Lowest => (0..free.len()).min_by_key(|&position| free[position]),
+        });
+        let place = position.and_then(|position| free.remove(position));
         let place = place.ok_or(interval.start)?;
         active.push((interval.end, place));
         places.insert(*register, place);

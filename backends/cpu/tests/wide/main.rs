@@ -1,5 +1,7 @@
 //! The wide path: leaves as machine code against what they mean.
 
+#![cfg(target_arch = "x86_64")]
+
 mod call;
 mod draw;
 mod listing;

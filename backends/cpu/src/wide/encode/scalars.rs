@@ -216,3 +216,26 @@ pub(super) fn low_half(register: AsmRegister64) -> iced_x86::code_asm::AsmRegist
 pub(super) fn lower(full: Register) -> Register {
     Register::EAX + (full as u32 - Register::RAX as u32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::reciprocal;
+
+    /// The dividends next to multiples of the divisor, which are the first to go wrong.
+    #[test]
+    fn reciprocals_divide_exactly() {
+        let limit: u64 = 1 << 40;
+        let divisors = (2..2000).chain((1 << 20) - 500..=1 << 20).chain((2..1 << 20).step_by(997));
+        for divisor in divisors.filter(|divisor| !u64::is_power_of_two(*divisor)) {
+            let last = limit / divisor;
+            for quotient in [1, 2, 3, last / 3, last / 2, last - 1, last] {
+                let multiple = quotient * divisor;
+                for dividend in [multiple - 1, multiple, multiple + 1, limit] {
+                    let product = u128::from(dividend) * u128::from(reciprocal(divisor));
+                    let found = (product >> 64) as u64;
+                    assert_eq!(found, dividend / divisor, "{dividend} / {divisor}");
+                }
+            }
+        }
+    }
+}
