@@ -28,6 +28,8 @@ pub(super) enum Stage {
     Schedule,
     /// The tile program
     Tile,
+    /// The functions of wide vectors, and which nests are none
+    Leaves,
     /// Cranelift's intermediate form
     Clif,
     /// Machine code
@@ -43,6 +45,7 @@ impl Stage {
             Self::Plan => "plan",
             Self::Schedule => "schedule",
             Self::Tile => "tile",
+            Self::Leaves => "leaves",
             Self::Clif => "clif",
             Self::Disassembly => "disassembly",
         }
@@ -56,7 +59,7 @@ impl Stage {
             Self::Plan => plan::print(&bound.forms().of(schedule)?.plan),
             Self::Schedule => bound.forms().canonical(schedule).print(),
             Self::Tile => tile::print(&bound.lower(schedule)?),
-            Self::Clif | Self::Disassembly => {
+            Self::Leaves | Self::Clif | Self::Disassembly => {
                 let listings = bound.backend().listings(&bound.lower(schedule)?)?;
                 let wanted = listings.into_iter().filter(|(name, _)| *name == self.name());
                 wanted.map(|(_, text)| text).collect()

@@ -134,7 +134,8 @@ fn explain_shows_every_stage_and_compares_them() {
     let json = user.json(&["explain", "product.tw"]);
     let stages: Vec<_> =
         json["stages"].as_array().unwrap().iter().map(|stage| &stage["stage"]).collect();
-    assert_eq!(stages, ["forms", "graph", "plan", "schedule", "tile", "clif", "disassembly"]);
+    let expected = ["forms", "graph", "plan", "schedule", "tile", "leaves", "clif", "disassembly"];
+    assert_eq!(stages, expected);
     for stage in json["stages"].as_array().unwrap() {
         assert!(!stage["text"].as_str().unwrap().is_empty(), "{stage}");
     }

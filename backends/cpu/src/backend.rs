@@ -161,9 +161,19 @@ impl Backend for CpuBackend {
         let clif = phases.iter().map(|(_, compiled)| compiled.clif.as_str()).collect();
         let disassembly = phases
             .iter()
-            .map(|(phase, compiled)| listing::disassemble(&phase.name, &compiled.code))
+            .map(|(phase, compiled)| {
+                let own = listing::disassemble(&phase.name, &compiled.code);
+                own + &listing::leaves(&compiled.leaves)
+            })
             .collect();
-        Ok(vec![("machine", machine), ("clif", clif), ("disassembly", disassembly)])
+        let leaves = phases.iter().map(|(phase, compiled)| listing::wide(&phase.name, compiled));
+        let leaves = leaves.collect();
+        Ok(vec![
+            ("machine", machine),
+            ("leaves", leaves),
+            ("clif", clif),
+            ("disassembly", disassembly),
+        ])
     }
 
     fn probes(&self) -> Result<Vec<Probe>, Unsupported> {

@@ -1,5 +1,6 @@
 //! Machine code as text, for `explain`.
 
+use crate::emit::{CompiledPhase, LeafCode};
 use cranelift_codegen::CompiledCode;
 use iced_x86::{Decoder, DecoderOptions, Formatter as _, Instruction, NasmFormatter};
 use std::fmt::Write as _;
@@ -11,6 +12,28 @@ pub(crate) fn disassemble(name: &str, code: &CompiledCode) -> String {
         disassemble_x86(code.code_buffer(), &mut out);
     } else {
         out.push_str(code.vcode.as_deref().unwrap_or("(no listing)\n"));
+    }
+    out
+}
+
+/// The disassembly of leaves.
+pub(crate) fn leaves(list: &[LeafCode]) -> String {
+    let text = |code: &LeafCode| {
+        let (name, bytes) = (&code.leaf.name, code.bytes.len());
+        format!("; leaf {name}: {bytes} bytes\n{}", crate::wide::disassemble(&code.bytes))
+    };
+    list.iter().map(text).collect()
+}
+
+/// The leaves of a phase as text, and why its other nests are none.
+pub(crate) fn wide(name: &str, phase: &CompiledPhase) -> String {
+    let mut out = format!("; phase {name}: {} leaves\n", phase.leaves.len());
+    for code in &phase.leaves {
+        out.push_str(&code.leaf.to_string());
+    }
+    for (nest, why) in &phase.notes {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "; nest {nest} in vectors of 128 bits: {why}");
     }
     out
 }

@@ -84,6 +84,7 @@ impl PhaseEmitter<'_, '_> {
             always_first: matches!(self.first, Flag::Always),
             always_last: matches!(self.last, Flag::Always),
             vector_bytes: isa.vector_bytes(),
+            scales: isa == Isa::Avx512,
             refuse: &refuse,
         };
         let mut nest = nest.clone();

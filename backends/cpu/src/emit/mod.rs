@@ -4,7 +4,8 @@
 //! its register tiles, `reduce` and `scan` what runs inside of them; `value` computes expressions lane by lane;
 //! `address` forms pointers; `lanes` knows which Cranelift type holds which element type, `memory` how elements lie in
 //! memory, `convert` how types become others.
-//! Invariant: no call and no symbol is emitted, so the code has no relocations.
+//! `leaf` makes nests calls of the wide path's functions, which lie behind the phase's own.
+//! Invariant: nothing outside of a phase's own image is called, and no symbol is left in it.
 
 mod address;
 mod convert;
@@ -19,4 +20,5 @@ mod scan;
 mod value;
 mod visit;
 
+pub use leaf::LeafCode;
 pub use phase::{CompiledPhase, compile};

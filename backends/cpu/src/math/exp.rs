@@ -82,6 +82,11 @@ pub(super) fn exp2_reduced<L: Lanes>(lanes: &mut L, rest: L::F) -> L::F {
 /// sum 2^n, rounded once, for `raised` = n + `magic(2 bias)`; n may leave the exponent range on
 /// both sides.
 pub(super) fn scale<L: Lanes>(lanes: &mut L, sum: L::F, raised: L::F) -> L::F {
+    if lanes.has_times_power() {
+        let magic = magic(lanes, 2 * lanes.format().bias);
+        let count = lanes.sub(raised, magic);
+        return lanes.times_power(sum, count);
+    }
     let mantissa_bits = lanes.format().mantissa_bits;
     let biased = lanes.bits(raised);
     let lower = lanes.shr(biased, 1);

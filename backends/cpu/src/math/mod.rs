@@ -153,6 +153,17 @@ pub trait Lanes {
         self.select(less, a, b)
     }
 
+    /// Whether one instruction does [`Lanes::times_power`].
+    fn has_times_power(&self) -> bool {
+        false
+    }
+
+    /// `a` times two to the power of `count`, a whole number or NaN, rounded once. Asked for only where there is an
+    /// instruction for it.
+    fn times_power(&mut self, a: Self::F, _count: Self::F) -> Self::F {
+        a
+    }
+
     /// `a` with its sign changed, also of NaN and zero.
     fn neg(&mut self, a: Self::F) -> Self::F {
         let sign = self.int(self.format().magnitude + 1);

@@ -10,6 +10,8 @@ use crate::wide::program::{Condition, Dyad, Lane, Monad, Node, Op, Predicate, Sh
 pub(super) struct LeafLanes<'c> {
     pub(super) code: &'c mut Code,
     pub(super) double: bool,
+    /// Whether `Op::Scale` may be used.
+    pub(super) scales: bool,
 }
 
 impl LeafLanes<'_> {
@@ -101,6 +103,14 @@ impl Lanes for LeafLanes<'_> {
     }
     fn shr(&mut self, a: Vector, count: u32) -> Vector {
         self.shifted(Shift::RightLogical, a, count)
+    }
+    fn has_times_power(&self) -> bool {
+        self.scales
+    }
+    fn times_power(&mut self, a: Vector, count: Vector) -> Vector {
+        let to = self.code.vector();
+        self.code.op(Op::Scale { lane: self.of_floats(), to, x: a, y: count });
+        to
     }
     fn unlikely(
         &mut self,

@@ -64,6 +64,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) always_last: bool,
     /// Bytes of a vector.
     pub(crate) vector_bytes: u64,
+    /// Whether floats are multiplied by powers of two in one instruction.
+    pub(crate) scales: bool,
     /// Refuses, by name.
     pub(crate) refuse: &'a dyn Fn(&str) -> Unsupported,
 }

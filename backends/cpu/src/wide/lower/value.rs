@@ -224,6 +224,10 @@ impl NestLowering<'_> {
         self.code.dyad(Dyad::Add, Lane::I32, splat, numbers)
     }
 
+    fn float_lanes(&mut self, double: bool) -> LeafLanes<'_> {
+        LeafLanes { code: &mut self.code, double, scales: self.around.scales }
+    }
+
     fn unary(&mut self, op: UnaryOp, dtype: DType, x: Value) -> Result<Value, Unsupported> {
         if op == UnaryOp::Not && dtype == DType::Bool {
             return Ok(Value::Truth(self.code.not(x.truth())));
@@ -238,7 +242,7 @@ impl NestLowering<'_> {
             _ if op.is_step() && dtype.is_integer() => Some(x),
             _ if dtype.is_float() => {
                 let double = dtype == DType::F64;
-                math::unary(&mut LeafLanes { code: &mut self.code, double }, op, x)
+                math::unary(&mut self.float_lanes(double), op, x)
             }
             _ => None,
         };
@@ -273,8 +277,7 @@ impl NestLowering<'_> {
             BinaryOp::Min => Dyad::Min,
             BinaryOp::Pow if float => {
                 let double = dtype == DType::F64;
-                let mut lanes = LeafLanes { code: &mut self.code, double };
-                let power = math::power(&mut lanes, x, y);
+                let power = math::power(&mut self.float_lanes(double), x, y);
                 return Ok(Value::Lanes(self.settle(dtype, power)));
             }
             BinaryOp::Div | BinaryOp::Pow => {
