@@ -80,7 +80,9 @@ pub(super) fn mixed_zeros(dtype: DType, x: f64, y: f64) -> f64 {
 /// a computation that does not visit the element has no product there.
 #[inline]
 pub(super) fn masked(may_be: [bool; 2], (x, ex): (f64, f64), (y, ey): (f64, f64)) -> f64 {
-    let gone = |zero: f64, e: f64, other: f64| zero == 0.0 && e == 0.0 && !other.is_finite();
+    // A factor that is itself such a product may be a zero as well.
+    let zero = |x: f64, e: f64| x == 0.0 && e == 0.0 || e == UNDECIDED;
+    let gone = |x: f64, e: f64, other: f64| zero(x, e) && !other.is_finite();
     let is_gone = may_be[0] && gone(x, ex, y) || may_be[1] && gone(y, ey, x);
     if is_gone { UNDECIDED } else { 0.0 }
 }
