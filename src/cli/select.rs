@@ -51,6 +51,9 @@ impl FromStr for AxisExtent {
     }
 }
 
+/// More is not read of a text: a device or a pipe may never end.
+const READ_BYTES_MAX: u64 = 64 << 20;
+
 /// A text with its name, as diagnostics need it.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -64,12 +67,17 @@ impl Source {
         let fail = |error: std::io::Error| Failure::file(path, &error);
         let mut bytes = vec![];
         let name = if path == Path::new("-") {
-            std::io::stdin().read_to_end(&mut bytes).map_err(fail)?;
+            std::io::stdin().take(READ_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(fail)?;
             "standard input".to_string()
         } else {
-            bytes = std::fs::read(path).map_err(fail)?;
+            let file = std::fs::File::open(path).map_err(fail)?;
+            file.take(READ_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(fail)?;
             path.display().to_string()
         };
+        if bytes.len() as u64 > READ_BYTES_MAX {
+            let what = format!("longer than {} MiB, which no text is", READ_BYTES_MAX >> 20);
+            return Err(fail(std::io::Error::other(what)));
+        }
         match text_of(&bytes) {
             Ok(text) => Ok(Self { name, text: text.to_string() }),
             Err(faults) => {

@@ -39,9 +39,9 @@ pub const ISA_VARIABLE: &str = "TILEWRIGHT_ISA";
 /// # Errors
 /// When the variable names a set that is none, or that the host lacks.
 pub fn wide() -> Result<Option<Isa>, Unsupported> {
-    match std::env::var(ISA_VARIABLE) {
-        Ok(name) => named(&name),
-        Err(_) => Ok(Isa::ALL.into_iter().find(|isa| isa.detected())),
+    match std::env::var_os(ISA_VARIABLE) {
+        Some(name) if !name.is_empty() => named(&name.to_string_lossy()),
+        Some(_) | None => Ok(Isa::ALL.into_iter().find(|isa| isa.detected())),
     }
 }
 

@@ -210,14 +210,15 @@ fn powers(graph: &Graph) -> Vec<i32> {
     powers
 }
 
-/// Whether a node is a sum of products that have, through products alone, another sum as a factor, or one that is the
-/// same along the sum and not a number of the text, or a sum of two parts with different axes, each of which may be
+/// Whether a node is a sum of sums, or of products that have, through products alone, another sum as a factor, or one that
+/// is the same along the sum and not a number of the text, or a sum of two parts with different axes, each of which may be
 /// summed by itself.
 fn is_regrouped(graph: &Graph, node: NodeId) -> bool {
     let Op::Reduce(ReduceOp::Sum, axes, term) = graph.node(node).op else { return false };
     let mut stack = vec![(term, false)];
     while let Some((id, within)) = stack.pop() {
-        if within && leaves_sum(graph, id, axes) {
+        let is_sum = matches!(graph.node(id).op, Op::Reduce(ReduceOp::Sum, ..));
+        if (within || is_sum) && leaves_sum(graph, id, axes) {
             return true;
         }
         match graph.node(id).op {

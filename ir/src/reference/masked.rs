@@ -6,7 +6,7 @@
 //! Invariant: only products below a reduction of which a factor hangs on a comparison of indices and extents count, so
 //! that every other `0 * inf` stays NaN, and those of a kernel that is `@exact` as well.
 
-use crate::base::BinaryOp;
+use crate::base::{BinaryOp, ReduceOp};
 use crate::graph::{Graph, NodeId, Op};
 use crate::rewrite::RuleClass;
 
@@ -28,7 +28,8 @@ pub(super) fn masked_products(graph: &Graph) -> Vec<[bool; 2]> {
     masked
 }
 
-/// By node: whether indices are compared in what its element depends on, not counting reductions.
+/// By node: whether indices are compared in what its element depends on, by elements and sums: a sum may change places
+/// with the products around it, which then meet its terms.
 fn masks(graph: &Graph) -> Vec<bool> {
     let mut masks: Vec<bool> = vec![];
     let mut positions: Vec<bool> = vec![];
@@ -36,7 +37,8 @@ fn masks(graph: &Graph) -> Vec<bool> {
         let op = graph.node(id).op;
         let position = |x: NodeId| positions[x.index()];
         let compared = matches!(op, Op::Compare(_, x, y) if position(x) && position(y));
-        let elementwise = !op.is_traversal() && !matches!(op, Op::Gather(..));
+        let summed = matches!(op, Op::Reduce(ReduceOp::Sum, ..));
+        let elementwise = summed || !op.is_traversal() && !matches!(op, Op::Gather(..));
         masks.push(compared || elementwise && op.operands().any(|x| masks[x.index()]));
         positions.push(match op {
             Op::Index(_) | Op::Len(_) | Op::Literal(_) => true,

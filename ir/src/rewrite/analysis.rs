@@ -262,6 +262,11 @@ fn assumed(graphs: &Graphs, id: Id, condition: Id) -> (f64, f64) {
     })
 }
 
+/// Whether `x <= y` is known of two classes.
+pub(super) fn is_at_most(graphs: &Graphs, x: Id, y: Id) -> bool {
+    Order { graphs, condition: None }.at_most(x, y, PROOF_DEPTH)
+}
+
 /// Sharpens the bounds of `x + y` where one of them is minus something that the other is known not to exceed.
 fn difference(
     graphs: &Graphs,

@@ -29,7 +29,8 @@ pub(super) fn named(graphs: &Graphs, j: Id) -> AxisSet {
 pub(super) fn collect_exponentials(graphs: &mut Graphs, id: Id, _: &Math) -> Vec<Id> {
     let dtype = graphs[id].data.dtype;
     let views = products(graphs, id, VIEWS);
-    let with_exponential = views.into_iter().filter(|view| !view.exponent.is_empty());
+    let with_exponential =
+        views.into_iter().filter(|view| !view.exponent.is_empty() || view.cancels);
     let views: Vec<Product> = with_exponential.collect();
     views.into_iter().map(|view| write_product(graphs, view, dtype)).collect()
 }
@@ -46,13 +47,15 @@ pub(super) fn log_of_product(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id
     let views = views.filter(|view| !view.exponent.is_empty() && view.base == base);
     let views: Vec<Product> = views.collect();
     let mut equal = vec![];
-    for Product { base, exponent, factors } in views {
-        let mut sum = exponent;
+    for Product { base, exponent, factors, .. } in views {
+        // The exponent stays whole: its terms may be far larger than their sum.
+        let mut sum = write_sum(graphs, exponent, dtype);
         if !factors.is_empty() {
             let rest = write_product(graphs, Product::of(factors), dtype);
-            sum.push((base.log(graphs, rest), 1.0));
+            let log = base.log(graphs, rest);
+            sum = graphs.add(Math::Add([sum, log]));
         }
-        equal.push(write_sum(graphs, sum, dtype));
+        equal.push(sum);
     }
     equal
 }
@@ -174,7 +177,7 @@ pub(super) fn interchange(graphs: &mut Graphs, id: Id, node: &Math) -> Vec<Id> {
             for (k, y) in sums(graphs, factor) {
                 let inner = named(graphs, k);
                 let free_of_inner = rest_is_free(graphs, &rest, inner);
-                if rest.len() == 0 || !free_of_inner || !inner.is_disjoint(outer) {
+                if !free_of_inner || !inner.is_disjoint(outer) {
                     continue;
                 }
                 equal.extend(exchanged(graphs, &rest, (*j, outer), (k, y), dtype));

@@ -4,7 +4,7 @@
 //! bounded number of flat products, each with one exponential whose terms are cancelled against each other, changes one,
 //! and writes it back. Invariant: a view equals its class over the reals; equal views are written as one class.
 
-use super::analysis::{Graphs, number};
+use super::analysis::{Graphs, is_at_most, number};
 use super::key::key;
 use super::language::Math;
 use crate::base::AxisSet;
@@ -54,6 +54,8 @@ pub(super) struct Product {
     pub(super) exponent: Vec<Term>,
     /// The factors, by class.
     pub(super) factors: Vec<Id>,
+    /// Whether exponentials cancelled each other and nothing is left of them.
+    pub(super) cancels: bool,
 }
 
 impl Product {
@@ -81,7 +83,9 @@ impl Product {
         let base = if self.exponent.is_empty() { other.base } else { self.base };
         let exponent = [self.exponent.clone(), other.exponent.clone()].concat();
         let factors = [self.factors.clone(), other.factors.clone()].concat();
-        Some(Self { base, exponent, factors }.normal(graphs))
+        let mut product = Self { base, exponent, factors, cancels: false }.normal(graphs);
+        product.cancels = product.exponent.is_empty() && (powers || self.cancels || other.cancels);
+        Some(product)
     }
 
     /// How many parts it has.
@@ -115,7 +119,7 @@ fn products_within(graphs: &Graphs, id: Id, depth: u32, limit: usize) -> Vec<Pro
     let mut views = vec![];
     if let Some((base, exponent)) = exponent(graphs, id) {
         let exponent = terms(graphs, exponent);
-        views.push(Product { base, exponent, factors: vec![] }.normal(graphs));
+        views.push(Product { base, exponent, ..Product::default() }.normal(graphs));
     }
     // A choice of exponentials is one, and may be needed whole.
     let is_choice = graphs[id].nodes.iter().any(|node| matches!(node, Math::Where(_)));
@@ -202,8 +206,13 @@ fn split(graphs: &Graphs, id: Id) -> Option<Vec<Term>> {
     })
 }
 
-/// Writes a sum: what has most axes first, and what is added before what is subtracted.
-pub(super) fn write_sum(graphs: &mut Graphs, mut terms: Vec<Term>, dtype: DType) -> Id {
+/// Writes a sum: what has most axes first, and what is added before what is subtracted. A term and the bound that is
+/// taken off it are one term: they may be far larger than what is left of them, and what is left is known to be small.
+pub(super) fn write_sum(graphs: &mut Graphs, terms: Vec<Term>, dtype: DType) -> Id {
+    let mut terms = match terms.len() {
+        0..=2 => terms,
+        _ => pair_bounds(graphs, terms),
+    };
     terms.sort_by_key(|&(id, factor)| {
         let data = graphs[id].data;
         (std::cmp::Reverse(data.axes.len()), factor < 0.0, data.key, id)
@@ -219,6 +228,27 @@ pub(super) fn write_sum(graphs: &mut Graphs, mut terms: Vec<Term>, dtype: DType)
     sum.unwrap_or_else(|| number(graphs, 0.0, dtype))
 }
 
+/// Replaces each `x` and `-m` of which `x <= m` is known by their difference.
+fn pair_bounds(graphs: &mut Graphs, mut terms: Vec<Term>) -> Vec<Term> {
+    let mut paired = vec![];
+    while let Some((x, m)) = bound_pair(graphs, &terms) {
+        let (of, bound) = (terms[x].0, terms[m].0);
+        terms.remove(x.max(m));
+        terms.remove(x.min(m));
+        let minus = graphs.add(Math::Neg([bound]));
+        paired.push((graphs.add(Math::Add([of, minus])), 1.0));
+    }
+    paired.extend(terms);
+    paired
+}
+
+fn bound_pair(graphs: &Graphs, terms: &[Term]) -> Option<(usize, usize)> {
+    let with = |factor: f64| terms.iter().enumerate().filter(move |(_, term)| term.1 == factor);
+    let pairs = with(1.0).flat_map(|x| with(-1.0).map(move |m| (x, m)));
+    let known = |((_, x), (_, m)): &((usize, &Term), (usize, &Term))| is_at_most(graphs, x.0, m.0);
+    pairs.into_iter().find(known).map(|((x, _), (m, _))| (x, m))
+}
+
 fn write_term(graphs: &mut Graphs, id: Id, factor: f64, dtype: DType) -> Id {
     let size = factor.abs();
     let id = if size == 1.0 {
@@ -232,7 +262,7 @@ fn write_term(graphs: &mut Graphs, id: Id, factor: f64, dtype: DType) -> Id {
 
 /// Writes a product: what has fewest axes first.
 pub(super) fn write_product(graphs: &mut Graphs, product: Product, dtype: DType) -> Id {
-    let Product { base, exponent, mut factors } = product;
+    let Product { base, exponent, mut factors, .. } = product;
     if !exponent.is_empty() {
         let sum = write_sum(graphs, exponent, dtype);
         factors.push(base.power(graphs, sum));
@@ -251,6 +281,6 @@ pub(super) fn part(graphs: &Graphs, product: &Product, axes: AxisSet) -> (Produc
     let varies = |id: Id| !graphs[id].data.axes.is_disjoint(axes);
     let (exponent, free_terms) = product.exponent.iter().partition(|term| varies(term.0));
     let (factors, free_factors) = product.factors.iter().partition(|&&id| varies(id));
-    let free = Product { base: product.base, exponent: free_terms, factors: free_factors };
-    (Product { base: product.base, exponent, factors }, free)
+    let of = |exponent, factors| Product { base: product.base, exponent, factors, cancels: false };
+    (of(exponent, factors), of(free_terms, free_factors))
 }

@@ -156,12 +156,15 @@ impl PhaseEmitter<'_, '_> {
 /// `false` where it is smallest. A tile that needs too many registers is a wish that a smaller one comes nearest to.
 pub(super) fn has_smaller_tile(nest: &mut Nest) -> bool {
     let vector = nest.micro.vector;
+    let reduce = &nest.reduce;
     let tiles = &mut nest.micro.tile;
     if nest.micro.unroll > 1 {
         nest.micro.unroll = 1;
         return true;
     }
-    let longest = tiles.iter_mut().filter(|entry| entry.1 > 1).max_by_key(|entry| {
+    // Along a reduced axis the tile says how many terms are added in a row.
+    let free = tiles.iter_mut().filter(|entry| entry.1 > 1 && !reduce.contains(&entry.0));
+    let longest = free.max_by_key(|entry| {
         // Vectors are halved last.
         (Some(entry.0) != vector, entry.1)
     });

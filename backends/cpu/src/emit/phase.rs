@@ -23,6 +23,9 @@ use tilewright_ir::AxisId;
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::base::AxisTable;
 
+/// Vectors of a register tile of a nest that is no leaf; a tile for wide vectors has four times as many small ones.
+const FALLBACK_VECTORS_MAX: u64 = 8;
+
 /// The current block of an axis.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block {
@@ -352,7 +355,7 @@ impl PhaseEmitter<'_, '_> {
     /// A nest that is no leaf, with a register tile that suits small vectors.
     fn portable(&mut self, nest: &Nest, refusal: &Unsupported) -> Result<(), Unsupported> {
         let mut nest = nest.clone();
-        while super::nest::tile_vectors(&nest) > super::nest::TILE_VECTORS_MAX
+        while super::nest::tile_vectors(&nest) > FALLBACK_VECTORS_MAX
             && super::leaf::has_smaller_tile(&mut nest)
         {}
         super::nest::emit(self, &nest).map_err(|portable| {
