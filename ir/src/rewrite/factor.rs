@@ -29,8 +29,15 @@ pub(super) fn named(graphs: &Graphs, j: Id) -> AxisSet {
 pub(super) fn collect_exponentials(graphs: &mut Graphs, id: Id, _: &Math) -> Vec<Id> {
     let dtype = graphs[id].data.dtype;
     let views = products(graphs, id, VIEWS);
-    let with_exponential =
-        views.into_iter().filter(|view| !view.exponent.is_empty() || view.cancels);
+    // Where exponentials cancel, what is left has to vary as the class does: it may stand below a reduction.
+    let axes = graphs[id].data.axes;
+    let of = |view: &Product| {
+        let all = view.factors.iter().map(|&factor| graphs[factor].data.axes);
+        all.fold(AxisSet::EMPTY, |all, axes| all | axes)
+    };
+    let with_exponential = views
+        .into_iter()
+        .filter(|view| !view.exponent.is_empty() || view.cancels && of(view).contains_all(axes));
     let views: Vec<Product> = with_exponential.collect();
     views.into_iter().map(|view| write_product(graphs, view, dtype)).collect()
 }
