@@ -5,8 +5,8 @@
 //! Invariant: subscripts are clamped already, so every lane of a whole vector reads inside of its buffer.
 
 use super::lanes::Mode;
-use super::nest::{NestEmitter, Offsets};
-use crate::machine::{NodeId, Subscripts};
+use super::nest::NestEmitter;
+use crate::machine::{NodeId, Offsets, Subscripts};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use tilewright_ir::backend::Unsupported;
 

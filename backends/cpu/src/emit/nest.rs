@@ -7,8 +7,7 @@
 use super::address::Pointers;
 use super::lanes::{Mode, vector_type};
 use super::phase::{Block, Extent, Flag, PhaseEmitter, block_arguments};
-use super::value::Memo;
-use crate::machine::{Nest, NodeId, Place};
+use crate::machine::{Memo, Nest, NodeId, Offsets, Place};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use std::collections::BTreeMap;
 use tilewright_ir::backend::Unsupported;
@@ -25,9 +24,6 @@ pub(super) struct Part {
     pub(super) mode: Mode,
 }
 
-/// Offsets inside a register tile, one slot for each unrolled axis (in vectors along the vector axis).
-pub(super) type Offsets = Vec<(AxisId, u64)>;
-
 /// The state of emitting one nest.
 pub(super) struct NestEmitter<'e, 'f, 'p, 'n> {
     pub(super) phase: &'e mut PhaseEmitter<'f, 'p>,
@@ -41,7 +37,7 @@ pub(super) struct NestEmitter<'e, 'f, 'p, 'n> {
     pub(super) pointers: Pointers,
     /// The index of each looped axis inside the current block; an absent axis is at 0.
     pub(super) indices: BTreeMap<AxisId, Value>,
-    pub(super) memo: Memo,
+    pub(super) memo: Memo<Value>,
     /// Unrolled positions along each target axis in the current part.
     counts: Vec<(AxisId, u64)>,
     /// How many target axes are in a part behind their first one. Such code covers a rest, so it is kept short.

@@ -5,9 +5,9 @@
 //! axis. Invariant: no chain of folds is longer than the scan's block.
 
 use super::address::Pointers;
-use super::nest::{NestEmitter, Offsets, Part, needed_parts};
+use super::nest::{NestEmitter, Part, needed_parts};
 use super::phase::Extent;
-use crate::machine::{Place, ScanLoop};
+use crate::machine::{Offsets, Place, ScanLoop};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::{AxisSet, DType};

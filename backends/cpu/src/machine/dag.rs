@@ -3,7 +3,7 @@
 //! Invariant: operands precede users; `axes` is the set of nest axes a node varies over.
 
 use super::Place;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tilewright_ir::graph::PICKS_MAX;
 use tilewright_ir::{AxisId, AxisSet, BinaryOp, CompareOp, DType, UnaryOp};
 
@@ -110,6 +110,25 @@ impl Dag {
     /// The element types of all nodes.
     pub fn dtypes(&self) -> impl Iterator<Item = DType> {
         self.nodes.iter().map(|node| node.1)
+    }
+
+    /// The largest parts of some terms that do not vary along some axes, without numbers.
+    pub(crate) fn invariants(&self, terms: &[NodeId], looped: AxisSet) -> Vec<NodeId> {
+        let mut roots = vec![];
+        let mut seen = BTreeSet::new();
+        let mut pending = terms.to_vec();
+        while let Some(id) = pending.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let node = self.node(id);
+            match self.axes(id).is_disjoint(looped) {
+                true if matches!(node, Node::Literal(_)) => {}
+                true => roots.push(id),
+                false => pending.extend(operands(node)),
+            }
+        }
+        roots
     }
 
     /// Whether any node satisfies the predicate.

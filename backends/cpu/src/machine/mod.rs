@@ -9,14 +9,15 @@ mod build;
 mod convert;
 mod dag;
 mod gather;
+mod memo;
 mod order;
 mod place;
 mod print;
 mod reads;
 
 pub use build::{build, unpacked_outputs};
-pub(crate) use dag::operands;
 pub use dag::{Dag, Node, NodeId, Subscripts};
+pub(crate) use memo::{Memo, Offsets, key};
 pub use place::{Base, Panel, Place, Term};
 
 use std::collections::BTreeMap;

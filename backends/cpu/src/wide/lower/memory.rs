@@ -3,9 +3,9 @@
 //! Invariant: no byte outside of the elements named is read or written: a rest is masked, an element that does not vary
 //! along the vector is read once.
 
-use super::nest::{Mode, NestLowering, Offsets};
+use super::nest::{Mode, NestLowering};
 use super::value::{Value, lane_of};
-use crate::machine::Place;
+use crate::machine::{Offsets, Place};
 use crate::wide::program::{
     Condition, Dyad, Element, Lane, Logic, Op, Predicate, Shift, Span, Vector,
 };

@@ -5,9 +5,8 @@
 //! Invariant: pointers point at the element of the current loop position with every unrolled offset zero.
 
 use super::code::Code;
-use super::value::Memo;
 use super::{BlockShape, Surroundings, Word};
-use crate::machine::{Nest, Place};
+use crate::machine::{Memo, Nest, Place};
 use crate::wide::program::{Leaf, Limit, Node, Op, Predicate, Scalar};
 use std::collections::BTreeMap;
 use tilewright_ir::backend::Unsupported;
@@ -46,9 +45,6 @@ pub(super) enum Kind {
     Tail,
 }
 
-/// Offsets inside a register tile, one slot for each unrolled axis (in vectors along the vector axis).
-pub(super) type Offsets = Vec<(AxisId, u64)>;
-
 /// The state of lowering one nest.
 pub(super) struct NestLowering<'n> {
     pub(super) code: Code,
@@ -62,7 +58,7 @@ pub(super) struct NestLowering<'n> {
     pub(super) pointers: Vec<Scalar>,
     /// The index of each looped axis inside the current block; an absent axis is at 0.
     pub(super) indices: BTreeMap<AxisId, Scalar>,
-    pub(super) memo: Memo,
+    pub(super) memo: Memo<super::value::Value>,
     words: Vec<Word>,
     frame: BTreeMap<Word, Scalar>,
     /// Where the target holds the carried values: everywhere, or nowhere in the first block.

@@ -6,11 +6,10 @@
 //! Invariant: an accumulator starts at the identity of its operation, so partial results of any blocks may be folded;
 //! lanes behind the last element fold the identity.
 
-use super::nest::{Kind, Mode, NestLowering, Offsets, Part};
+use super::nest::{Kind, Mode, NestLowering, Part};
 use super::value::{Value, lane_of};
-use crate::machine::{Node, NodeId};
+use crate::machine::{Node, NodeId, Offsets};
 use crate::wide::program::{Op, Operand, Vector};
-use std::collections::BTreeSet;
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::plan::start_value;
 use tilewright_ir::{AxisId, AxisSet, BinaryOp, DType, ReduceOp};
@@ -81,23 +80,7 @@ impl NestLowering<'_> {
         looped: AxisSet,
         positions: &[Offsets],
     ) -> Result<(), Unsupported> {
-        let mut roots = vec![];
-        let mut seen = BTreeSet::new();
-        let mut pending = terms.to_vec();
-        while let Some(id) = pending.pop() {
-            if !seen.insert(id) {
-                continue;
-            }
-            let node = self.nest.dag.node(id);
-            if self.nest.dag.axes(id).is_disjoint(looped) {
-                if !matches!(node, Node::Literal(_)) {
-                    roots.push(id);
-                }
-            } else {
-                pending.extend(crate::machine::operands(node));
-            }
-        }
-        for root in roots {
+        for root in self.nest.dag.invariants(terms, looped) {
             for position in positions {
                 self.value(root, position)?;
             }

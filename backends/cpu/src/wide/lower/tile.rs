@@ -4,9 +4,9 @@
 //! the accumulators few registers are taken.
 
 use super::Word;
-use super::nest::{Mode, NestLowering, Offsets};
+use super::nest::{Mode, NestLowering};
 use super::value::Value;
-use crate::machine::{Node as Expression, NodeId};
+use crate::machine::{Node as Expression, NodeId, Offsets};
 use crate::wide::program::{Node, Op, Predicate, Scalar};
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::{AxisId, DType};

@@ -8,11 +8,10 @@
 
 use super::Word;
 use super::math::LeafLanes;
-use super::nest::{Mode, NestLowering, Offsets};
-use crate::machine::{Node, NodeId};
+use super::nest::{Mode, NestLowering};
+use crate::machine::{Node, NodeId, Offsets, key};
 use crate::math;
 use crate::wide::program::{Condition, Dyad, Lane, Logic, Monad, Op, Predicate, Vector};
-use std::collections::BTreeMap;
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::{AxisId, BinaryOp, CompareOp, DType, UnaryOp};
 
@@ -48,81 +47,11 @@ pub(super) fn lane_of(dtype: DType) -> Lane {
     }
 }
 
-/// What a remembered value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
-    /// A node, and whether vectors run along the vector axis.
-    Node(NodeId, bool),
-    Accumulator(u32),
-    Carried,
-    Result,
-}
-
-type Key = (What, Offsets);
-
-/// Remembered values, one map for each open scope.
-#[derive(Debug, Default)]
-pub(super) struct Memo {
-    scopes: Vec<BTreeMap<Key, Value>>,
-}
-
-impl Memo {
-    /// Opens a scope.
-    pub(super) fn enter(&mut self) {
-        self.scopes.push(BTreeMap::new());
-    }
-
-    /// Closes the innermost scope.
-    pub(super) fn leave(&mut self) {
-        self.scopes.pop();
-    }
-
-    pub(super) fn set_accumulator(&mut self, accumulator: u32, at: &Offsets, value: Value) {
-        self.set((What::Accumulator(accumulator), at.clone()), value);
-    }
-
-    pub(super) fn set_carried(&mut self, at: &Offsets, value: Value) {
-        self.set((What::Carried, at.clone()), value);
-    }
-
-    pub(super) fn set_result(&mut self, at: &Offsets, value: Value) {
-        self.set((What::Result, at.clone()), value);
-    }
-
-    fn set(&mut self, key: Key, value: Value) {
-        self.scopes.last_mut().expect("a nest has an open scope").insert(key, value);
-    }
-
-    fn get(&self, key: &Key) -> Option<Value> {
-        self.scopes.iter().rev().find_map(|scope| scope.get(key)).copied()
-    }
-}
-
 impl NestLowering<'_> {
     /// The value of a node at a position.
     pub(super) fn value(&mut self, id: NodeId, at: &Offsets) -> Result<Value, Unsupported> {
         let node = self.nest.dag.node(id);
-        let what = match node {
-            Node::Accumulator(accumulator) => What::Accumulator(accumulator),
-            Node::Carried => What::Carried,
-            Node::Result => What::Result,
-            Node::Literal(_)
-            | Node::Index(_)
-            | Node::Load(_)
-            | Node::Gather(..)
-            | Node::Unary(..)
-            | Node::Binary(..)
-            | Node::Compare(..)
-            | Node::Select(..)
-            | Node::Cast(_)
-            | Node::Wrap(_) => What::Node(id, self.mode != Mode::One),
-        };
-        let axes = self.nest.dag.axes(id);
-        let own: Offsets = match what {
-            What::Node(..) => at.iter().copied().filter(|entry| axes.contains(entry.0)).collect(),
-            What::Accumulator(_) | What::Carried | What::Result => at.clone(),
-        };
-        let key = (what, own);
+        let key = key(&self.nest.dag, id, self.mode != Mode::One, at);
         if let Some(known) = self.memo.get(&key) {
             return Ok(known);
         }
