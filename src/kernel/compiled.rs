@@ -6,21 +6,22 @@ use super::bound::Origin;
 use super::call::{self, Strided};
 use crate::error::{CallError, Error};
 use crate::tensor::{Tensor, TensorMut};
-use std::sync::{Mutex, PoisonError};
+
 use tilewright_cpu::{Loaded, View};
 use tilewright_ir::backend::Artifact;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::reference::{self, HostTensor};
 use tilewright_ir::schedule::Schedule;
 
-/// A compiled kernel. Calls from several threads take turns: the code has one workspace.
+/// A compiled kernel. Calls from several threads run side by side; one of them has the threads of the process, the
+/// others run on their own thread.
 #[derive(Debug)]
 pub struct CompiledKernel {
     graph: Graph,
     schedule: Option<Schedule>,
     origin: Origin,
     strided: Strided,
-    loaded: Mutex<Loaded>,
+    loaded: Loaded,
 }
 
 impl CompiledKernel {
@@ -31,7 +32,7 @@ impl CompiledKernel {
         artifact: &Artifact,
         strided: Strided,
     ) -> Result<Self, Error> {
-        let loaded = Mutex::new(Loaded::new(artifact)?);
+        let loaded = Loaded::new(artifact)?;
         Ok(Self { graph, schedule, origin, strided, loaded })
     }
 
@@ -64,8 +65,8 @@ impl CompiledKernel {
         for (output, beside) in outputs.iter_mut().zip(&mut beside) {
             written.push(output.bytes_mut().unwrap_or(beside));
         }
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.call_views(&read, &mut written)?;
+
+        self.loaded.call_views(&read, &mut written)?;
         for (output, beside) in outputs.iter_mut().zip(&beside) {
             if !output.is_row_major() {
                 output.assign(beside);
@@ -94,8 +95,7 @@ impl CompiledKernel {
     /// # Errors
     /// When a number of buffers or a byte length differs from the signature; nothing is written then.
     pub fn call_bytes(&self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), Error> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(loaded.call(inputs, outputs)?)
+        Ok(self.loaded.call(inputs, outputs)?)
     }
 }
 

@@ -5,18 +5,23 @@
 //! Invariant: generated code calls nothing and holds no address, so the image may be mapped anywhere, in any process.
 
 mod backend;
+mod bound;
 pub mod emit;
 pub mod host;
 mod listing;
 pub mod load;
 pub mod machine;
+mod mapping;
 pub mod math;
+mod pages;
 pub mod pool;
 mod probe;
 mod unwind;
 pub mod view;
 pub mod wide;
+mod workspace;
 
 pub use backend::CpuBackend;
+pub use bound::{Bound, Input};
 pub use load::{LoadError, Loaded};
 pub use view::View;

@@ -1,15 +1,19 @@
-//! Puts an artifact's bytes where they can run, and calls them with checked buffers.
+//! Code that can be called, with checked buffers.
 //!
-//! Invariant: a page is never writable and executable at once: the image is written, then sealed read-execute, and
-//! never changes again. Unwinding tables are registered while the mapping lives. With `TILEWRIGHT_PERF_MAP=1` each
-//! mapping adds its symbols to `/tmp/perf-PID.map`, which `perf report` reads.
+//! A call lists the addresses of its arguments, takes a workspace that no other call has, and runs the launches in
+//! order. A launch for several threads shares its iterations over the pool of the process, if the caller may use more
+//! threads than its own and no other call has the pool.
+//! Invariant: code runs on buffers whose lengths have been compared with what it was compiled for.
 
-use crate::pool::Pool;
+use crate::bound::{Bound, Input};
+use crate::mapping::{Entry, Mapping};
+use crate::pool::{self, Pool, Turn};
 use crate::view::View;
+use crate::workspace::Workspace;
 use std::fmt;
-use std::io::Write as _;
 use std::ptr::NonNull;
-use tilewright_ir::backend::{Artifact, Launch};
+use std::sync::{Arc, Mutex, PoisonError};
+use tilewright_ir::backend::Artifact;
 
 /// Why an artifact cannot be loaded or called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,163 +47,45 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
-unsafe extern "C" {
-    fn __register_frame(begin: *const u8);
-    fn __deregister_frame(begin: *const u8);
-}
-
-/// The signature of every launch.
-type Entry = unsafe extern "C" fn(*const *mut u8, *mut u8, u64, u64);
-
-/// A mapped image.
-struct Mapping {
-    start: NonNull<u8>,
-    bytes: usize,
-    unwind: Option<usize>,
-}
-
-// SAFETY: the mapping is read-only after construction and owned by this value alone.
-unsafe impl Send for Mapping {}
-// SAFETY: as above; shared reads of immutable pages are free of races.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    fn new(artifact: &Artifact) -> Result<Self, LoadError> {
-        let bytes = artifact.image.len().max(1).next_multiple_of(4096);
-        let start = map_pages(bytes)?;
-        // SAFETY: `start` heads `bytes` fresh writable bytes, at least as many as the image holds.
-        unsafe {
-            start.as_ptr().copy_from_nonoverlapping(artifact.image.as_ptr(), artifact.image.len());
-        }
-        // SAFETY: the range is the mapping made above, which nothing else knows.
-        let sealed = unsafe {
-            libc::mprotect(start.as_ptr().cast(), bytes, libc::PROT_READ | libc::PROT_EXEC)
-        };
-        let unwind = artifact.unwind.and_then(|offset| usize::try_from(offset).ok());
-        let mapping = Self { start, bytes, unwind };
-        if sealed != 0 {
-            return Err(LoadError::Memory(format!("{bytes} executable bytes")));
-        }
-        if let Some(table) = mapping.unwind_table() {
-            // SAFETY: the table is a well-formed .eh_frame section with a terminator, written by `unwind::section`.
-            unsafe { __register_frame(table) }
-        }
-        Ok(mapping)
-    }
-
-    fn unwind_table(&self) -> Option<*const u8> {
-        self.unwind.map(|offset| self.start.as_ptr().wrapping_add(offset).cast_const())
-    }
-
-    fn entry(&self, launch: &Launch) -> Entry {
-        let offset = usize::try_from(launch.entry).expect("an entry lies within the image");
-        assert!(offset < self.bytes, "an entry lies within the image");
-        let address = self.start.as_ptr().wrapping_add(offset);
-        // SAFETY: the back end wrote a function of this signature at every launch's entry.
-        unsafe { std::mem::transmute::<*mut u8, Entry>(address) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        if let Some(table) = self.unwind_table() {
-            // SAFETY: the same pointer was registered in `new`.
-            unsafe { __deregister_frame(table) };
-        }
-        // SAFETY: the mapping is ours, and no entry outlives `self`.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
-    }
-}
-
-fn map_pages(bytes: usize) -> Result<NonNull<u8>, LoadError> {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: an anonymous private mapping at an address of the system's choice has no preconditions.
-    let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
-    if start == libc::MAP_FAILED {
-        return Err(LoadError::Memory(format!("{bytes} bytes")));
-    }
-    NonNull::new(start.cast()).ok_or_else(|| LoadError::Memory(format!("{bytes} bytes")))
-}
-
-/// Zeroed memory aligned to a page, for device buffers and scratch.
-struct Pages {
-    start: NonNull<u8>,
-    bytes: usize,
-}
-
-// SAFETY: plain memory owned by this value.
-unsafe impl Send for Pages {}
-
-impl Pages {
-    fn new(bytes: u64) -> Result<Self, LoadError> {
-        let bytes = usize::try_from(bytes.max(1))
-            .map_err(|_| LoadError::Memory(format!("{bytes} bytes")))?;
-        Ok(Self { start: map_pages(bytes)?, bytes })
-    }
-}
-
-impl Drop for Pages {
-    fn drop(&mut self) {
-        // SAFETY: the pages are ours and no pointer into them outlives a call.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
-    }
-}
-
-/// Code ready to be called, with its workspace.
-pub struct Loaded {
-    artifact: Artifact,
-    mapping: Mapping,
-    device: Vec<Pages>,
-    scratch: Vec<Pages>,
-    pool: Option<Pool>,
-}
-
-impl fmt::Debug for Loaded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loaded").field("launches", &self.artifact.launches).finish_non_exhaustive()
-    }
-}
-
-/// The most threads that are started, whatever a tile program written by hand asks for: each waits on a processor, and a
-/// phase computes the same on fewer.
+/// The most threads that have scratch, whatever a tile program written by hand asks for: a phase computes the same on
+/// fewer.
 fn threads_max() -> u64 {
     let cores = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
     4 * cores.max(4)
 }
 
+/// Code ready to be called. Calls from several threads run side by side, each with a workspace of its own.
+pub struct Loaded {
+    code: Arc<Code>,
+    /// Workspaces that no call has now.
+    idle: Mutex<Vec<Workspace>>,
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let launches = &self.code.artifact.launches;
+        f.debug_struct("Loaded").field("launches", launches).finish_non_exhaustive()
+    }
+}
+
 impl Loaded {
-    /// Maps an artifact and allocates its workspace (device buffers, scratch of each thread).
+    /// Maps an artifact and allocates a first workspace (device buffers, scratch of each thread).
     ///
     /// # Errors
     /// When the system refuses memory.
     pub fn new(artifact: &Artifact) -> Result<Self, LoadError> {
-        let mapping = Mapping::new(artifact)?;
-        let wanted = artifact.launches.iter().map(|launch| launch.threads).max().unwrap_or(1);
-        let threads = wanted.clamp(1, threads_max());
-        let scratch_bytes =
-            artifact.launches.iter().map(|launch| launch.scratch_bytes).max().unwrap_or(0);
-        let loaded = Self {
-            device: artifact
-                .device_bytes
-                .iter()
-                .map(|&bytes| Pages::new(bytes))
-                .collect::<Result<_, _>>()?,
-            scratch: (0..threads).map(|_| Pages::new(scratch_bytes)).collect::<Result<_, _>>()?,
-            pool: (threads > 1).then(|| Pool::new(usize::try_from(threads).unwrap_or(1))),
-            mapping,
-            artifact: artifact.clone(),
-        };
-        loaded.write_perf_map();
-        Ok(loaded)
+        let code = Arc::new(Code::new(artifact)?);
+        let idle = Mutex::new(vec![code.workspace()?]);
+        Ok(Self { code, idle })
     }
 
     /// Runs the kernel: `inputs` are the memory of each input from its lowest element to its highest, which for a
     /// row-major one are its elements; `outputs` take dense row-major elements. Both are in signature order.
     ///
     /// # Errors
-    /// When the number of buffers or a byte length differs from the kernel's; nothing is written then.
-    pub fn call(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), LoadError> {
+    /// When the number of buffers or a byte length differs from the kernel's; nothing is written then. When the system
+    /// refuses memory for one more workspace.
+    pub fn call(&self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), LoadError> {
         let inputs: Vec<_> = inputs.iter().map(|input| View::bytes(input)).collect();
         self.call_views(&inputs, outputs)
     }
@@ -209,22 +95,92 @@ impl Loaded {
     /// # Errors
     /// As `call`, and when the elements of an input do not lie as the code was compiled for.
     pub fn call_views(
-        &mut self,
+        &self,
         inputs: &[View<'_>],
         outputs: &mut [&mut [u8]],
     ) -> Result<(), LoadError> {
-        self.check(inputs, outputs)?;
-        let pointers: Vec<*mut u8> = inputs
-            .iter()
-            .map(|input| input.lowest().cast_mut())
-            .chain(outputs.iter_mut().map(|output| output.as_mut_ptr()))
-            .chain(self.device.iter().map(|pages| pages.start.as_ptr()))
-            .collect();
-        for launch in &self.artifact.launches {
-            let entry = self.mapping.entry(launch);
-            self.run_launch(entry, launch, &pointers);
-        }
+        let mut pointers = self.code.arguments(inputs, outputs)?;
+        let workspace = self.take_workspace()?;
+        pointers.extend(workspace.device());
+        // SAFETY: `arguments` compared every length, and the buffers are borrowed for this call.
+        unsafe { self.code.run(&pointers, &workspace) };
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
         Ok(())
+    }
+
+    /// Checks the buffers once and binds the code to them, for calls that cost no check.
+    ///
+    /// # Errors
+    /// As `call_views`.
+    pub fn bind<'a>(
+        &self,
+        mut inputs: Vec<Input<'a>>,
+        mut outputs: Vec<&'a mut [u8]>,
+    ) -> Result<Bound<'a>, LoadError> {
+        let views: Vec<View<'_>> = inputs.iter().map(Input::view).collect();
+        self.code.check(&views, &outputs)?;
+        let own = inputs.iter_mut().map(Input::own).chain(outputs.iter_mut().map(Some));
+        let own: Vec<_> = own.map(|own| own.map(|bytes| NonNull::from(&mut **bytes))).collect();
+        let read = inputs.iter().map(|input| input.view().lowest().cast_mut());
+        // SAFETY: `check` compared every length, and the buffers are borrowed while the handle lives.
+        unsafe { Bound::new(Arc::clone(&self.code), read.collect(), own) }
+    }
+
+    fn take_workspace(&self) -> Result<Workspace, LoadError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| self.code.workspace(), Ok)
+    }
+}
+
+/// One launch, ready to run.
+struct Step {
+    entry: Entry,
+    iterations: u64,
+    threads: u64,
+}
+
+/// An artifact where it can run.
+pub(crate) struct Code {
+    artifact: Artifact,
+    steps: Vec<Step>,
+    /// The most threads of a launch.
+    threads: u64,
+    /// Where the entries lie.
+    _mapping: Mapping,
+}
+
+impl Code {
+    fn new(artifact: &Artifact) -> Result<Self, LoadError> {
+        let mapping = Mapping::new(artifact)?;
+        mapping.write_perf_map(artifact);
+        let steps = artifact.launches.iter().map(|launch| Step {
+            entry: mapping.entry(launch),
+            iterations: launch.iterations,
+            threads: launch.threads.min(launch.iterations),
+        });
+        let steps: Vec<_> = steps.collect();
+        let threads = steps.iter().map(|step| step.threads).max().unwrap_or(1);
+        let threads = threads.clamp(1, threads_max());
+        Ok(Self { steps, threads, _mapping: mapping, artifact: artifact.clone() })
+    }
+
+    /// A fresh workspace.
+    pub(crate) fn workspace(&self) -> Result<Workspace, LoadError> {
+        Workspace::new(&self.artifact, self.threads)
+    }
+
+    /// The addresses of the arguments, with room for those of the device buffers.
+    fn arguments(
+        &self,
+        inputs: &[View<'_>],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<Vec<*mut u8>, LoadError> {
+        self.check(inputs, outputs)?;
+        let arguments = self.artifact.argument_bytes.len() + self.artifact.device_bytes.len();
+        let mut pointers = Vec::with_capacity(arguments);
+        pointers.extend(inputs.iter().map(|input| input.lowest().cast_mut()));
+        pointers.extend(outputs.iter_mut().map(|output| output.as_mut_ptr()));
+        Ok(pointers)
     }
 
     fn check(&self, inputs: &[View<'_>], outputs: &[&mut [u8]]) -> Result<(), LoadError> {
@@ -249,44 +205,39 @@ impl Loaded {
         Ok(())
     }
 
-    fn run_launch(&self, entry: Entry, launch: &Launch, pointers: &[*mut u8]) {
-        let task = Task { entry, arguments: pointers.as_ptr() };
-        match &self.pool {
-            Some(pool) if launch.threads > 1 => {
-                let scratch: Vec<usize> =
-                    self.scratch.iter().map(|pages| pages.start.as_ptr() as usize).collect();
-                pool.run(launch.iterations, launch.threads, &|thread, first, end| {
-                    task.run(scratch[thread] as *mut u8, first, end);
-                });
+    /// Runs every launch.
+    ///
+    /// # Safety
+    /// `pointers` are those of the arguments, of the lengths that `check` compares and free of other writers, and of the
+    /// device buffers of `workspace`, which was made for this code and serves no other call.
+    #[inline]
+    pub(crate) unsafe fn run(&self, pointers: &[*mut u8], workspace: &Workspace) {
+        if self.threads > 1 {
+            return self.run_shared(pointers, workspace);
+        }
+        for step in &self.steps {
+            // SAFETY: the caller gives buffers that fit, and the program was verified to stay within them.
+            unsafe { (step.entry)(pointers.as_ptr(), workspace.scratch(0), 0, step.iterations) };
+        }
+    }
+
+    /// As `run`, with the threads that the caller may use.
+    fn run_shared(&self, pointers: &[*mut u8], workspace: &Workspace) {
+        let threads = self.threads.min(pool::threads_max() as u64).min(workspace.threads());
+        let mut turn = if threads > 1 { Pool::of_process().turn() } else { None };
+        for step in &self.steps {
+            let task = Task { entry: step.entry, arguments: pointers.as_ptr() };
+            let run = |thread, first, end| task.run(workspace.scratch(thread), first, end);
+            match &mut turn {
+                Some(turn) if step.threads > 1 => share(turn, step, threads, &run),
+                Some(_) | None => run(0, 0, step.iterations),
             }
-            Some(_) | None => task.run(self.scratch[0].start.as_ptr(), 0, launch.iterations),
         }
     }
+}
 
-    fn write_perf_map(&self) {
-        if std::env::var_os("TILEWRIGHT_PERF_MAP").is_none_or(|value| value != "1") {
-            return;
-        }
-        let path = format!("/tmp/perf-{}.map", std::process::id());
-        let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path) else {
-            return;
-        };
-        for (index, launch) in self.artifact.launches.iter().enumerate() {
-            let start = self.mapping.start.as_ptr() as u64 + launch.entry;
-            let end =
-                self.artifact.launches.get(index + 1).map_or(self.code_end(), |next| next.entry);
-            // A profile without symbols is no reason to fail a kernel.
-            let _ = writeln!(
-                file,
-                "{start:x} {:x} tilewright_phase_{index}",
-                end.saturating_sub(launch.entry)
-            );
-        }
-    }
-
-    fn code_end(&self) -> u64 {
-        self.artifact.unwind.unwrap_or(self.artifact.image.len() as u64)
-    }
+fn share(turn: &mut Turn<'_>, step: &Step, threads: u64, run: &(dyn Fn(usize, u64, u64) + Sync)) {
+    turn.run(step.iterations, step.threads.min(threads), run);
 }
 
 /// One launch with its arguments, callable from any thread of the pool.
@@ -300,8 +251,8 @@ unsafe impl Sync for Task {}
 
 impl Task {
     fn run(&self, scratch: *mut u8, first: u64, end: u64) {
-        // SAFETY: `Loaded::check` compared every length; the program was verified to stay within them; `scratch` has
-        // the launch's scratch bytes and belongs to this thread alone.
+        // SAFETY: the caller of `Code::run` gives buffers that fit; the program was verified to stay within them;
+        // `scratch` has the launch's scratch bytes and belongs to this thread alone.
         unsafe { (self.entry)(self.arguments, scratch, first, end) };
     }
 }

@@ -65,7 +65,7 @@ fn run(path: &Path, backend: &CpuBackend) -> Result<(), String> {
         (Ok(_), Some((_, what))) => return Err(format!("`{what}` is no longer refused")),
         (artifact, _) => artifact.map_err(|error| error.to_string())?,
     };
-    let mut loaded = Loaded::new(&artifact).map_err(|error| error.to_string())?;
+    let loaded = Loaded::new(&artifact).map_err(|error| error.to_string())?;
     let mut outputs: Vec<Vec<u8>> = artifact.argument_bytes[artifact.inputs..]
         .iter()
         .map(|&bytes| vec![0xff; bytes as usize])

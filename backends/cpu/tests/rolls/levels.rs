@@ -106,7 +106,7 @@ pub(crate) fn run(
     let artifact = backend.compile(program);
     let artifact =
         artifact.unwrap_or_else(|error| panic!("{}: {error}\n{}", pair.name, tile::print(program)));
-    let mut loaded = Loaded::new(&artifact).unwrap();
+    let loaded = Loaded::new(&artifact).unwrap();
     let empty = pair.naive.outputs.iter().map(|output| {
         let mut tensor =
             HostTensor::zeros(output.tensor.dtype, &output.tensor.shape(&pair.naive.axes));
