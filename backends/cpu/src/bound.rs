@@ -69,7 +69,7 @@ impl Bound<'_> {
     /// of `own` exclusively.
     pub(crate) unsafe fn new(
         code: Arc<Code>,
-        read: Vec<*mut u8>,
+        read: &[*mut u8],
         own: Vec<Option<NonNull<[u8]>>>,
     ) -> Result<Self, LoadError> {
         let workspace = code.workspace()?;

@@ -121,9 +121,9 @@ impl Loaded {
         self.code.check(&views, &outputs)?;
         let own = inputs.iter_mut().map(Input::own).chain(outputs.iter_mut().map(Some));
         let own: Vec<_> = own.map(|own| own.map(|bytes| NonNull::from(&mut **bytes))).collect();
-        let read = inputs.iter().map(|input| input.view().lowest().cast_mut());
+        let read: Vec<_> = inputs.iter().map(|input| input.view().lowest().cast_mut()).collect();
         // SAFETY: `check` compared every length, and the buffers are borrowed while the handle lives.
-        unsafe { Bound::new(Arc::clone(&self.code), read.collect(), own) }
+        unsafe { Bound::new(Arc::clone(&self.code), &read, own) }
     }
 
     fn take_workspace(&self) -> Result<Workspace, LoadError> {
