@@ -70,7 +70,7 @@ fn callers_that_come_together_do_their_own_work() {
         for caller in 0..4_u64 {
             let pool = &pool;
             scope.spawn(move || {
-                (0..500).for_each(|call| _ = visits(pool, 1 + call % 40, 1 + caller))
+                (0..500).for_each(|call| _ = visits(pool, 1 + call % 40, 1 + caller));
             });
         }
     });
@@ -93,7 +93,7 @@ fn a_job_that_calls_the_pool_again_runs_inside() {
     pool.run(16, 3, &|_, first, end| {
         for _ in first..end {
             pool.run(10, 3, &|_, first, end| {
-                _ = seen.fetch_add((end - first) as usize, Ordering::Relaxed)
+                _ = seen.fetch_add((end - first) as usize, Ordering::Relaxed);
             });
         }
     });
