@@ -1,9 +1,11 @@
-//! The back ends that this build has registered. Today: the CPU it runs on.
+//! The back ends that this build has registered. Today: the CPU it runs on, and CPUs that code is exported for.
 //!
 //! Invariant: detection happens once in a process, so two questions get the same answer.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tilewright_cpu::CpuBackend;
+use tilewright_cpu::export::Machine;
 use tilewright_ir::backend::{Backend, Unsupported};
 
 /// The code generator for the machine this process runs on.
@@ -16,4 +18,22 @@ pub fn backend() -> Result<&'static dyn Backend, Unsupported> {
         Ok(backend) => Ok(backend),
         Err(unsupported) => Err(unsupported.clone()),
     }
+}
+
+/// The code generator for a machine that need not be this one. Each is made once in a process and kept.
+///
+/// Elsewhere than on the host's architecture it has so many threads, which default schedules make use of.
+///
+/// # Errors
+/// When there is no code generator for that machine.
+pub fn backend_for(machine: Machine, threads: u64) -> Result<&'static dyn Backend, Unsupported> {
+    static MADE: Mutex<BTreeMap<(Machine, u64), &'static CpuBackend>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(&known) = made.get(&(machine, threads)) {
+        return Ok(known);
+    }
+    let fresh: &'static CpuBackend =
+        Box::leak(Box::new(CpuBackend::for_machine(machine, threads)?));
+    made.insert((machine, threads), fresh);
+    Ok(fresh)
 }

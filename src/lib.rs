@@ -41,6 +41,7 @@
 
 pub mod draw;
 pub mod error;
+pub mod export;
 pub mod host;
 pub mod kernel;
 pub mod tensor;

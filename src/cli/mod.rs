@@ -4,6 +4,7 @@
 //! stderr; nothing ever prompts; each kind of failure has its own exit code; a closed pipe ends quietly.
 
 mod buckets;
+mod build;
 mod check;
 mod device;
 mod explain;
@@ -64,6 +65,8 @@ enum Command {
     Check(check::Args),
     /// Run a kernel on given or random inputs
     Run(run::Args),
+    /// Compile kernels into an object, a static and a shared library and a C header, for programs without Tilewright
+    Build(build::Args),
     /// Search for the fastest correct schedule and store it
     Tune(tune::Args),
     /// Show every stage from the kernel text to machine code
@@ -101,6 +104,7 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<(), Failure> {
     match command {
         Command::Check(args) => check::run(args, output),
         Command::Run(args) => run::run(args, output),
+        Command::Build(args) => build::run(args, output),
         Command::Tune(args) => tune::run(args, output),
         Command::Explain(args) => explain::run(args, output),
         Command::Space(args) => space::run(args, output),

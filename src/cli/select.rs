@@ -23,6 +23,13 @@ pub(super) struct KernelArgs {
     /// The kernel, where the file has more than one
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
+    #[command(flatten)]
+    sizes: SizeArgs,
+}
+
+/// The options that choose sizes.
+#[derive(Debug, clap::Args)]
+pub(super) struct SizeArgs {
     /// A size set of the text; without it `default`, else the first
     #[arg(long, value_name = "NAME")]
     set: Option<String>,
@@ -33,9 +40,9 @@ pub(super) struct KernelArgs {
 
 /// `i=2048`.
 #[derive(Clone, Debug)]
-struct AxisExtent {
-    axis: String,
-    extent: u64,
+pub(super) struct AxisExtent {
+    pub(super) axis: String,
+    pub(super) extent: u64,
 }
 
 impl FromStr for AxisExtent {
@@ -135,14 +142,17 @@ impl KernelArgs {
         source.warn(&warnings);
         let kernel = only(kernels, self.kernel.as_deref(), &self.file)?;
         let files = extents(kernel.graph(), inputs)?;
-        let sizes = self.sizes(&kernel, &files)?;
+        let sizes = self.sizes.of(&kernel, &files)?;
         let bound = kernel.bind_sizes(&sizes).map_err(|error| sizes_fault(error, &files))?;
         let sizes = complete(sizes, bound.graph());
         note(&format!("{} at {}", kernel.name(), show(&sizes)));
         Ok(Selected { kernel, bound, sizes })
     }
+}
 
-    fn sizes(&self, kernel: &Kernel, files: &[FileExtent]) -> Result<Sizes, Failure> {
+impl SizeArgs {
+    /// The sizes that the options, the text and the files of inputs give a kernel.
+    pub(super) fn of(&self, kernel: &Kernel, files: &[FileExtent]) -> Result<Sizes, Failure> {
         let sets = kernel.size_sets();
         let named = |wanted: &str| sets.iter().find(|(name, _)| name == wanted);
         let set = match &self.set {
@@ -220,14 +230,14 @@ fn take_files(
     Ok(())
 }
 
-fn unknown_set(kernel: &Kernel, wanted: &str) -> Failure {
+pub(super) fn unknown_set(kernel: &Kernel, wanted: &str) -> Failure {
     let known: Vec<_> = kernel.size_sets().iter().map(|(name, _)| name.as_str()).collect();
     let known = if known.is_empty() { "none".to_string() } else { known.join(", ") };
     Failure::Usage(format!("kernel `{}` has no size set `{wanted}`; it has {known}", kernel.name()))
 }
 
 /// Sizes come from the command line and from files, so their faults are faults of usage.
-fn sizes_fault(error: Error, files: &[FileExtent]) -> Failure {
+pub(super) fn sizes_fault(error: Error, files: &[FileExtent]) -> Failure {
     let Error::Diagnostics(faults) = error else { return error.into() };
     let line = |fault: &Diagnostic| {
         let mut fault = fault.clone();
@@ -242,7 +252,7 @@ fn sizes_fault(error: Error, files: &[FileExtent]) -> Failure {
 }
 
 /// The sizes, and the extents of other axes that follow from them.
-fn complete(mut sizes: Sizes, graph: &Graph) -> Sizes {
+pub(super) fn complete(mut sizes: Sizes, graph: &Graph) -> Sizes {
     let known: Vec<_> = sizes.keys().filter_map(|name| graph.axes_of(name)).flatten().collect();
     for name in graph.size_names() {
         let open = graph.axes_of(name).filter(|axes| !axes.iter().any(|axis| known.contains(axis)));

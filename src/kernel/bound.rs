@@ -7,13 +7,12 @@ use super::SharedRewriter;
 use super::call::{self, Strided};
 use super::compiled::CompiledKernel;
 use crate::error::Error;
-use crate::host;
 use crate::tensor::{Tensor, TensorMut};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tilewright_autotune::store::{DAMAGED, Store, Task, default_path};
-use tilewright_ir::backend::Backend;
+use tilewright_ir::backend::{Artifact, Backend, Unsupported};
 use tilewright_ir::base::AxisTable;
 use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
@@ -73,11 +72,11 @@ impl BoundKernel {
         graph: Graph,
         strided: Strided,
         rewriter: Arc<SharedRewriter>,
-    ) -> Result<Self, Error> {
+        backend: &'static dyn Backend,
+    ) -> Self {
         let plan = plan::build(&graph);
-        let backend = host::backend()?;
         let space = Space::seeded(&plan, backend.target(), graph.split);
-        Ok(Self {
+        Self {
             graph,
             plan,
             space,
@@ -88,7 +87,7 @@ impl BoundKernel {
             threads_max: None,
             compiled: OnceLock::new(),
             specialised: Mutex::default(),
-        })
+        }
     }
 
     /// Lets code compiled from now on use at most this many threads; `None`: what its schedule says.
@@ -242,7 +241,8 @@ impl BoundKernel {
         }
         let graph = self.graph.with_input_strides(&strides);
         graph.check_memory()?;
-        let mut fresh = Self::of_graph(graph, self.strided, Arc::clone(&self.rewriter))?;
+        let rewriter = Arc::clone(&self.rewriter);
+        let mut fresh = Self::of_graph(graph, self.strided, rewriter, self.backend);
         fresh.threads_max = self.threads_max;
         let fresh = Arc::new(fresh);
         known.insert(strides, Arc::clone(&fresh));
@@ -282,11 +282,24 @@ impl BoundKernel {
         schedule: Option<Schedule>,
         origin: Origin,
     ) -> Result<CompiledKernel, Error> {
+        let artifact = self.artifact_of(program)?;
+        CompiledKernel::new(self.graph.clone(), schedule, origin, &artifact, self.strided)
+    }
+
+    /// The code that a schedule makes of this kernel, which may be for another machine.
+    ///
+    /// # Errors
+    /// As `compile`.
+    pub fn artifact(&self, schedule: &Schedule) -> Result<Artifact, Error> {
+        Ok(self.artifact_of(&self.lower(schedule)?)?)
+    }
+
+    fn artifact_of(&self, program: &TileProgram) -> Result<Artifact, Unsupported> {
         let mut artifact = self.backend.compile(program)?;
         for launch in &mut artifact.launches {
             launch.threads = launch.threads.min(self.threads_max.unwrap_or(u64::MAX));
         }
-        CompiledKernel::new(self.graph.clone(), schedule, origin, &artifact, self.strided)
+        Ok(artifact)
     }
 }
 

@@ -12,10 +12,12 @@ pub use call::Strided;
 pub use compiled::CompiledKernel;
 
 use crate::error::Error;
+use crate::host;
 use crate::tensor::{Tensor, TensorMut};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tilewright_ir::backend::Backend;
 use tilewright_ir::base::Sizes;
 use tilewright_ir::check::{CheckedKernel, check};
 use tilewright_ir::diag::Diagnostic;
@@ -169,8 +171,22 @@ impl Kernel {
     /// # Errors
     /// As `bind`.
     pub fn bind_sizes(&self, sizes: &Sizes) -> Result<BoundKernel, Error> {
+        self.bind_sizes_for(sizes, host::backend()?)
+    }
+
+    /// As `bind_sizes`, for another code generator. What is compiled runs where that says; the kernel can be exported,
+    /// and only called if that is here.
+    ///
+    /// # Errors
+    /// As `bind`.
+    pub fn bind_sizes_for(
+        &self,
+        sizes: &Sizes,
+        backend: &'static dyn Backend,
+    ) -> Result<BoundKernel, Error> {
         let graph = self.checked.bind(sizes)?;
-        BoundKernel::of_graph(graph, self.strided, Arc::clone(&self.rewriter))
+        let rewriter = Arc::clone(&self.rewriter);
+        Ok(BoundKernel::of_graph(graph, self.strided, rewriter, backend))
     }
 
     /// Computes the outputs, with sizes taken from the arrays.

@@ -4,6 +4,7 @@
 //! needs no symbol.
 
 use crate::emit::{self, CompiledPhase};
+use crate::export::Machine;
 use crate::machine::{self, MachinePhase};
 use crate::wide::Isa;
 use crate::{host, listing, probe, unwind};
@@ -46,6 +47,15 @@ impl CpuBackend {
     /// When Cranelift has no code generator for the host.
     pub fn with(wide: Option<Isa>) -> Result<Self, Unsupported> {
         Ok(Self { isa: host::isa()?, wide, target: host::target(wide) })
+    }
+
+    /// The back end for a machine that need not be this one; elsewhere it has so many threads.
+    ///
+    /// # Errors
+    /// When Cranelift has no code generator for it.
+    pub fn for_machine(machine: Machine, threads: u64) -> Result<Self, Unsupported> {
+        let target = machine.target(threads);
+        Ok(Self { isa: machine.isa()?, wide: machine.wide, target })
     }
 
     /// The machine program of a tile program, as text.

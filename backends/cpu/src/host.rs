@@ -9,7 +9,7 @@ use tilewright_ir::backend::Unsupported;
 use tilewright_ir::target::{MemoryLevel, Target};
 
 /// Settings of the code generator. Frame pointers are kept so that profilers can walk through kernels.
-const SETTINGS: [(&str, &str); 5] = [
+pub(crate) const SETTINGS: [(&str, &str); 5] = [
     ("opt_level", "speed"),
     ("is_pic", "false"),
     ("enable_verifier", "false"),

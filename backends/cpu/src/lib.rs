@@ -7,6 +7,7 @@
 mod backend;
 mod bound;
 pub mod emit;
+pub mod export;
 pub mod host;
 mod listing;
 pub mod load;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a code is never reused or renumbered; each has a row here and a test that shows it. The hundreds tell the
 //! level: 01 syntax, 02 names, axes and types, 03 sizes, 04 schedules, 05 plan and tile texts, 06 calls and run time,
-//! 07 the runner, 08 store and tuning, 09 gradients.
+//! 07 the runner, 08 store and tuning, 09 gradients, 10 export.
 
 /// Every code with its meaning in one line, in order.
 pub const ALL: &[(&str, &str)] = &[
@@ -98,6 +98,8 @@ pub const ALL: &[(&str, &str)] = &[
     ("TW0902", "a gradient of what is no float input"),
     ("TW0903", "a kernel without anything to differentiate"),
     ("TW0904", "a kernel to differentiate that the file does not have"),
+    ("TW1001", "a name that a file or C cannot have"),
+    ("TW1002", "two functions of one library with the same symbol"),
 ];
 
 /// The meaning of a code.

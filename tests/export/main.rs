@@ -1,0 +1,127 @@
+//! Exported kernels, called from C: every catalogue kernel on every machine that code is made for.
+//!
+//! The driver (`driver.c`) calls each function with and without a workspace, with one to four threads, and wrongly in
+//! every way that the interface forbids; what it computes is compared with the reference here. Code for other
+//! architectures runs under qemu-user. A compiler or emulator that is missing fails: `.ci/run` installs them.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod library;
+
+use library::Library;
+use tilewright::Kernel;
+use tilewright::cpu::wide::Isa;
+use tilewright::export::{Arch, Machine};
+use tilewright::ir::base::Sizes;
+
+/// Schedules that are drawn to find one with several threads.
+const DRAWS: u64 = 20;
+
+fn catalogue() -> Vec<Kernel> {
+    let files = tilewright::kernels::all();
+    files.iter().flat_map(|file| Kernel::parse_all(file.source).unwrap()).collect()
+}
+
+/// All small size sets of a kernel.
+fn small(kernel: &Kernel) -> impl Iterator<Item = &Sizes> {
+    let sets = kernel.size_sets().iter().filter(|(name, _)| name.starts_with("small"));
+    sets.map(|(_, sizes)| sizes)
+}
+
+/// The catalogue at its small sizes.
+fn everything(machine: Machine) -> Library {
+    let mut library = Library::new(machine);
+    for kernel in catalogue() {
+        let draws = [DRAWS].into_iter().chain(std::iter::repeat(0));
+        small(&kernel).zip(draws).for_each(|(sizes, draws)| library.add(&kernel, sizes, draws));
+    }
+    assert!(library.spread() > 10, "{} functions of several threads", library.spread());
+    library.write();
+    library
+}
+
+fn machine(arch: Arch, wide: Option<Isa>) -> Machine {
+    Machine { arch, wide }
+}
+
+#[test]
+fn the_catalogue_is_right_from_static_and_shared_libraries() {
+    let detected = Isa::ALL.into_iter().filter(|isa| isa.detected()).map(Some);
+    for wide in detected.chain([None]) {
+        let library = everything(machine(Arch::host().unwrap(), wide));
+        library.compile("cc", "driver", &["libunder_test.a"]);
+        library.run(&[], "driver", None);
+        library.judge();
+        library.compile("cc", "dynamic", &["-DSHARED"]);
+        library.run(&[], "dynamic", Some("./libunder_test.so"));
+        library.judge();
+    }
+}
+
+#[test]
+fn arrays_without_elements_are_no_fault() {
+    let mut library = Library::new(machine(Arch::host().unwrap(), None));
+    for kernel in catalogue() {
+        let sizes = small(&kernel).next().unwrap();
+        for axis in sizes.keys() {
+            let mut empty = sizes.clone();
+            empty.insert(axis.clone(), 0);
+            // What `where` refuses says nothing here.
+            if kernel.bind_sizes(&empty).is_ok() {
+                library.add(&kernel, &empty, 0);
+            }
+        }
+    }
+    assert!(library.functions() > 40, "{}", library.functions());
+    library.write();
+    library.compile("cc", "driver", &["libunder_test.a"]);
+    library.run(&[], "driver", None);
+    library.judge();
+}
+
+#[test]
+fn aarch64_is_right_under_qemu() {
+    elsewhere(Arch::Aarch64, &["qemu-aarch64"], "/usr/aarch64-linux-gnu");
+}
+
+#[test]
+fn riscv64_is_right_under_qemu() {
+    let cpu = ["qemu-riscv64", "-cpu", "rv64,v=true,vext_spec=v1.0,vlen=128"];
+    elsewhere(Arch::Riscv64, &cpu, "/usr/riscv64-linux-gnu");
+}
+
+fn elsewhere(arch: Arch, emulator: &[&str], libraries: &str) {
+    let library = everything(machine(arch, None));
+    let compiler = format!("{arch}-linux-gnu-gcc");
+    library.compile(&compiler, "driver", &["-static", "libunder_test.a", "-Wno-error"]);
+    library.run(emulator, "driver", None);
+    library.judge();
+    library.compile(&compiler, "dynamic", &["-DSHARED"]);
+    let under = [emulator, &["-L", libraries]].concat();
+    library.run(&under, "dynamic", Some("./libunder_test.so"));
+    library.judge();
+}
+
+/// Nehalem has x86-64-v2 and nothing beyond.
+const OLD: [&str; 3] = ["qemu-x86_64", "-cpu", "Nehalem"];
+
+#[test]
+fn portable_code_runs_on_an_old_processor() {
+    let library = everything(machine(Arch::X86_64, None));
+    let compiler = if Arch::host() == Some(Arch::X86_64) { "cc" } else { "x86_64-linux-gnu-gcc" };
+    library.compile(compiler, "driver", &["-static", "libunder_test.a", "-Wno-error"]);
+    library.run(&OLD, "driver", None);
+    library.judge();
+}
+
+#[test]
+fn a_processor_without_the_instructions_is_refused() {
+    let kernel = &catalogue()[0];
+    for isa in Isa::ALL {
+        let mut library = Library::new(machine(Arch::X86_64, Some(isa)));
+        small(kernel).for_each(|sizes| library.add(kernel, sizes, 0));
+        library.write();
+        let arguments = ["-static", "libunder_test.a", "-Wno-error", "-DREFUSED_PROCESSOR"];
+        library.compile("cc", "driver", &arguments);
+        library.run(&OLD, "driver", None);
+    }
+}
