@@ -79,7 +79,7 @@ fn arrays(entry: &Entry) -> Vec<Array<'_>> {
     let graph = &entry.graph;
     let outputs = graph.outputs.iter().map(|output| (&output.tensor, true));
     let all: Vec<_> = graph.inputs.iter().map(|input| (input, false)).chain(outputs).collect();
-    let names = names::parameters(all.iter().map(|(tensor, _)| tensor.name.as_str()));
+    let names = entry.parameters();
     let bytes = &entry.function.artifact.argument_bytes;
     names
         .into_iter()
@@ -145,7 +145,7 @@ fn meaning(dtype: DType) -> &'static str {
         DType::F16 => ", the bits of IEEE binary16",
         DType::Bf16 => ", the upper half of a float",
         DType::I4 => ", two's complement, two to a byte, low half first",
-        DType::Bool => ", 0 or 1",
+        DType::Bool => ", 0 is false, every other true",
         DType::F64 | DType::F32 | DType::I32 | DType::I16 | DType::I8 | DType::U8 => "",
     }
 }

@@ -59,6 +59,13 @@ impl Entry {
         self.function.threads()
     }
 
+    /// The names of the arrays in the header, inputs then outputs.
+    pub fn parameters(&self) -> Vec<String> {
+        let outputs = self.graph.outputs.iter().map(|output| output.tensor.name.as_str());
+        let inputs = self.graph.inputs.iter().map(|input| input.name.as_str());
+        names::parameters(inputs.chain(outputs))
+    }
+
     /// The bytes of the workspace for so many threads.
     pub fn workspace_bytes(&self, threads: u64) -> u64 {
         let threads = threads.clamp(1, self.threads());

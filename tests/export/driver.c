@@ -5,6 +5,7 @@
  * cases.h is made by the test: the table of functions. The exit code is 0 if every answer was as expected. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <execinfo.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,36 @@
 #define THREADS_MAX 4
 
 static int faults;
+
+/* The callers of `main`: a walk of the stack from inside a call must come back to them, through the entry. */
+#define FRAMES_MAX 64
+static void *callers[FRAMES_MAX];
+static int callers_count;
+
+static void walk(void) {
+    void *frames[FRAMES_MAX];
+    int count = backtrace(frames, FRAMES_MAX);
+    int same = callers_count > 1 && count > callers_count;
+    for (int i = 1; same && i < callers_count; i++) {
+        same = frames[count - i] == callers[callers_count - i];
+    }
+    if (!same) {
+        printf("a walk of the stack through an entry ends after %d frames\n", count);
+        faults++;
+    }
+}
+
+/* Pages of this process, by the kernel's account. */
+static long pages(void) {
+    long count = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file || fscanf(file, "%ld", &count) != 1) {
+        puts("/proc/self/statm cannot be read");
+        exit(2);
+    }
+    fclose(file);
+    return count;
+}
 
 static void expect(const struct function *f, const char *what, int32_t found, int32_t expected) {
     if (found != expected) {
@@ -58,6 +89,7 @@ static void spread(void *user, uint64_t iterations, uint64_t threads, tilewright
     pthread_t handles[THREADS_MAX];
     struct task tasks[THREADS_MAX];
     ++*(int *)user;
+    walk();
     if (threads > THREADS_MAX) {
         abort();
     }
@@ -74,6 +106,13 @@ static void spread(void *user, uint64_t iterations, uint64_t threads, tilewright
 
 static void does_nothing(void *user, uint64_t iterations, uint64_t threads, tilewright_body body, void *context) {
     (void)user, (void)iterations, (void)threads, (void)body, (void)context;
+}
+
+static void one_after_the_other(void *user, uint64_t iterations, uint64_t threads, tilewright_body body, void *context) {
+    (void)user;
+    for (uint64_t i = 0; i < iterations; i++) {
+        body(context, i % threads, i, i + 1);
+    }
 }
 
 static void forgets_the_last(void *user, uint64_t iterations, uint64_t threads, tilewright_body body, void *context) {
@@ -227,6 +266,22 @@ static void right(const struct function *f, void **arrays, void **other) {
     }
 }
 
+/* Calls that take a workspace of their own give it back, whatever they return. */
+static void leaks(const struct function *f, void **arrays) {
+    tilewright_parallel wrong = {does_nothing, NULL, 2}, fine = {one_after_the_other, NULL, THREADS_MAX};
+    long before = pages();
+    for (int i = 0; i < 32; i++) {
+        f->call(arrays, NULL, 0, &wrong);
+        f->call(arrays, NULL, 0, &fine);
+        f->call(arrays, NULL, 0, NULL);
+    }
+    long after = pages();
+    if (before != after) {
+        printf("%s: %ld pages are lost\n", f->symbol, after - before);
+        faults++;
+    }
+}
+
 static void test(const struct function *f, FILE *inputs, FILE *outputs) {
     void *arrays[ARRAYS_MAX], *other[ARRAYS_MAX];
     for (int i = 0; i < f->arrays; i++) {
@@ -246,6 +301,7 @@ static void test(const struct function *f, FILE *inputs, FILE *outputs) {
     for (int i = f->inputs; i < f->arrays; i++) {
         fwrite(arrays[i], 1, f->bytes[i], outputs);
     }
+    leaks(f, arrays);
     poison(f, arrays);
     for (int i = 0; i < f->arrays; i++) {
         if (f->bytes[i]) {
@@ -268,6 +324,7 @@ int main(int count, char **arguments) {
         return 2;
     }
     find(library);
+    callers_count = backtrace(callers, FRAMES_MAX);
     for (unsigned i = 0; i < sizeof functions / sizeof *functions; i++) {
         test(&functions[i], inputs, outputs);
     }

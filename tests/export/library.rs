@@ -85,7 +85,7 @@ impl Library {
         let (mut rows, mut finds) = (String::new(), String::new());
         for (number, entry) in self.package.entries().iter().enumerate() {
             let (symbol, graph) = (entry.symbol(), entry.graph());
-            let names: Vec<&str> = tensors(graph).map(|tensor| tensor.name.as_str()).collect();
+            let names = entry.parameters();
             let list = |item: &dyn Fn(usize) -> String| {
                 (0..names.len()).map(item).collect::<Vec<_>>().join(", ")
             };
@@ -129,6 +129,7 @@ impl Library {
             "-Wextra",
             "-Werror",
             "-O1",
+            "-fasynchronous-unwind-tables",
             "-pthread",
             "-o",
             program,

@@ -5,7 +5,9 @@
 //! architectures runs under qemu-user. A compiler or emulator that is missing fails: `.ci/run` installs them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod examples;
 mod library;
+mod odd;
 
 use library::Library;
 use tilewright::Kernel;
@@ -80,26 +82,51 @@ fn arrays_without_elements_are_no_fault() {
 
 #[test]
 fn aarch64_is_right_under_qemu() {
-    elsewhere(Arch::Aarch64, &["qemu-aarch64"], "/usr/aarch64-linux-gnu");
+    elsewhere(Arch::Aarch64);
 }
 
 #[test]
 fn riscv64_is_right_under_qemu() {
-    let cpu = ["qemu-riscv64", "-cpu", "rv64,v=true,vext_spec=v1.0,vlen=128"];
-    elsewhere(Arch::Riscv64, &cpu, "/usr/riscv64-linux-gnu");
+    elsewhere(Arch::Riscv64);
 }
 
-fn elsewhere(arch: Arch, emulator: &[&str], libraries: &str) {
-    let library = everything(machine(arch, None));
-    let compiler = format!("{arch}-linux-gnu-gcc");
-    library.compile(&compiler, "driver", &["-static", "libunder_test.a", "-Wno-error"]);
-    library.run(emulator, "driver", None);
+/// The emulator of an architecture, none for the host's own.
+fn emulator(arch: Arch) -> &'static [&'static str] {
+    match arch {
+        _ if Arch::host() == Some(arch) => &[],
+        Arch::X86_64 => &["qemu-x86_64"],
+        Arch::Aarch64 => &["qemu-aarch64"],
+        Arch::Riscv64 => &["qemu-riscv64", "-cpu", "rv64,v=true,vext_spec=v1.0,vlen=128"],
+    }
+}
+
+/// The C compiler for an architecture.
+fn compiler(arch: Arch) -> String {
+    if Arch::host() == Some(arch) {
+        return "cc".to_string();
+    }
+    format!("{}-linux-gnu-gcc", arch.name().replace('_', "-"))
+}
+
+/// Runs and judges a library, statically linked.
+fn run_on(library: &Library, arch: Arch) {
+    library.compile(&compiler(arch), "driver", &["-static", "libunder_test.a", QUIET]);
+    library.run(emulator(arch), "driver", None);
     library.judge();
-    library.compile(&compiler, "dynamic", &["-DSHARED"]);
-    let under = [emulator, &["-L", libraries]].concat();
+}
+
+fn elsewhere(arch: Arch) {
+    let library = everything(machine(arch, None));
+    run_on(&library, arch);
+    library.compile(&compiler(arch), "dynamic", &["-DSHARED"]);
+    let libraries = format!("/usr/{arch}-linux-gnu");
+    let under = [emulator(arch), &["-L", &libraries]].concat();
     library.run(&under, "dynamic", Some("./libunder_test.so"));
     library.judge();
 }
+
+/// The linker warns of `dlopen` in a program that is linked statically.
+const QUIET: &str = "-Wno-error";
 
 /// Nehalem has x86-64-v2 and nothing beyond.
 const OLD: [&str; 3] = ["qemu-x86_64", "-cpu", "Nehalem"];
@@ -107,8 +134,7 @@ const OLD: [&str; 3] = ["qemu-x86_64", "-cpu", "Nehalem"];
 #[test]
 fn portable_code_runs_on_an_old_processor() {
     let library = everything(machine(Arch::X86_64, None));
-    let compiler = if Arch::host() == Some(Arch::X86_64) { "cc" } else { "x86_64-linux-gnu-gcc" };
-    library.compile(compiler, "driver", &["-static", "libunder_test.a", "-Wno-error"]);
+    library.compile(&compiler(Arch::X86_64), "driver", &["-static", "libunder_test.a", QUIET]);
     library.run(&OLD, "driver", None);
     library.judge();
 }
@@ -120,8 +146,8 @@ fn a_processor_without_the_instructions_is_refused() {
         let mut library = Library::new(machine(Arch::X86_64, Some(isa)));
         small(kernel).for_each(|sizes| library.add(kernel, sizes, 0));
         library.write();
-        let arguments = ["-static", "libunder_test.a", "-Wno-error", "-DREFUSED_PROCESSOR"];
-        library.compile("cc", "driver", &arguments);
+        let arguments = ["-static", "libunder_test.a", QUIET, "-DREFUSED_PROCESSOR"];
+        library.compile(&compiler(Arch::X86_64), "driver", &arguments);
         library.run(&OLD, "driver", None);
     }
 }
