@@ -73,3 +73,40 @@ fn mistakes_of_usage_list_what_there_is() {
     user.write("taken", "a file");
     user.fails(&["build", "product.tw", "--out", "taken/out"], 7, &["taken"]);
 }
+
+#[test]
+fn the_stored_winner_is_built() {
+    let user = User::new();
+    user.write("one.schedule", "schedule product { choose threads = 1 choose out.unroll = 4 }");
+    user.ok(&["tune", "product.tw", "--schedule", "one.schedule", "--seconds", "20"]);
+    let json = user.json(&build(&[]));
+    let schedule = &json["functions"][0]["schedule"];
+    assert_eq!(schedule["origin"], "stored");
+    assert!(schedule["text"].as_str().unwrap().contains("out.unroll = 4"), "{schedule}");
+    let given = user.json(&build(&["--schedule", "one.schedule"]));
+    assert_eq!(given["functions"][0]["schedule"]["origin"], "given");
+    let written = user.json(&build(&["--form", "written", "--target", "aarch64"]));
+    assert_eq!(written["functions"][0]["schedule"]["origin"], "default");
+    user.fails(&build(&["--form", "f0"]), 2, &["f0", "written"]);
+}
+
+#[test]
+fn all_kernels_of_a_file_are_built_or_those_that_are_named() {
+    let user = User::new();
+    user.write(
+        "two.tw",
+        "kernel one(x: f32[i]) -> f32[i] { x }\nkernel two(x: f32[i]) -> f32[i] { x + x }\n",
+    );
+    let symbols = |arguments: &[&str]| -> Vec<String> {
+        let all = [&["build", "two.tw", "--out", "out", "--size", "i=3"], arguments].concat();
+        let json = user.json(&all);
+        let functions = json["functions"].as_array().unwrap();
+        functions.iter().map(|one| one["symbol"].as_str().unwrap().to_string()).collect()
+    };
+    assert_eq!(symbols(&[]), ["tw_one", "tw_two"]);
+    assert_eq!(symbols(&["--kernel", "two"]), ["tw_two"]);
+    assert_eq!(symbols(&["--kernel", "two", "--kernel", "one"]), ["tw_two", "tw_one"]);
+    assert_eq!(symbols(&["--kernel", "one", "--also", "i=9"]), ["tw_one", "tw_one_i9"]);
+    user.write("none.tw", "fn f(x) { x }\n");
+    user.fails(&["build", "none.tw", "--out", "out"], 2, &["none.tw"]);
+}

@@ -5,7 +5,7 @@
 //! the program writes for the refused example just before; `schedule [NAME.schedule]` a schedule of the kernel example
 //! before it, `schedule refused CODE..` one with these faults; `console` a session of the program that is replayed in a
 //! folder with the named examples; `console recorded` one that holds times or depends on a machine, so it is only shown;
-//! `rust FILE` lines of that file of the project; `text`, `sh`, `rust`, `toml`, `json`: not run here.
+//! `rust FILE` and `c FILE` lines of that file of the project; `text`, `sh`, `rust`, `c`, `toml`, `json`: not run here.
 //! `BLESS=1` rewrites what examples print; read the difference.
 
 use std::path::Path;
@@ -148,7 +148,10 @@ fn block(info: &str, place: String) -> Block {
         ("schedule", name) if name.ends_with(".schedule") => Kind::Schedule,
         ("console", "") => Kind::Session,
         ("rust", file) if file.ends_with(".rs") => Kind::Quoted,
-        ("console", "recorded") | ("text" | "sh" | "rust" | "toml" | "json", _) => Kind::Shown,
+        ("c", file) if file.ends_with(".c") => Kind::Quoted,
+        ("console", "recorded") | ("text" | "sh" | "rust" | "c" | "toml" | "json", _) => {
+            Kind::Shown
+        }
         _ => Kind::Unknown,
     };
     Block { kind, info: info.to_string(), arguments, text: String::new(), place }

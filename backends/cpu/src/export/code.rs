@@ -14,7 +14,7 @@ use cranelift_codegen::ir::{ExternalName, UserExternalName, UserExternalNameRef}
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{CompiledCode, FinalizedRelocTarget};
 use std::collections::BTreeMap;
-use tilewright_ir::backend::Unsupported;
+use tilewright_ir::backend::{Artifact, Launch, Unsupported};
 
 /// A compiled glue function, with the names that it calls.
 pub(super) struct Code {
@@ -91,14 +91,25 @@ pub(super) fn text(
 
 impl Builder<'_> {
     fn phases(&mut self) {
-        let artifact = &self.function.artifact;
+        // Without `..`: what an artifact gains has to be thought of here and in the entry.
+        let Artifact {
+            image,
+            unwind,
+            launches,
+            argument_bytes: _,
+            input_layouts: _,
+            inputs: _,
+            device_bytes: _,
+        } = &self.function.artifact;
         let length = |offset: u64| usize::try_from(offset).expect("an image lies in memory");
-        let end = artifact.unwind.map_or(artifact.image.len(), length);
-        self.text.bytes.extend(&artifact.image[..end]);
-        if let Some(at) = artifact.unwind {
-            self.text.frames.add(&artifact.image[end..], at.cast_signed());
+        let end = unwind.map_or(image.len(), length);
+        self.text.bytes.extend(&image[..end]);
+        if let Some(at) = *unwind {
+            self.text.frames.add(&image[end..], at.cast_signed());
         }
-        let launches = artifact.launches.iter().map(|launch| launch.entry);
+        let launches = launches
+            .iter()
+            .map(|&Launch { entry, iterations: _, scratch_bytes: _, threads: _ }| entry);
         let ends = launches.clone().skip(1).chain([end as u64]);
         for ((index, start), end) in (0..).zip(launches).zip(ends) {
             self.places.insert(Callee::Phase(index), start);

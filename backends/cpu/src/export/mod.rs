@@ -61,6 +61,14 @@ impl Function {
         aligned(bytes.unwrap_or(0).max(1))
     }
 
+    /// Whether all sizes are ones that the entry can compute with.
+    fn fits(&self) -> bool {
+        let scratch = self.scratch_bytes().saturating_mul(self.threads().min(THREADS_MAX));
+        let workspace = scratch.saturating_add(self.device_bytes());
+        let arrays = self.artifact.argument_bytes.iter().copied().max().unwrap_or(0);
+        workspace.max(arrays) < 1 << 62
+    }
+
     /// Where each device buffer begins in the workspace.
     fn device_offsets(&self) -> Vec<u64> {
         let mut next = 0;
@@ -97,6 +105,10 @@ pub fn library(
     machine: Machine,
     functions: &[Function],
 ) -> Result<Library, Unsupported> {
+    if let Some(function) = functions.iter().find(|function| !function.fits()) {
+        let what = "arrays or a workspace of more memory than there are addresses".to_string();
+        return Err(Unsupported { what, place: format!("`{}`", function.symbol) });
+    }
     let isa = machine.isa()?;
     let texts: Vec<Text> = functions
         .iter()
