@@ -47,7 +47,9 @@ pub mod kernel;
 pub mod tensor;
 
 pub use error::{CallError, Error};
-pub use kernel::{BoundKernel, CompiledKernel, InputStrides, Kernel, Origin, Strided};
+pub use kernel::{
+    BoundCall, BoundKernel, CompiledKernel, InputStrides, Kernel, Operand, Origin, Strided,
+};
 pub use tensor::{Tensor, TensorMut};
 pub use tilewright_autotune as autotune;
 pub use tilewright_cpu as cpu;

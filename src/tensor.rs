@@ -7,10 +7,12 @@
 use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMutD, Data, DataMut, Dimension};
 use tilewright_cpu::View;
 use tilewright_ir::DType;
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// A number type that an array may hold.
-pub trait Element: Sized {
+pub trait Element: Sized + FromBytes + IntoBytes + Immutable + KnownLayout {
+    /// The type in kernel texts.
+    const DTYPE: DType;
     /// A view to read.
     fn read(view: ArrayViewD<'_, Self>) -> Tensor<'_>;
     /// A view to write.
@@ -70,6 +72,8 @@ macro_rules! tensors {
 
         $(
             impl Element for $element {
+                const DTYPE: DType = DType::$variant;
+
                 fn read(view: ArrayViewD<'_, Self>) -> Tensor<'_> {
                     Tensor::$variant(view)
                 }
@@ -102,8 +106,18 @@ macro_rules! tensors {
             }
 
             /// The elements where they lie.
-            pub(crate) fn view(&self) -> View<'_> {
+            pub(crate) fn view(&self) -> View<'a> {
                 match self { $( Self::$variant(array) => View::array(array), )* }
+            }
+
+            /// The same array, borrowed for a shorter time.
+            pub(crate) fn reborrow(&self) -> Tensor<'_> {
+                match self { $( Self::$variant(array) => Tensor::$variant(array.view()), )* }
+            }
+
+            /// As `view`, of elements that are known to lie in row-major order.
+            pub(crate) fn view_dense(&self) -> View<'_> {
+                View::bytes(self.bytes().expect("whoever asks knows that they do"))
             }
 
             /// The elements in row-major order, copied.
@@ -136,6 +150,18 @@ macro_rules! tensors {
                 match self {
                     $( Self::$variant(array) => array.as_slice_mut().map(IntoBytes::as_mut_bytes), )*
                 }
+            }
+
+            /// The elements in row-major order, for as long as the array is borrowed; `None` if it is not laid out so.
+            pub(crate) fn into_bytes(self) -> Option<&'a mut [u8]> {
+                match self {
+                    $( Self::$variant(array) => array.into_slice().map(IntoBytes::as_mut_bytes), )*
+                }
+            }
+
+            /// The array to read.
+            pub(crate) fn read(&self) -> Tensor<'_> {
+                match self { $( Self::$variant(array) => Tensor::$variant(array.view()), )* }
             }
 
             /// Whether the elements lie in row-major order without gaps.

@@ -21,6 +21,48 @@ pub enum Strided {
     Specialise,
 }
 
+/// What most calls give: dense arrays of the types and shapes of the signature.
+#[derive(Debug)]
+pub(super) struct Signature {
+    inputs: Vec<Dense>,
+    outputs: Vec<Dense>,
+}
+
+#[derive(Debug)]
+struct Dense {
+    dtype: DType,
+    shape: Vec<usize>,
+    /// Whether the signature wants row-major order.
+    row_major: bool,
+}
+
+impl Signature {
+    pub(super) fn of(graph: &Graph) -> Self {
+        let dense = |tensor: &Declared| Dense {
+            dtype: tensor.dtype,
+            shape: tensor.shape(&graph.axes).into_iter().map(|extent| extent as usize).collect(),
+            row_major: tensor.strides_if_strided(&graph.axes).is_none(),
+        };
+        let outputs = graph.outputs.iter().map(|output| dense(&output.tensor)).collect();
+        Self { inputs: graph.inputs.iter().map(dense).collect(), outputs }
+    }
+
+    /// Whether every array is what the signature says and lies in row-major order. If not, `check` tells more.
+    pub(super) fn fits(&self, inputs: &[Tensor<'_>], outputs: &[TensorMut<'_>]) -> bool {
+        let fits = |dense: &Dense, dtype, shape: &[usize]| {
+            dense.row_major && dense.dtype == dtype && dense.shape == shape
+        };
+        self.inputs.len() == inputs.len()
+            && self.outputs.len() == outputs.len()
+            && self.inputs.iter().zip(inputs).all(|(dense, array)| {
+                fits(dense, array.dtype(), array.shape()) && array.bytes().is_some()
+            })
+            && self.outputs.iter().zip(outputs).all(|(dense, array)| {
+                fits(dense, array.dtype(), array.shape()) && array.is_row_major()
+            })
+    }
+}
+
 /// An array of a call as the check sees it.
 struct Given<'a> {
     dtype: DType,

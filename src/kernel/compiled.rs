@@ -3,11 +3,12 @@
 //! Invariant: buffers reach the code only after every type, shape and stride has been checked.
 
 use super::bound::Origin;
-use super::call::{self, Strided};
+use super::bound_call::{self, BoundCall, Operand};
+use super::call::{self, Signature, Strided};
 use crate::error::{CallError, Error};
 use crate::tensor::{Tensor, TensorMut};
 
-use tilewright_cpu::{Loaded, View};
+use tilewright_cpu::{Input, Loaded, View};
 use tilewright_ir::backend::Artifact;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::reference::{self, HostTensor};
@@ -21,6 +22,8 @@ pub struct CompiledKernel {
     schedule: Option<Schedule>,
     origin: Origin,
     strided: Strided,
+    /// What is checked first, in a few nanoseconds.
+    signature: Signature,
     loaded: Loaded,
 }
 
@@ -33,7 +36,8 @@ impl CompiledKernel {
         strided: Strided,
     ) -> Result<Self, Error> {
         let loaded = Loaded::new(artifact)?;
-        Ok(Self { graph, schedule, origin, strided, loaded })
+        let signature = Signature::of(&graph);
+        Ok(Self { graph, schedule, origin, strided, signature, loaded })
     }
 
     /// The schedule it was compiled with; `None` for a tile program written by hand.
@@ -51,6 +55,13 @@ impl CompiledKernel {
     /// # Errors
     /// A wrong count, element type, shape or stride; nothing is written then.
     pub fn call(&self, inputs: &[Tensor<'_>], outputs: &mut [TensorMut<'_>]) -> Result<(), Error> {
+        if self.signature.fits(inputs, outputs) {
+            let read = inputs.iter().map(Tensor::view_dense);
+            let written = outputs.iter_mut().map(|output| {
+                output.bytes_mut().expect("an array that fits lies in row-major order")
+            });
+            return Ok(self.loaded.call_with(read, written)?);
+        }
         call::check(&self.graph, inputs, outputs, self.strided)?;
         let copies = inputs.iter().enumerate().map(|(position, array)| self.copy(position, array));
         let copies = copies.collect::<Result<Vec<_>, _>>()?;
@@ -58,21 +69,59 @@ impl CompiledKernel {
             Some(bytes) => View::bytes(bytes),
             None => array.view(),
         });
-        let read: Vec<View<'_>> = read.collect();
         // A strided output is computed beside and written afterwards.
         let mut beside: Vec<Vec<u8>> = outputs.iter().map(beside).collect();
-        let mut written: Vec<&mut [u8]> = vec![];
-        for (output, beside) in outputs.iter_mut().zip(&mut beside) {
-            written.push(output.bytes_mut().unwrap_or(beside));
-        }
-
-        self.loaded.call_views(&read, &mut written)?;
+        let written = outputs.iter_mut().zip(&mut beside);
+        let written = written.map(|(output, beside)| output.bytes_mut().unwrap_or(beside));
+        self.loaded.call_with(read, written)?;
         for (output, beside) in outputs.iter_mut().zip(&beside) {
             if !output.is_row_major() {
                 output.assign(beside);
             }
         }
         Ok(())
+    }
+
+    /// Checks the arrays once and binds the code to them. The bound call has a workspace of its own; it may outlive this
+    /// kernel, and is the quickest way to call it again and again: a few nanoseconds beyond the work.
+    ///
+    /// ```
+    /// # use ndarray::array;
+    /// # use tilewright::Kernel;
+    /// # let kernel = Kernel::parse("kernel scaled(x: f32[i], s: f32[i]) -> y: f32[i] { x * s }")?;
+    /// let bound = kernel.bind([("i", 2)])?;
+    /// let (mut x, s, mut y) = (array![1.0f32, 2.0], array![3.0f32, 3.0], array![0.0f32, 0.0]);
+    /// let mut call = bound.compiled()?.bind([(&mut x).into(), (&s).into()], [(&mut y).into()])?;
+    /// call.call();
+    /// call.input_mut::<f32>(0).unwrap()[0] = 5.0;
+    /// call.call();
+    /// assert_eq!(call.output::<f32>(0).unwrap().as_slice(), Some(&[15.0, 6.0][..]));
+    /// # Ok::<(), tilewright::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A wrong count, element type, shape or stride: arrays are never copied here, whatever `Kernel::strided` says.
+    pub fn bind<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = Operand<'a>>,
+        outputs: impl IntoIterator<Item = TensorMut<'a>>,
+    ) -> Result<BoundCall<'a>, Error> {
+        let (inputs, outputs) = (inputs.into_iter().collect(), outputs.into_iter().collect());
+        bound_call::bind((&self.graph, &self.loaded), inputs, outputs)
+    }
+
+    /// As `bind`, on memory as `call_bytes` takes it.
+    ///
+    /// # Errors
+    /// When a number of buffers or a byte length differs from the signature.
+    pub fn bind_bytes<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = &'a [u8]>,
+        outputs: impl IntoIterator<Item = &'a mut [u8]>,
+    ) -> Result<BoundCall<'a>, Error> {
+        let inputs = inputs.into_iter().map(|bytes| Input::Shared(View::bytes(bytes))).collect();
+        let outputs = outputs.into_iter().collect();
+        Ok(bound_call::of_buffers((&self.graph, &self.loaded), inputs, outputs)?)
     }
 
     /// An input in the memory that the signature describes, unless it lies so already.

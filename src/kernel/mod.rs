@@ -4,10 +4,12 @@
 //! text is checked, its sizes are bound, its schedule is accepted and compiled.
 
 mod bound;
+mod bound_call;
 mod call;
 mod compiled;
 
 pub use bound::{BoundKernel, InputStrides, Origin};
+pub use bound_call::{BoundCall, Operand};
 pub use call::Strided;
 pub use compiled::CompiledKernel;
 

@@ -140,8 +140,9 @@ impl Backend for CpuBackend {
         let functions: Vec<_> = launches
             .iter()
             .zip(&phases)
-            .map(|(launch, (_, compiled))| {
-                (launch.entry.cast_signed() - unwind as i64, &compiled.code)
+            .filter_map(|(launch, (_, compiled))| {
+                let code = compiled.code.as_ref()?;
+                Some((launch.entry.cast_signed() - unwind as i64, code))
             })
             .collect();
         let section = unwind::section(&functions, &*self.isa);
@@ -172,7 +173,7 @@ impl Backend for CpuBackend {
         let disassembly = phases
             .iter()
             .map(|(phase, compiled)| {
-                let own = listing::disassemble(&phase.name, &compiled.code);
+                let own = listing::disassemble(&phase.name, compiled.code.as_ref());
                 own + &listing::leaves(&compiled.leaves)
             })
             .collect();

@@ -3,7 +3,7 @@
 //! Invariant: the buffers are borrowed while the handle lives, so that nobody else frees them, moves them, or writes to
 //! them during a call.
 
-use crate::load::{Code, LoadError};
+use crate::load::Code;
 use crate::view::View;
 use crate::workspace::Workspace;
 use std::fmt;
@@ -39,8 +39,6 @@ impl<'a> Input<'a> {
 /// A compiled kernel with the buffers that it reads and writes, and a workspace of its own.
 pub struct Bound<'a> {
     code: Arc<Code>,
-    /// Arguments, then the device buffers of the workspace.
-    pointers: Vec<*mut u8>,
     /// The arguments that may be written between calls; none of a shared input.
     own: Vec<Option<NonNull<[u8]>>>,
     workspace: Workspace,
@@ -59,33 +57,25 @@ impl fmt::Debug for Bound<'_> {
 }
 
 impl Bound<'_> {
-    /// Binds code to inputs, of which those that are not shared and the outputs are in `own`.
-    ///
-    /// # Errors
-    /// When the system refuses memory for a workspace.
+    /// Binds code to the arguments that are in the workspace, of which inputs that are not shared and the outputs are in
+    /// `own`, too.
     ///
     /// # Safety
-    /// The lengths are those that the code was compiled for; the memory is borrowed for the lifetime of the handle, that
-    /// of `own` exclusively.
+    /// `Code::place` of this code has filled the workspace; the memory is borrowed for the lifetime of the handle, that of
+    /// `own` exclusively.
     pub(crate) unsafe fn new(
         code: Arc<Code>,
-        read: &[*mut u8],
+        workspace: Workspace,
         own: Vec<Option<NonNull<[u8]>>>,
-    ) -> Result<Self, LoadError> {
-        let workspace = code.workspace()?;
-        let arguments = own.iter().enumerate().map(|(position, own)| match own {
-            Some(bytes) => bytes.as_ptr().cast(),
-            None => read[position],
-        });
-        let pointers = arguments.chain(workspace.device()).collect();
-        Ok(Self { code, pointers, own, workspace, buffers: PhantomData })
+    ) -> Self {
+        Self { code, own, workspace, buffers: PhantomData }
     }
 
     /// Computes the outputs from the inputs.
     #[inline]
     pub fn call(&mut self) {
         // SAFETY: whoever made the handle saw to the lengths and the borrows; `&mut` keeps other calls away.
-        unsafe { self.code.run(&self.pointers, &self.workspace) };
+        unsafe { self.code.run(&self.workspace) };
     }
 
     /// The bytes of an argument, inputs before outputs; `None` of a shared input, and past the last one.

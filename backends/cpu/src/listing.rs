@@ -6,7 +6,8 @@ use iced_x86::{Decoder, DecoderOptions, Formatter as _, Instruction, NasmFormatt
 use std::fmt::Write as _;
 
 /// The disassembly of a phase: by iced-x86 on x86-64, by Cranelift's own listing elsewhere.
-pub(crate) fn disassemble(name: &str, code: &CompiledCode) -> String {
+pub(crate) fn disassemble(name: &str, code: Option<&CompiledCode>) -> String {
+    let Some(code) = code else { return format!("; phase {name}: entered at its leaf\n") };
     let mut out = format!("; phase {name}: {} bytes\n", code.code_buffer().len());
     if cfg!(target_arch = "x86_64") {
         disassemble_x86(code.code_buffer(), &mut out);

@@ -86,44 +86,45 @@ impl Loaded {
     /// When the number of buffers or a byte length differs from the kernel's; nothing is written then. When the system
     /// refuses memory for one more workspace.
     pub fn call(&self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), LoadError> {
-        let inputs: Vec<_> = inputs.iter().map(|input| View::bytes(input)).collect();
-        self.call_views(&inputs, outputs)
+        let inputs = inputs.iter().map(|input| View::bytes(input));
+        self.call_with(inputs, outputs.iter_mut().map(|output| &mut **output))
     }
 
     /// As `call`, on elements where the caller has them.
     ///
     /// # Errors
     /// As `call`, and when the elements of an input do not lie as the code was compiled for.
-    pub fn call_views(
+    pub fn call_with<'a>(
         &self,
-        inputs: &[View<'_>],
-        outputs: &mut [&mut [u8]],
+        inputs: impl IntoIterator<Item = View<'a>>,
+        outputs: impl IntoIterator<Item = &'a mut [u8]>,
     ) -> Result<(), LoadError> {
-        let mut pointers = self.code.arguments(inputs, outputs)?;
-        let workspace = self.take_workspace()?;
-        pointers.extend(workspace.device());
-        // SAFETY: `arguments` compared every length, and the buffers are borrowed for this call.
-        unsafe { self.code.run(&pointers, &workspace) };
+        let mut workspace = self.take_workspace()?;
+        let placed = self.code.place(&mut workspace, inputs, outputs);
+        if placed.is_ok() {
+            // SAFETY: `place` compared every length, and the buffers are borrowed for this call.
+            unsafe { self.code.run(&workspace) };
+        }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
-        Ok(())
+        placed
     }
 
     /// Checks the buffers once and binds the code to them, for calls that cost no check.
     ///
     /// # Errors
-    /// As `call_views`.
+    /// As `call_with`.
     pub fn bind<'a>(
         &self,
         mut inputs: Vec<Input<'a>>,
         mut outputs: Vec<&'a mut [u8]>,
     ) -> Result<Bound<'a>, LoadError> {
+        let mut workspace = self.code.workspace()?;
         let views: Vec<View<'_>> = inputs.iter().map(Input::view).collect();
-        self.code.check(&views, &outputs)?;
+        self.code.place(&mut workspace, views, outputs.iter_mut().map(|output| &mut **output))?;
         let own = inputs.iter_mut().map(Input::own).chain(outputs.iter_mut().map(Some));
-        let own: Vec<_> = own.map(|own| own.map(|bytes| NonNull::from(&mut **bytes))).collect();
-        let read: Vec<_> = inputs.iter().map(|input| input.view().lowest().cast_mut()).collect();
-        // SAFETY: `check` compared every length, and the buffers are borrowed while the handle lives.
-        unsafe { Bound::new(Arc::clone(&self.code), &read, own) }
+        let own = own.map(|own| own.map(|bytes| NonNull::from(&mut **bytes))).collect();
+        // SAFETY: `place` compared every length, and the buffers are borrowed while the handle lives.
+        Ok(unsafe { Bound::new(Arc::clone(&self.code), workspace, own) })
     }
 
     fn take_workspace(&self) -> Result<Workspace, LoadError> {
@@ -169,64 +170,66 @@ impl Code {
         Workspace::new(&self.artifact, self.threads)
     }
 
-    /// The addresses of the arguments, with room for those of the device buffers.
-    fn arguments(
+    /// Puts the addresses of the arguments into a workspace, if they are what the code was compiled for.
+    fn place<'a>(
         &self,
-        inputs: &[View<'_>],
-        outputs: &mut [&mut [u8]],
-    ) -> Result<Vec<*mut u8>, LoadError> {
-        self.check(inputs, outputs)?;
-        let arguments = self.artifact.argument_bytes.len() + self.artifact.device_bytes.len();
-        let mut pointers = Vec::with_capacity(arguments);
-        pointers.extend(inputs.iter().map(|input| input.lowest().cast_mut()));
-        pointers.extend(outputs.iter_mut().map(|output| output.as_mut_ptr()));
-        Ok(pointers)
-    }
-
-    fn check(&self, inputs: &[View<'_>], outputs: &[&mut [u8]]) -> Result<(), LoadError> {
-        let expected = &self.artifact.argument_bytes;
-        let got = inputs.len() + outputs.len();
-        if got != expected.len() || inputs.len() != self.artifact.inputs {
-            return Err(LoadError::Count(expected.len(), got));
-        }
-        for (position, (&expected, input)) in expected.iter().zip(inputs).enumerate() {
-            let fits = input.fits(self.artifact.input_layouts.get(position), expected);
-            fits.map_err(|found| match found {
-                Some(found) => LoadError::Length(position, expected, found),
-                None => LoadError::Layout(position),
-            })?;
-        }
-        let written = expected.iter().enumerate().skip(inputs.len());
-        for ((position, &expected), output) in written.zip(outputs) {
-            if expected != output.len() as u64 {
-                return Err(LoadError::Length(position, expected, output.len() as u64));
+        workspace: &mut Workspace,
+        inputs: impl IntoIterator<Item = View<'a>>,
+        outputs: impl IntoIterator<Item = &'a mut [u8]>,
+    ) -> Result<(), LoadError> {
+        let expected = &*self.artifact.argument_bytes;
+        let layouts = &*self.artifact.input_layouts;
+        let count = |got| Err(LoadError::Count(expected.len(), got));
+        let mut position = 0;
+        for input in inputs {
+            if position < self.artifact.inputs {
+                let fits = input.fits(layouts.get(position), expected[position]);
+                fits.map_err(|found| match found {
+                    Some(found) => LoadError::Length(position, expected[position], found),
+                    None => LoadError::Layout(position),
+                })?;
+                *workspace.pointer_mut(position) = input.lowest().cast_mut();
             }
+            position += 1;
         }
-        Ok(())
+        let inputs = position;
+        for output in outputs {
+            if inputs == self.artifact.inputs && position < expected.len() {
+                if expected[position] != output.len() as u64 {
+                    let found = output.len() as u64;
+                    return Err(LoadError::Length(position, expected[position], found));
+                }
+                *workspace.pointer_mut(position) = output.as_mut_ptr();
+            }
+            position += 1;
+        }
+        let fits = inputs == self.artifact.inputs && position == expected.len();
+        if fits { Ok(()) } else { count(position) }
     }
 
     /// Runs every launch.
     ///
     /// # Safety
-    /// `pointers` are those of the arguments, of the lengths that `check` compares and free of other writers, and of the
-    /// device buffers of `workspace`, which was made for this code and serves no other call.
+    /// `workspace` was made for this code, `place` has filled it with arguments that live and that nobody else writes,
+    /// and it serves no other call.
     #[inline]
-    pub(crate) unsafe fn run(&self, pointers: &[*mut u8], workspace: &Workspace) {
+    pub(crate) unsafe fn run(&self, workspace: &Workspace) {
         if self.threads > 1 {
-            return self.run_shared(pointers, workspace);
+            return self.run_shared(workspace);
         }
+        let (pointers, scratch) = (workspace.pointers().as_ptr(), workspace.scratch(0));
         for step in &self.steps {
             // SAFETY: the caller gives buffers that fit, and the program was verified to stay within them.
-            unsafe { (step.entry)(pointers.as_ptr(), workspace.scratch(0), 0, step.iterations) };
+            unsafe { (step.entry)(pointers, scratch, 0, step.iterations) };
         }
     }
 
     /// As `run`, with the threads that the caller may use.
-    fn run_shared(&self, pointers: &[*mut u8], workspace: &Workspace) {
+    fn run_shared(&self, workspace: &Workspace) {
         let threads = self.threads.min(pool::threads_max() as u64).min(workspace.threads());
         let mut turn = if threads > 1 { Pool::of_process().turn() } else { None };
         for step in &self.steps {
-            let task = Task { entry: step.entry, arguments: pointers.as_ptr() };
+            let task = Task { entry: step.entry, arguments: workspace.pointers().as_ptr() };
             let run = |thread, first, end| task.run(workspace.scratch(thread), first, end);
             match &mut turn {
                 Some(turn) if step.threads > 1 => share(turn, step, threads, &run),

@@ -4,8 +4,9 @@
 //! phase's own code. A nest that no leaf can say is emitted in 128-bit vectors, and a note says why.
 //! Invariant: a leaf reads the words of its frame and nothing else of its caller.
 
+use super::direct;
 use super::phase::{Block, Extent, Flag, PhaseEmitter};
-use crate::machine::Nest;
+use crate::machine::{Nest, Place};
 use crate::wide::program::Leaf;
 use crate::wide::{self, BlockShape, Isa, Surroundings, Word};
 use cranelift_codegen::CompiledCode;
@@ -31,6 +32,8 @@ pub struct LeafCode {
     pub leaf: Leaf,
     /// Its code and constants; position independent.
     pub bytes: Vec<u8>,
+    /// For each word of its frame the argument whose address it is, if every word is one.
+    pub(super) arguments: Option<Vec<u32>>,
 }
 
 /// The leaves of a phase.
@@ -92,7 +95,14 @@ impl PhaseEmitter<'_, '_> {
             let (leaf, words) = wide::lower(&nest, &around)?;
             let leaf = wide::prune(leaf);
             match wide::encode(&leaf, isa) {
-                Ok(bytes) => return Ok((LeafCode { leaf, bytes }, words)),
+                Ok(bytes) => {
+                    let is_fixed = |place: &Place| {
+                        let absolute = place.terms.iter().filter(|term| !term.relative);
+                        absolute.into_iter().all(|term| self.block(term.axis).start.is_none())
+                    };
+                    let arguments = direct::arguments(&nest, &words, is_fixed);
+                    return Ok((LeafCode { leaf, bytes, arguments }, words));
+                }
                 Err(error) if !has_smaller_tile(&mut nest) => {
                     return Err(refuse(&error.to_string()));
                 }

@@ -9,6 +9,7 @@
 
 mod address;
 mod convert;
+mod direct;
 mod gather;
 mod lanes;
 mod leaf;

@@ -3,6 +3,7 @@
 //! Invariant: an axis bound by the grid or a loop has a `Block`; its start and length are SSA values that dominate
 //! everything in the loop's body.
 
+use super::direct;
 use super::lanes::less;
 use super::leaf::{LeafCode, Leaves, linked};
 use super::visit::Visited;
@@ -14,7 +15,7 @@ use cranelift_codegen::ir::{
     self, AbiParam, BlockArg, Function, InstBuilder, MemFlagsData, Signature, UserFuncName, Value,
     types,
 };
-use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_codegen::{CompiledCode, Context};
 use cranelift_control::ControlPlane;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -73,8 +74,8 @@ pub(super) struct OpenLoop {
 /// The code of one phase.
 #[derive(Debug)]
 pub struct CompiledPhase {
-    /// Cranelift's result.
-    pub code: CompiledCode,
+    /// Cranelift's result; none of a phase that is entered at its leaf.
+    pub code: Option<CompiledCode>,
     /// The code with everything that it calls; position independent.
     pub image: Vec<u8>,
     /// The leaves that it calls.
@@ -121,6 +122,18 @@ pub fn compile(
     let mut builder_context = FunctionBuilderContext::new();
     let builder = FunctionBuilder::new(&mut context.func, &mut builder_context);
     let (iterations, leaves) = emit(builder, phase, axes, arguments, (isa, wide))?;
+    let direct = leaves.as_ref().and_then(|leaves| direct::leaf(phase, iterations, leaves));
+    if let Some(leaf) = direct.filter(|_| isa.default_call_conv() == CallConv::SystemV) {
+        let (image, notes, clif) = (leaf.bytes.clone(), vec![], String::new());
+        return Ok(CompiledPhase {
+            code: None,
+            image,
+            leaves: vec![leaf],
+            notes,
+            clif,
+            iterations,
+        });
+    }
     let clif = if with_text { context.func.display().to_string() } else { String::new() };
     let failed = |what: String| Unsupported { what, place: format!("phase `{}`", phase.name) };
     let code = context
@@ -131,7 +144,7 @@ pub fn compile(
     let Some(image) = linked(&code, &context.func, &leaves) else {
         return Err(failed("an operation that this machine's instruction set lacks".to_string()));
     };
-    Ok(CompiledPhase { code, image, leaves, notes, clif, iterations })
+    Ok(CompiledPhase { code: Some(code), image, leaves, notes, clif, iterations })
 }
 
 fn emit(

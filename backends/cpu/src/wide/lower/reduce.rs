@@ -14,6 +14,9 @@ use tilewright_ir::backend::Unsupported;
 use tilewright_ir::plan::start_value;
 use tilewright_ir::{AxisId, AxisSet, BinaryOp, DType, ReduceOp};
 
+/// Terms of a register tile that are written out instead of looped over.
+const WRITTEN_OUT_MAX: u64 = 64;
+
 /// Accumulators of a tile in a flat list: reduction-major, then position, then copy.
 #[derive(Clone, Copy)]
 struct Layout {
@@ -102,7 +105,7 @@ impl NestLowering<'_> {
             return Ok(());
         }
         if level + 1 == self.nest.reduce.len() {
-            let parts = self.reduce_parts(axis);
+            let parts = self.reduce_parts(axis, states.len());
             return self.cut(axis, &parts, false, |lowering, part| {
                 let saved = lowering.mode;
                 if lowering.vector_is_reduced() {
@@ -119,9 +122,16 @@ impl NestLowering<'_> {
         })
     }
 
-    fn reduce_parts(&self, axis: AxisId) -> Vec<Part> {
+    /// The parts of the innermost reduced axis. A loop of a few steps, known now, is written out.
+    fn reduce_parts(&self, axis: AxisId, states: usize) -> Vec<Part> {
         if self.is_vector(axis) {
             return self.parts(axis, self.tile_of(axis));
+        }
+        let extent = self.block(axis).extent.filter(|extent| {
+            extent.saturating_mul(states as u64) <= WRITTEN_OUT_MAX && self.nest.reduce.len() == 1
+        });
+        if let Some(extent) = extent {
+            return self.parts(axis, extent);
         }
         let unroll = if self.rests == 0 { self.nest.micro.unroll.max(1) } else { 1 };
         self.parts(axis, unroll)
