@@ -152,7 +152,7 @@ pub(super) fn guess_pass(
 ) -> PassConfig {
     let pass = &plan.passes[position];
     let mut config = naive_pass(plan, shape);
-    config.vector = guess_vector(plan, pass, shape);
+    config.vector = guess_vector(plan, pass, shape, target);
     config.unroll = if rows(plan, pass, config.vector).is_some() { 2 } else { 4 };
     guess_tile(plan, pass, shape, target, &mut config);
     guess_blocks(plan, pass, shape, &mut config);
@@ -162,9 +162,13 @@ pub(super) fn guess_pass(
 
 /// For a contraction with rows to reuse, the contiguous axis of the result; else the axis along which most buffers are
 /// contiguous.
-fn guess_vector(plan: &PassProgram, pass: &Pass, shape: &Shape) -> Option<AxisId> {
-    // A rest of a vector is masked where vectors are wide.
-    let wide = |axis: &AxisId| plan.axes.extent(*axis) >= shape.lanes.min(4);
+fn guess_vector(plan: &PassProgram, pass: &Pass, shape: &Shape, target: &Target) -> Option<AxisId> {
+    // A rest of a vector is masked where vectors are wide; then even two lanes at once are better than one.
+    let fewest = |axis: &AxisId| match shape.stream.contains(axis) {
+        false if target.vector_bytes > 16 => 2,
+        _ => shape.lanes.min(4),
+    };
+    let wide = |axis: &AxisId| plan.axes.extent(*axis) >= fewest(axis);
     let mut buffers: Vec<BufferId> = pass.results.iter().map(|result| result.buffer).collect();
     let mut gathered = vec![];
     let mut note = |expr: &Expr| match expr {

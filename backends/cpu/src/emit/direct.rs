@@ -8,6 +8,7 @@ use super::leaf::{LeafCode, Leaves};
 use crate::machine::{Base, MachinePhase, Nest, Step};
 use crate::wide::program::{Leaf, Node, Op};
 use crate::wide::{self, Word};
+use tilewright_ir::base::AxisTable;
 
 /// For each word of a frame the argument whose address it is; `None` if a word is something else.
 pub(super) fn arguments(
@@ -29,9 +30,26 @@ pub(super) fn arguments(
     words.iter().map(argument).collect()
 }
 
+/// Whether steps are one nest, inside of loops over one block or none.
+fn is_nest(steps: &[Step], axes: &AxisTable) -> bool {
+    match steps {
+        [Step::Nest(_)] => true,
+        [Step::Loop(of)] => {
+            let comes_once = of.axes.iter().all(|&(axis, step)| axes.extent(axis) <= step);
+            comes_once && of.bounds.is_empty() && is_nest(&of.body, axes)
+        }
+        _ => false,
+    }
+}
+
 /// The leaf that is the whole phase, reading the list of arguments as its frame.
-pub(super) fn leaf(phase: &MachinePhase, iterations: u64, leaves: &Leaves) -> Option<LeafCode> {
-    let ([Step::Nest(_)], 1, [code]) = (&phase.body[..], iterations, &leaves.codes[..]) else {
+pub(super) fn leaf(
+    phase: &MachinePhase,
+    axes: &AxisTable,
+    iterations: u64,
+    leaves: &Leaves,
+) -> Option<LeafCode> {
+    let (1, true, [code]) = (iterations, is_nest(&phase.body, axes), &leaves.codes[..]) else {
         return None;
     };
     let arguments = code.arguments.as_ref()?;

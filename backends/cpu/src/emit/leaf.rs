@@ -93,7 +93,7 @@ impl PhaseEmitter<'_, '_> {
         let mut nest = nest.clone();
         loop {
             let (leaf, words) = wide::lower(&nest, &around)?;
-            let leaf = wide::prune(leaf);
+            let leaf = wide::fuse(wide::prune(leaf), isa);
             match wide::encode(&leaf, isa) {
                 Ok(bytes) => {
                     let is_fixed = |place: &Place| {

@@ -122,7 +122,7 @@ pub fn compile(
     let mut builder_context = FunctionBuilderContext::new();
     let builder = FunctionBuilder::new(&mut context.func, &mut builder_context);
     let (iterations, leaves) = emit(builder, phase, axes, arguments, (isa, wide))?;
-    let direct = leaves.as_ref().and_then(|leaves| direct::leaf(phase, iterations, leaves));
+    let direct = leaves.as_ref().and_then(|leaves| direct::leaf(phase, axes, iterations, leaves));
     if let Some(leaf) = direct.filter(|_| isa.default_call_conv() == CallConv::SystemV) {
         let (image, notes, clif) = (leaf.bytes.clone(), vec![], String::new());
         return Ok(CompiledPhase {

@@ -7,6 +7,7 @@
 
 mod allocate;
 mod encode;
+mod fuse;
 pub mod interpret;
 mod isa;
 mod live;
@@ -16,6 +17,7 @@ pub mod program;
 mod prune;
 
 pub use encode::encode;
+pub(crate) use fuse::fuse;
 pub use isa::{Isa, Refusal};
 pub(crate) use lower::{BlockShape, Surroundings, Word, lower};
 pub(crate) use prune::prune;

@@ -13,7 +13,7 @@ use crate::machine::{Node, NodeId, Offsets, key};
 use crate::math;
 use crate::wide::program::{Condition, Dyad, Lane, Logic, Monad, Op, Predicate, Vector};
 use tilewright_ir::backend::Unsupported;
-use tilewright_ir::{AxisId, BinaryOp, CompareOp, DType, UnaryOp};
+use tilewright_ir::{AxisId, BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
 
 /// Lanes, or a truth value for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,7 @@ impl NestLowering<'_> {
                 let x = self.value(x, at)?;
                 self.unary(op, dtype, x)
             }
+            Node::Binary(BinaryOp::Add, x, y) if self.adds_nothing(x, y) => self.value(y, at),
             Node::Binary(op, x, y) => {
                 let (x, y) = (self.value(x, at)?, self.value(y, at)?);
                 self.binary(op, dtype, x, y)
@@ -99,6 +100,17 @@ impl NestLowering<'_> {
                 Err(self.refused("a value before it is computed"))
             }
         }
+    }
+
+    /// Whether `x + y` is a sum added to the 0 that it began with.
+    fn adds_nothing(&self, x: NodeId, y: NodeId) -> bool {
+        let (x, y) = (self.nest.dag.node(x), self.nest.dag.node(y));
+        let (Node::Carried, Node::Accumulator(sum)) = (x, y) else { return false };
+        let is_sum = self.nest.accumulators[sum as usize].op == ReduceOp::Sum;
+        let starts_at_0 = self.nest.carried.is_some_and(|start| {
+            matches!(start.dtype, DType::F32 | DType::F64) && start.value.to_bits() == 0
+        });
+        is_sum && starts_at_0 && self.around.always_first
     }
 
     /// A number of a type.
