@@ -108,3 +108,62 @@ fn note(op: &Op, position: usize, uses: &Uses, waiting: &mut Waiting) {
         waiting.insert(to, (position, at, element.bytes()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wide::program::{Element, Lane, Scalar};
+
+    const ELEMENT: Op = Op::Load {
+        element: Element::Word,
+        to: Vector(0),
+        at: Address { base: Scalar(0), displacement: 4 },
+        span: Span::Splat,
+    };
+
+    fn product(x: u32, y: u32) -> Op {
+        let (x, y) = (Vector(x), Operand::Vector(Vector(y)));
+        Op::MultiplyAdd { lane: Lane::F32, to: Vector(2), x, y, z: Vector(2) }
+    }
+
+    /// Operations that are left, and whether the last one reads memory.
+    fn left(ops: &[Op], isa: Isa) -> (usize, bool) {
+        let leaf = Leaf {
+            name: String::new(),
+            lanes: 16,
+            constants: vec![],
+            body: ops.iter().cloned().map(Node::Op).collect(),
+            vectors: 3,
+            predicates: 0,
+            scalars: 2,
+        };
+        let body = fuse(leaf, isa).body;
+        let last = body.last();
+        let fused = |node: &Node| {
+            matches!(node, Node::Op(Op::MultiplyAdd { y: Operand::Splat(_), x: Vector(1), .. }))
+        };
+        (body.len(), last.is_some_and(fused))
+    }
+
+    #[test]
+    fn an_element_that_is_read_once_is_an_operand() {
+        assert_eq!(left(&[ELEMENT, product(0, 1)], Isa::Avx512), (1, true));
+        assert_eq!(left(&[ELEMENT, product(1, 0)], Isa::Avx512), (1, true));
+        assert_eq!(left(&[ELEMENT, product(0, 1)], Isa::Avx2), (2, false));
+    }
+
+    #[test]
+    fn an_element_stays_in_a_register_where_it_has_to() {
+        let twice = [ELEMENT, product(0, 1), product(0, 1)];
+        assert_eq!(left(&twice, Isa::Avx512), (3, false), "read twice");
+        assert_eq!(left(&[ELEMENT, product(0, 0)], Isa::Avx512), (2, false), "squared");
+        let moved = Op::AddConstant { to: Scalar(0), x: Scalar(0), value: 4 };
+        assert_eq!(left(&[ELEMENT, moved, product(0, 1)], Isa::Avx512), (3, false), "moved");
+        let other = Op::AddConstant { to: Scalar(1), x: Scalar(0), value: 4 };
+        assert_eq!(left(&[ELEMENT, other, product(0, 1)], Isa::Avx512), (2, true));
+        let at = Address { base: Scalar(1), displacement: 0 };
+        let (from, span) = (Vector(1), Span::Whole);
+        let store = Op::Store { element: Element::Word, from, at, span, streaming: false };
+        assert_eq!(left(&[ELEMENT, store, product(0, 1)], Isa::Avx512), (3, false), "written");
+    }
+}
