@@ -9,6 +9,9 @@ use tilewright_cpu::export::WORKSPACE_ALIGN;
 use tilewright_ir::DType;
 use tilewright_ir::graph::{Graph, Tensor};
 
+/// Columns of a line of names.
+const WIDTH: usize = 96;
+
 /// What every header shares, without the codes.
 const SHARED_HEAD: &str = "\
 #ifndef TILEWRIGHT_ABI
@@ -38,16 +41,13 @@ pub(super) fn text(package: &Package) -> String {
     let guard = names::guard(&package.name);
     let mut text = String::new();
     let version = env!("CARGO_PKG_VERSION");
-    let features = package.machine.features();
-    let needs =
-        if features.is_empty() { String::new() } else { format!(" with {}", features.join(", ")) };
     let _ = write!(
         text,
-        "/* Kernels compiled by Tilewright {version}. Made by a program: do not edit.\n \
-         * They run on {}{needs}, under Linux, and need no library.\n */\n\
+        "/* Kernels compiled by Tilewright {version}. Made by a program: do not edit.\n *\n\
+         {}\n */\n\
          #ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n\
          #ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n",
-        package.machine.arch,
+        machine(package),
     );
     text.push_str(&shared());
     for entry in &package.entries {
@@ -55,6 +55,25 @@ pub(super) fn text(package: &Package) -> String {
     }
     let _ = write!(text, "\n#ifdef __cplusplus\n}}\n#endif\n\n#endif /* {guard} */\n");
     text
+}
+
+/// Where the code runs, in lines of a comment.
+fn machine(package: &Package) -> String {
+    let machine = package.machine;
+    let mut lines =
+        vec![format!(" * They run on {} under Linux and need no library.", machine.arch)];
+    let mut words = machine.features().into_iter().peekable();
+    if words.peek().is_some() {
+        lines.push(" * The processor must have:".to_string());
+    }
+    for word in words {
+        let last = lines.last_mut().expect("there is a first line");
+        match last.len() + word.len() > WIDTH {
+            true => lines.push(format!(" *   {word}")),
+            false => *last = format!("{last} {word}"),
+        }
+    }
+    lines.join("\n")
 }
 
 fn shared() -> String {
@@ -92,12 +111,8 @@ fn arrays(entry: &Entry) -> Vec<Array<'_>> {
 fn function(entry: &Entry) -> String {
     let (symbol, graph) = (entry.symbol(), &entry.graph);
     let arrays = arrays(entry);
-    let mut text = format!(
-        "\n/* {}, {} of form {}.\n *\n",
-        graph.name,
-        entry.origin,
-        entry.schedule.form_name()
-    );
+    let (form, hash) = (entry.schedule.form_name(), entry.schedule.hash());
+    let mut text = format!("\n/* {}, {} of form {form}, {hash}.\n *\n", graph.name, entry.origin);
     for array in &arrays {
         let _ = writeln!(text, " *   {}", describe(array, graph));
     }

@@ -15,7 +15,7 @@
 
 #include "cases.h"
 
-#define ARRAYS_MAX 32
+#define ARRAYS_MAX 64
 #define THREADS_MAX 4
 
 static int faults;

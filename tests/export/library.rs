@@ -173,8 +173,9 @@ impl Library {
                 got.bytes.copy_from_slice(own);
                 rest = others;
                 let verdict = compare(expected, &got);
+                let (symbol, name) = (entry.symbol(), &output.tensor.name);
                 let schedule = entry.schedule().print();
-                assert_eq!(verdict.wrong, 0, "{}: {verdict:?}\n{schedule}", entry.symbol());
+                assert_eq!(verdict.wrong, 0, "{symbol}, output `{name}`: {verdict:?}\n{schedule}");
             }
         }
         assert!(rest.is_empty(), "{} bytes too many", rest.len());

@@ -8,6 +8,7 @@
 mod examples;
 mod library;
 mod odd;
+mod random;
 
 use library::Library;
 use tilewright::Kernel;

@@ -257,7 +257,10 @@ impl Glue<'_, '_> {
         self.call(Callee::Phase(index), &all, None);
         self.b.ins().jump(next, &[]);
         self.b.switch_to_block(many);
-        let spread = Spread { threads: self.at_most(spread.threads, launch.threads), ..spread };
+        let spread = Spread {
+            threads: self.at_most(spread.threads, launch.threads.min(launch.iterations)),
+            ..spread
+        };
         let context = self.context(pointers, scratch, iterations, spread.threads);
         self.run_spread(index, iterations, spread, context);
         self.check_done(context, iterations, finish);
