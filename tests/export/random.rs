@@ -18,12 +18,14 @@ fn number(name: &str, default: u64) -> u64 {
     }
 }
 
-fn random(arch: Arch) {
+/// A library of random kernels, and their texts.
+fn random(arch: Arch) -> (Library, String) {
     let (first, files) = (number("TILEWRIGHT_SEED", 1), number("TILEWRIGHT_KERNELS", FILES));
-    let mut library = Library::new(machine(arch, None));
+    let (mut library, mut texts) = (Library::new(machine(arch, None)), String::new());
     for seed in first..first + files {
         let text = draw::file(seed);
-        println!("# from function {}: TILEWRIGHT_SEED={seed}\n{text}", library.functions());
+        let head = format!("# from function {}: TILEWRIGHT_SEED={seed}\n", library.functions());
+        texts.push_str(&(head + &text));
         for kernel in Kernel::parse_all(&text).unwrap() {
             for (_, sizes) in kernel.size_sets() {
                 library.add(&kernel, sizes, DRAWS);
@@ -32,20 +34,26 @@ fn random(arch: Arch) {
     }
     assert!(library.functions() as u64 >= files, "{} functions", library.functions());
     library.write();
-    run_on(&library, arch);
+    (library, texts)
 }
 
 #[test]
 fn random_kernels_are_right_on_x86_64() {
-    random(Arch::X86_64);
+    let (library, texts) = random(Arch::X86_64);
+    println!("{texts}");
+    run_on(&library, Arch::X86_64);
 }
 
 #[test]
 fn random_kernels_are_right_on_aarch64() {
-    random(Arch::Aarch64);
+    let (library, texts) = random(Arch::Aarch64);
+    println!("{texts}");
+    run_on(&library, Arch::Aarch64);
 }
 
 #[test]
 fn random_kernels_are_right_on_riscv64() {
-    random(Arch::Riscv64);
+    let (library, texts) = random(Arch::Riscv64);
+    println!("{texts}");
+    run_on(&library, Arch::Riscv64);
 }
