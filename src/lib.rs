@@ -39,6 +39,7 @@
 //! The parts behind it are the crates `ir` (texts, graphs, plans, schedules, tile programs, the reference), `cpu` (the
 //! code generator) and `autotune` (search, judge, clock, store).
 
+pub mod bench;
 pub mod draw;
 pub mod error;
 pub mod export;

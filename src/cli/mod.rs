@@ -3,6 +3,7 @@
 //! Invariants: data goes to stdout and everything else to stderr; `--json` gives JSON on stdout whatever happens on
 //! stderr; nothing ever prompts; each kind of failure has its own exit code; a closed pipe ends quietly.
 
+mod bench;
 mod buckets;
 mod build;
 mod check;
@@ -41,6 +42,7 @@ Exit codes:
   6  interrupted; what `tune` had found is stored
   7  a file cannot be read or written
   8  candidates cannot be run: the runner is missing, or the system refuses what it needs
+  9  `bench --against`: slower than the record
 
 Environment:
   TILEWRIGHT_STORE     the store's file (else $XDG_DATA_HOME/tilewright/store.sqlite)
@@ -67,6 +69,8 @@ enum Command {
     Run(run::Args),
     /// Compile kernels into an object, a static and a shared library and a C header, for programs without Tilewright
     Build(build::Args),
+    /// Time a kernel, and compare with an earlier record
+    Bench(bench::Args),
     /// Search for the fastest correct schedule and store it
     Tune(tune::Args),
     /// Show every stage from the kernel text to machine code
@@ -105,6 +109,7 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<(), Failure> {
         Command::Check(args) => check::run(args, output),
         Command::Run(args) => run::run(args, output),
         Command::Build(args) => build::run(args, output),
+        Command::Bench(args) => bench::run(args, output),
         Command::Tune(args) => tune::run(args, output),
         Command::Explain(args) => explain::run(args, output),
         Command::Space(args) => space::run(args, output),

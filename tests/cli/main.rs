@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+mod bench;
 mod build;
 mod forms;
 mod inputs;

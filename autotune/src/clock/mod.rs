@@ -4,6 +4,7 @@
 //! doorbell; the doorbell's own cost cancels. A measurement is a median with an interval, never a single number.
 //! Invariant: nothing measured here came from the child's own clock.
 
+pub mod against;
 mod bootstrap;
 mod measure;
 mod stopwatch;

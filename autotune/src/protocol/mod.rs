@@ -5,10 +5,12 @@
 //! unless a name says otherwise; ages and points in time are seconds, points in time since the Unix epoch.
 //! Invariant: fields are added, never renamed, retyped or removed, within one `FORMAT_VERSION`.
 
+mod bench;
 mod device;
 mod event;
 mod record;
 
+pub use bench::{BENCH_FORMAT_VERSION, BenchRecord};
 pub use device::{CeilingReport, DeviceReport, TargetName};
 pub use event::{
     Best, Budget, Candidate, Event, FormResult, Phase, Progress, Role, ScheduleChange, Start,
