@@ -124,7 +124,8 @@ pub fn compile(
     let (iterations, leaves) = emit(builder, phase, axes, arguments, (isa, wide))?;
     let direct = leaves.as_ref().and_then(|leaves| direct::leaf(phase, axes, iterations, leaves));
     if let Some(leaf) = direct.filter(|_| isa.default_call_conv() == CallConv::SystemV) {
-        let (image, notes, clif) = (leaf.bytes.clone(), vec![], String::new());
+        let (image, notes) = (leaf.bytes.clone(), vec![]);
+        let clif = format!("; phase {}: none, it is entered at its leaf\n", phase.name);
         return Ok(CompiledPhase {
             code: None,
             image,
