@@ -106,7 +106,7 @@ fn compiler(arch: Arch) -> String {
     if Arch::host() == Some(arch) {
         return "cc".to_string();
     }
-    format!("{}-linux-gnu-gcc", arch.name().replace('_', "-"))
+    format!("{arch}-linux-gnu-gcc")
 }
 
 /// Runs and judges a library, statically linked.

@@ -154,7 +154,7 @@ mod tests {
         );
         assert_eq!(disassembly(unmap(Arch::X86_64)).join("; "), "mov eax,0Bh; syscall; ret");
         let head = &own_address(Arch::X86_64)[..8];
-        assert_eq!(disassembly(head).join("; "), "lea rax,[10h]; ret");
+        assert_eq!(disassembly(head).join("; "), "lea rax,[rel 10h]; ret");
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         for wide in [None, Some(Isa::Avx2), Some(Isa::Avx512)] {
             let bytes = supported(Machine { arch: Arch::X86_64, wide }).unwrap();
             let code = disassembly(&bytes);
-            assert_eq!(code[..2].join("; "), "lea r8,[7]; mov eax,[r8]");
+            assert_eq!(code[..2].join("; "), "lea r8,[rel 7]; mov eax,[r8]");
             assert_eq!(code.last().map(String::as_str), Some("ret"));
         }
     }
