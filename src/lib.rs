@@ -36,6 +36,11 @@
 //! # Ok::<(), tilewright::Error>(())
 //! ```
 //!
+//! Many calls on the same arrays go through `CompiledKernel::bind`, which checks them once. Calls of all kernels share the
+//! threads of one pool: a call has it, others meanwhile run on their own thread, and so do calls from a worker of rayon and
+//! in `cpu::pool::sequentially`; `BoundKernel::set_threads_max` limits a kernel. Threads are never bound to processors.
+//! The first call of a kernel, and the first that writes to fresh output arrays, also pays for the pages that it touches.
+//!
 //! The parts behind it are the crates `ir` (texts, graphs, plans, schedules, tile programs, the reference), `cpu` (the
 //! code generator) and `autotune` (search, judge, clock, store).
 

@@ -1,7 +1,8 @@
 //! The threads that share the iterations of a launch.
 //!
-//! Threads claim chunks of iterations from one counter, so a slow thread takes fewer. Between launches they spin,
-//! since a wake-up costs more than most launches; after a while without work they sleep.
+//! Iterations are shared as by the pool of the CPU back end, so that what is tuned here is what is run there: each thread
+//! begins with its own part, the same in every call, and then takes half of what another one has left. Between launches
+//! threads spin, since a wake-up costs more than most launches; after a while without work they sleep.
 //! Invariant: `run` returns only after every thread has left the job, so a job's words never change under a reader.
 
 use crate::sys;
@@ -31,14 +32,15 @@ struct Shared {
     generation: Line<AtomicU32>,
     /// Workers that sleep on the generation.
     sleepers: AtomicU32,
-    /// The next unclaimed iteration.
-    next: Line<AtomicU64>,
+    /// What of each thread's part nobody has taken: the first unit in the low half, the end in the high half.
+    parts: Vec<Line<AtomicU64>>,
     /// Workers that have not left the job.
     pending: Line<AtomicU32>,
     entry: AtomicUsize,
     arguments: AtomicUsize,
     iterations: AtomicU64,
-    chunk: AtomicU64,
+    /// Iterations of a unit: one, unless there are more than 2^32.
+    grain: AtomicU64,
     threads: AtomicU64,
 }
 
@@ -56,12 +58,12 @@ impl Pool {
         let shared: &'static Shared = Box::leak(Box::new(Shared {
             generation: Line(AtomicU32::new(0)),
             sleepers: AtomicU32::new(0),
-            next: Line(AtomicU64::new(0)),
+            parts: scratch.iter().map(|_| Line(AtomicU64::new(0))).collect(),
             pending: Line(AtomicU32::new(0)),
             entry: AtomicUsize::new(0),
             arguments: AtomicUsize::new(0),
             iterations: AtomicU64::new(0),
-            chunk: AtomicU64::new(1),
+            grain: AtomicU64::new(1),
             threads: AtomicU64::new(1),
         }));
         let workers = scratch.len() as u32 - 1;
@@ -97,15 +99,15 @@ impl Pool {
         shared.entry.store(job.entry as usize, Ordering::Relaxed);
         shared.arguments.store(arguments as usize, Ordering::Relaxed);
         shared.iterations.store(job.iterations, Ordering::Relaxed);
-        shared.chunk.store((job.iterations / (threads * 8)).max(1), Ordering::Relaxed);
+        shared.grain.store(job.iterations.div_ceil(u64::from(u32::MAX)), Ordering::Relaxed);
         shared.threads.store(threads, Ordering::Relaxed);
-        shared.next.0.store(0, Ordering::Relaxed);
+        share_out(shared);
         shared.pending.0.store(self.workers, Ordering::Relaxed);
         shared.generation.0.fetch_add(1, Ordering::SeqCst);
         if shared.sleepers.load(Ordering::SeqCst) > 0 {
             sys::futex_wake(&shared.generation.0);
         }
-        claim(shared, self.scratch);
+        claim(shared, 0, self.scratch);
         let mut spins = 0;
         while shared.pending.0.load(Ordering::Acquire) > 0 {
             pause(&mut spins);
@@ -132,7 +134,7 @@ fn worker(shared: &'static Shared, index: u64, scratch: *mut u8, cpu: Option<u64
     loop {
         seen = next_generation(shared, seen);
         if index < shared.threads.load(Ordering::Relaxed) {
-            claim(shared, scratch);
+            claim(shared, index as usize, scratch);
         }
         shared.pending.0.fetch_sub(1, Ordering::Release);
     }
@@ -156,19 +158,70 @@ fn next_generation(shared: &Shared, seen: u32) -> u32 {
     }
 }
 
-/// Runs chunks of the current job until none is left.
-fn claim(shared: &Shared, scratch: *mut u8) {
+/// Gives every thread of the job a part of its units.
+fn share_out(shared: &Shared) {
+    let threads = shared.threads.load(Ordering::Relaxed);
+    let grain = shared.grain.load(Ordering::Relaxed);
+    let units = shared.iterations.load(Ordering::Relaxed).div_ceil(grain);
+    for (thread, part) in (0..threads).zip(&shared.parts) {
+        let (first, end) = (units * thread / threads, units * (thread + 1) / threads);
+        part.0.store(first | end << 32, Ordering::Relaxed);
+    }
+}
+
+/// Runs what is left of the thread's own part, then of the others'.
+fn claim(shared: &Shared, thread: usize, scratch: *mut u8) {
     let entry = shared.entry.load(Ordering::Relaxed);
     // SAFETY: the word was an `Entry` when `run` stored it, before this generation began.
     let entry = unsafe { std::mem::transmute::<usize, Entry>(entry) };
     let arguments = shared.arguments.load(Ordering::Relaxed) as *const *mut u8;
     let iterations = shared.iterations.load(Ordering::Relaxed);
-    let chunk = shared.chunk.load(Ordering::Relaxed);
+    let grain = shared.grain.load(Ordering::Relaxed);
+    let threads = shared.threads.load(Ordering::Relaxed) as usize;
     loop {
-        let first = shared.next.0.fetch_add(chunk, Ordering::Relaxed);
-        if first >= iterations {
-            return;
+        while let Some((first, end)) = take(&shared.parts[thread].0) {
+            entry(arguments, scratch, first * grain, (end * grain).min(iterations));
         }
-        entry(arguments, scratch, first, (first + chunk).min(iterations));
+        let mut others = (thread + 1..threads).chain(0..thread);
+        let Some((first, end)) = others.find_map(|other| steal(&shared.parts[other].0)) else {
+            return;
+        };
+        shared.parts[thread].0.store(first | end << 32, Ordering::Relaxed);
+    }
+}
+
+/// Takes units from the front of a part: a quarter of those that are left, so that the last ones are small.
+fn take(part: &AtomicU64) -> Option<(u64, u64)> {
+    split(part, |first, end| {
+        let cut = first + ((end - first) / 4).max(1);
+        ((first, cut), (cut, end))
+    })
+}
+
+/// Takes the later half of what is left of a part.
+fn steal(part: &AtomicU64) -> Option<(u64, u64)> {
+    split(part, |first, end| {
+        let cut = first + (end - first) / 2;
+        ((cut, end), (first, cut))
+    })
+}
+
+type Units = (u64, u64);
+
+/// Parts what is left into what is taken and what stays. A pair of bounds never comes back while a job runs, since its
+/// first unit has been taken; so comparing the word is enough.
+fn split(part: &AtomicU64, cut: impl Fn(u64, u64) -> (Units, Units)) -> Option<Units> {
+    let mut word = part.load(Ordering::Relaxed);
+    loop {
+        let (first, end) = (word & u64::from(u32::MAX), word >> 32);
+        if first >= end {
+            return None;
+        }
+        let (taken, left) = cut(first, end);
+        let left = left.0 | left.1 << 32;
+        match part.compare_exchange_weak(word, left, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return Some(taken),
+            Err(found) => word = found,
+        }
     }
 }
