@@ -38,7 +38,7 @@ fn main() {
     for _ in 0..SAMPLES / 200 {
         // Several in a row, since each leaves the rows where its own next call finds them.
         split[0].push(once(|| (0..ROW_CALLS).for_each(|_| rows.in_parts(&pool, all))) / ROW_CALLS);
-        let counted = once(|| (0..ROW_CALLS).for_each(|_| rows.from_a_counter(&pool, all)));
+        let counted = once(|| (0..ROW_CALLS).for_each(|_| rows.by_a_counter(&pool, all)));
         split[1].push(counted / ROW_CALLS);
     }
     let [parts, counter] = split.map(deciles);
@@ -93,7 +93,7 @@ impl Rows {
         pool.run(self.0.len() as u64, threads, &|_, first, end| self.visit(first, end));
     }
 
-    fn from_a_counter(&mut self, pool: &Pool, threads: u64) {
+    fn by_a_counter(&mut self, pool: &Pool, threads: u64) {
         let (next, count) = (AtomicU64::new(0), self.0.len() as u64);
         let chunk = (count / (8 * threads)).max(1);
         pool.run(threads, threads, &|_, _, _| {
