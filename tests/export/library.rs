@@ -144,10 +144,12 @@ impl Library {
     pub(crate) fn run(&self, under: &[&str], program: &str, library: Option<&str>) {
         let program = self.path(program);
         let command: Vec<&Path> = under.iter().map(Path::new).chain([program.as_path()]).collect();
+        let emulated = (!under.is_empty()).then_some(("EMULATED", "1"));
         let output = Command::new(command[0])
             .args(&command[1..])
             .args(["inputs", "outputs"])
             .args(library)
+            .envs(emulated)
             .current_dir(self.folder.path())
             .output();
         let output =
