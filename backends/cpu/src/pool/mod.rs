@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// Looks of a worker at its state before it sleeps: about 0.3 ms.
+/// Looks of a worker at its state before it sleeps: about 0.5 ms.
 const LOOKS_BEFORE_SLEEP: u32 = 20_000;
 /// Looks of a caller at a worker before it lets others run; there may be fewer processors than threads.
 const LOOKS_BEFORE_YIELD: u32 = 5_000;
