@@ -10,6 +10,10 @@
 #![expect(clippy::print_stdout, reason = "the protocol answers on the standard output")]
 #![expect(clippy::disallowed_methods, reason = "it measures for a harness of its own")]
 
+#[path = "support/memory.rs"]
+mod memory;
+
+use memory::Buffer;
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};
 use std::time::Instant;
@@ -92,8 +96,9 @@ const OPERATIONS: &[(&str, &str, &[&str])] = &[
 struct Prepared {
     bound: BoundKernel,
     code: CompiledKernel,
-    inputs: Vec<HostTensor>,
-    outputs: Vec<Vec<u8>>,
+    tensors: Vec<HostTensor>,
+    inputs: Vec<Buffer>,
+    outputs: Vec<Buffer>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -138,7 +143,9 @@ fn prepare(name: &str, words: &[&str], threads: u64) -> Result<(Prepared, f64), 
     let row = OPERATIONS.iter().find(|row| row.0 == name).ok_or("no such operation")?;
     let mut bound = Kernel::parse(row.1)?.bind(sizes(row.2, &extents))?;
     bound.set_threads_max(Some(threads));
-    let inputs = draw(bound.graph(), Family::Normal, 1);
+    let tensors = draw(bound.graph(), Family::Normal, 1);
+    let inputs =
+        tensors.iter().map(|tensor| Buffer::of(&tensor.bytes)).collect::<Result<_, _>>()?;
     let (schedule, _) = bound.schedule()?;
     let code = bound.compile(&schedule)?;
     let graph = bound.graph();
@@ -146,9 +153,10 @@ fn prepare(name: &str, words: &[&str], threads: u64) -> Result<(Prepared, f64), 
     let of_output = |tensor: &tilewright::ir::graph::Tensor| {
         bytes(tensor.dtype, tensor.shape(&graph.axes).iter().product())
     };
-    let outputs = graph.outputs.iter().map(|output| vec![0; of_output(&output.tensor)]).collect();
+    let outputs = graph.outputs.iter().map(|output| Buffer::new(of_output(&output.tensor)));
+    let outputs = outputs.collect::<Result<_, _>>()?;
     let work: u64 = extents.iter().product();
-    let mut prepared = Prepared { code, inputs, outputs, bound };
+    let mut prepared = Prepared { code, tensors, inputs, outputs, bound };
     prepared.call()?;
     let error = if work <= CHECKED_WORK { prepared.error() } else { f64::NAN };
     Ok((prepared, error))
@@ -156,15 +164,16 @@ fn prepare(name: &str, words: &[&str], threads: u64) -> Result<(Prepared, f64), 
 
 impl Prepared {
     fn call(&mut self) -> Result<(), Box<dyn Error>> {
-        let inputs: Vec<&[u8]> = self.inputs.iter().map(|input| input.bytes.as_slice()).collect();
-        let mut outputs: Vec<&mut [u8]> = self.outputs.iter_mut().map(Vec::as_mut_slice).collect();
+        let inputs: Vec<&[u8]> = self.inputs.iter().map(|input| &**input).collect();
+        let mut outputs: Vec<&mut [u8]> =
+            self.outputs.iter_mut().map(|output| &mut **output).collect();
         Ok(self.code.call_bytes(&inputs, &mut outputs)?)
     }
 
     /// The worst ratio of an error to what the reference allows.
     fn error(&self) -> f64 {
         let graph = self.bound.graph();
-        let expected = evaluate(graph, &self.inputs);
+        let expected = evaluate(graph, &self.tensors);
         let outputs = graph.outputs.iter().zip(&self.outputs);
         let ratios = outputs.zip(&expected).map(|((output, bytes), expected)| {
             let shape = output.tensor.shape(&graph.axes);

@@ -188,6 +188,9 @@ impl Writer {
             vector: self.axes(1).first().copied(),
             order: self.axes(2),
             unroll: self.random.random_range(0..3),
+            fetch: self.random.random_range(0..3),
+            streaming: self.random.random(),
+            chain: self.random.random_range(0..3),
         }
     }
 

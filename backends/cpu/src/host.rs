@@ -9,12 +9,15 @@ use tilewright_ir::backend::Unsupported;
 use tilewright_ir::target::{MemoryLevel, Target};
 
 /// Settings of the code generator. Frame pointers are kept so that profilers can walk through kernels.
-pub(crate) const SETTINGS: [(&str, &str); 5] = [
+pub(crate) const SETTINGS: [(&str, &str); 7] = [
     ("opt_level", "speed"),
     ("is_pic", "false"),
     ("enable_verifier", "false"),
     ("preserve_frame_pointers", "true"),
     ("unwind_info", "true"),
+    // Without a call of a function that the image would lack.
+    ("enable_probestack", "true"),
+    ("probestack_strategy", "inline"),
 ];
 
 /// The Cranelift ISA of the host.

@@ -21,7 +21,7 @@ use crate::base::{AxisId, BufferId, Expr, LocalId};
 use crate::plan::{Pass, PassProgram, State};
 use crate::schedule::{Config, PhaseConfig};
 use crate::target::Target;
-use crate::tile::{Carry, For, Scope, Stmt};
+use crate::tile::{Carry, For, Micro, Scope, Stmt};
 
 /// The statements of a group.
 #[derive(Default)]
@@ -121,7 +121,7 @@ fn fold(
         let mut carry = nest.carry(state, member.names[&state.local], next, direct);
         if let (Some((buffer, local)), Some(after)) = (staged, wanted) {
             let copied = &placer.program.buffers[buffer.index()];
-            carry.micro = micro::of_copy(copied, nest.config, nest.target);
+            carry.micro = micro::of_copy(copied, None, nest.config, nest.target);
             member.names.insert(after, local);
         }
         parts.carries.push(carry);
@@ -153,7 +153,7 @@ fn stage(
     let name = placer.fresh_name(&like.name);
     let dtype = nest.plan.locals[state.local.index()].dtype;
     let buffer = placer.buffer(name, Scope::Group, dtype, &axes, spans);
-    let micro = micro::of_carry(&axes, nest.config);
+    let micro = Micro { chain: nest.chain(), ..micro::of_carry(&axes, nest.config) };
     parts.inside.push(Stmt::Stage { buffer, expr: next.clone(), micro });
     let local = placer.local(&like.name, like.dtype, like.axes);
     parts.inside.push(Stmt::Let { local, expr: Expr::Load(buffer) });

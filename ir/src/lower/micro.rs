@@ -18,6 +18,9 @@ pub(super) fn of_carry(axes: &[AxisId], config: &PassConfig) -> Micro {
         vector: config.vector,
         order: order(axes, config),
         unroll: config.unroll,
+        fetch: config.fetch,
+        streaming: config.streaming,
+        chain: 0,
     }
 }
 
@@ -32,19 +35,29 @@ pub(super) fn of_store(axes: &[AxisId], config: &PassConfig) -> Micro {
     let micro = of_carry(axes, config);
     let tile = micro.tile.into_iter().filter(|(axis, _)| axes.contains(axis)).collect();
     let vector = micro.vector.filter(|axis| axes.contains(axis));
-    Micro { tile, vector, ..micro }
+    Micro { tile, vector, fetch: 0, ..micro }
 }
 
-/// For a copy: along the innermost axis of the buffer, if the pass is vectorised and a panel is whole vectors.
-pub(super) fn of_copy(buffer: &Buffer, config: &PassConfig, target: &Target) -> Micro {
+/// For a copy of a value: along the innermost axis of the buffer, if the pass is vectorised and a panel is whole vectors.
+/// Where the value's own neighbours lie along another axis, squares are copied, which a back end can transpose.
+pub(super) fn of_copy(
+    buffer: &Buffer,
+    neighbours: Option<AxisId>,
+    config: &PassConfig,
+    target: &Target,
+) -> Micro {
     let lanes = target.lanes(buffer.dtype.bytes());
-    let (axis, whole) = match buffer.layout {
-        Layout::Panel { axis, width } => (Some(axis), width % lanes == 0),
-        Layout::Rows | Layout::Strides(_) => (buffer.axes.last().copied(), true),
+    let (axis, width) = match buffer.layout {
+        Layout::Panel { axis, width } => (Some(axis), width),
+        Layout::Rows | Layout::Strides(_) => (buffer.axes.last().copied(), lanes),
     };
-    let vector = axis.filter(|_| whole && config.vector.is_some());
-    let tile = vector.map(|axis| (axis, lanes)).into_iter().collect();
-    Micro { tile, vector, order: vec![], unroll: 1 }
+    let vector = axis.filter(|_| width % lanes == 0 && config.vector.is_some());
+    let across = neighbours.filter(|&axis| vector.is_some_and(|vector| vector != axis));
+    // A whole row of a panel at once: from there the next panel is a constant away.
+    let width = if across.is_some() { lanes } else { width };
+    let across = across.map(|axis| (axis, lanes));
+    let tile = vector.map(|axis| (axis, width)).into_iter().chain(across).collect();
+    Micro { tile, vector, ..Micro::default() }
 }
 
 fn order(axes: &[AxisId], config: &PassConfig) -> Vec<AxisId> {

@@ -17,17 +17,19 @@ use super::place::Placer;
 use super::skip::{self, Lets};
 use super::stream::Stream;
 use super::{chunk, micro};
-use crate::base::{AxisId, BufferId, Expr, LocalId, ReduceOp};
+use crate::base::{AxisId, BinaryOp, BufferId, Expr, LocalId, ReduceOp, chain_terms_max};
 use crate::plan::{Let, Pass, PassProgram, State, start_value};
 use crate::schedule::{PassConfig, PhaseConfig};
 use crate::target::Target;
-use crate::tile::{Carry, For, Place, Scan, Stmt};
+use crate::tile::{Carry, For, Micro, Place, Scan, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An epilogue with more parts than this is not repeated inside a carry's `last`.
 const LAST_PARTS_MAX: usize = 200;
 /// Terms that a running sum adds in a row before it hands them on: short enough for the bound of every prefix.
 const SCAN_BLOCK: u64 = 16;
+/// Chains inside of a block are multiples of this, so that unrolled steps fit.
+const CHAIN_UNIT: u64 = 8;
 
 /// A pass, its choices and its loops.
 pub(super) struct Nest<'a> {
@@ -200,9 +202,28 @@ impl<'a> Nest<'a> {
             start: start_value(state.op, self.plan.locals[state.local.index()].dtype),
             place,
             next,
-            micro: micro::of_carry(&self.pass.axes, self.config),
+            micro: Micro { chain: self.chain(), ..micro::of_carry(&self.pass.axes, self.config) },
             last,
         }
+    }
+
+    /// How many terms of a block are added in a row, where the block has too many.
+    pub(super) fn chain(&self) -> u64 {
+        let is_sum = |state: &State| {
+            let dtype = self.plan.locals[state.local.index()].dtype;
+            dtype.is_float() && state.op.fold() == Some(BinaryOp::Add)
+        };
+        if !self.pass.states.iter().any(is_sum) {
+            return 0;
+        }
+        // Lanes of the widest type: the fewest that there may be.
+        let lanes = self.target.lanes(8);
+        let rows = self.stream.iter().map(|&(axis, step)| {
+            step.min(self.plan.axes.extent(axis)).div_ceil(self.config.side_by_side(axis, lanes))
+        });
+        let terms = self.plan.axes.volume(self.pass.stream.iter().copied().collect());
+        let most = chain_terms_max(terms);
+        if rows.fold(1, u64::saturating_mul) <= most { 0 } else { most - most % CHAIN_UNIT }
     }
 
     /// The buffer and epilogue of a carry that lives in the result itself, where that is possible.
@@ -261,7 +282,7 @@ impl<'a> Nest<'a> {
             if let Some(buffer) = placer.copy_of(result.buffer) {
                 let expr = Expr::Load(placer.at(result.buffer));
                 let whole = &placer.program.buffers[buffer.index()];
-                let micro = micro::of_copy(whole, self.config, self.target);
+                let micro = micro::of_copy(whole, None, self.config, self.target);
                 body.push(Stmt::Store { buffer, expr, micro });
             }
         }

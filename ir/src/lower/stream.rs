@@ -98,7 +98,8 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
             slot.layout = Layout::Panel { axis, width };
         }
         let whole = &self.placer.program.buffers[buffer.index()];
-        let micro = micro::of_copy(whole, self.nest.config, self.nest.target);
+        let near = neighbours(self.nest, expr).filter(|&axis| axes.contains(axis));
+        let micro = micro::of_copy(whole, near, self.nest.config, self.nest.target);
         let (exprs, out) = (std::slice::from_ref(expr), &mut self.levels[level]);
         let lets = &self.nest.pass.body_lets;
         let mut names = self.nest.member.names.clone();
@@ -163,6 +164,18 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
             None => grid_span(axis, self.nest.phase),
         }
     }
+}
+
+/// The axis along which the elements of what an expression reads lie side by side, if all of it agrees.
+fn neighbours(nest: &Nest<'_>, expr: &Expr) -> Option<AxisId> {
+    let mut last = vec![];
+    expr.walk(&mut |part: &Expr| {
+        if let Expr::Load(buffer) = part {
+            last.push(nest.plan.values[buffer.index()].axes.last().copied());
+        }
+    });
+    let &first = last.first()?;
+    first.filter(|_| last.iter().all(|&other| other == first))
 }
 
 /// Result axes, then streamed axes, the vector axis innermost.

@@ -42,6 +42,10 @@ pub struct PassConfig {
     pub micro: BTreeMap<AxisId, u64>,
     /// Copies of the innermost step.
     pub unroll: u64,
+    /// Steps of the innermost loop over the stream that vectors are fetched ahead of their use; 0: not at all.
+    pub fetch: u64,
+    /// Whether results go past the caches.
+    pub streaming: bool,
     /// How the first operand of a contraction is packed.
     pub pack_a: Pack,
     /// How the second operand of a contraction is packed.

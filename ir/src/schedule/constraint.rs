@@ -133,15 +133,6 @@ impl Site<'_> {
         self.shape.all_axes().all(|axis| self.tile(axis) <= self.tile_unit(axis))
     }
 
-    /// The longest chain of additions in one block of the stream, and the longest that is allowed. The vectors of a
-    /// register tile along the stream, and their lanes, add side by side as far as the axis fills them.
-    pub(super) fn chain(&self) -> (u64, u64) {
-        let steps = self.shape.stream.iter().map(|&axis| {
-            self.step(axis).div_ceil(self.config.side_by_side(axis, self.shape.lanes))
-        });
-        (steps.fold(1, u64::saturating_mul), self.chain_terms_max())
-    }
-
     /// The longest chain of additions that the whole stream allows.
     fn chain_terms_max(&self) -> u64 {
         chain_terms_max(self.plan.axes.volume(self.shape.stream.iter().copied().collect()))
@@ -219,12 +210,6 @@ impl Site<'_> {
             return;
         };
         let field = Field::Block(axis);
-        let (chain, most) = self.chain();
-        if self.shape.rounds && chain > most {
-            let message = format!("{chain} terms are added in a row");
-            let legal = format!("steps that add at most {most} in a row");
-            faults.push(Fault { field, message, legal });
-        }
         if self.blocks() > self.blocks_max() {
             let message = format!("the stream has {} blocks", self.blocks());
             let legal = format!("steps that make at most {} blocks", self.blocks_max());

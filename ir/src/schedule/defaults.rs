@@ -7,7 +7,7 @@
 use super::constraint::{Site, sites};
 use super::domain::{steps, tiles};
 use super::fusion::fuse;
-use super::shape::{Shape, Touch, contractions, set, touched_at};
+use super::shape::{Shape, Touch, contractions, set, stores_output, touched_at};
 use super::{Config, Pack, PassConfig, PhaseConfig, limits, splits, streams};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, chain_terms_max};
 use crate::lower::is_costly;
@@ -22,10 +22,18 @@ const INNER_BLOCK: u64 = 512;
 /// Elements that one grid iteration of a map or a plain reduction touches, at least.
 const GRID_WORK: u64 = 8192;
 /// Rows and columns of a contraction in one grid iteration: large, so that packing pays.
-const GRID_ROWS: u64 = 256;
-const GRID_COLUMNS: u64 = 256;
+const GRID_ROWS: u64 = 1024;
+const GRID_COLUMNS: u64 = 2048;
 /// Rows where passes are fused, whose intermediates have to stay in the caches.
 const FUSED_ROWS: u64 = 96;
+/// Rows from which on the transposition of the second operand pays.
+const FEW_ROWS: u64 = 16;
+/// Dot products that run side by side.
+const DOT_PRODUCTS: u64 = 4;
+/// Bytes of a result, and halves of the last cache, from which on it goes past the caches.
+const STREAMED_BYTES: u64 = 8 << 20;
+/// Rows that are read side by side without a copy.
+const ROWS_APART: u64 = 8;
 /// Columns from which on packing the rows of a contraction pays.
 const PACKED_COLUMNS: u64 = 128;
 /// Rows of a scalar scan that run side by side.
@@ -60,6 +68,8 @@ pub(super) fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
         vector: None,
         micro: shape.all_axes().map(one).collect(),
         unroll: 1,
+        fetch: 0,
+        streaming: false,
         pack_a: Pack::No,
         pack_b: Pack::No,
     }
@@ -112,7 +122,16 @@ pub(super) fn default(
         let contracts = plan.members(group).any(|position| {
             rows(plan, &plan.passes[position], config.passes[position].vector).is_some()
         });
-        if contracts { GROUP_BLOCK } else { GROUP_ROW }
+        let rows = plan.members(group).filter_map(|position| {
+            let axis = rows(plan, &plan.passes[position], config.passes[position].vector)?;
+            Some(plan.axes.extent(axis))
+        });
+        match rows.max() {
+            Some(rows) if rows < FEW_ROWS => GROUP_BLOCK * 8,
+            Some(_) => GROUP_BLOCK,
+            None if contracts => GROUP_BLOCK,
+            None => GROUP_ROW,
+        }
     });
     let half = target.memory_bytes("L2").max(1 << 18) / 2;
     fuse(plan, shapes, target, &mut config, |plan_bytes, parallel| plan_bytes <= half && parallel);
@@ -157,6 +176,13 @@ pub(super) fn guess_pass(
     guess_tile(plan, pass, shape, target, &mut config);
     guess_blocks(plan, pass, shape, &mut config);
     guess_packs(plan, pass, &mut config);
+    let bytes = |result: &crate::plan::PassResult| {
+        let value = &plan.values[result.buffer.index()];
+        value.dtype.bytes_of(plan.axes.volume(value.axes.iter().copied().collect()))
+    };
+    let bytes = pass.results.iter().map(bytes).max().unwrap_or(0);
+    config.streaming =
+        stores_output(plan, pass) && bytes >= STREAMED_BYTES.max(target.memory_bytes("L3") / 2);
     config
 }
 
@@ -187,9 +213,11 @@ fn guess_vector(plan: &PassProgram, pass: &Pass, shape: &Shape, target: &Target)
     }
     let near = |axis: AxisId| gathered.iter().all(|touch| !touch.scattered.contains(axis));
     if let Some(&axis) = shape.axes.last().filter(|axis| wide(axis) && near(**axis))
-        && rows(plan, pass, Some(axis)).is_some()
+        && let Some(rows) = rows(plan, pass, Some(axis))
     {
-        return Some(axis);
+        let summed = summed_neighbours(plan, pass, axis).filter(wide);
+        let few = plan.axes.extent(rows) < FEW_ROWS;
+        return Some(summed.filter(|_| few).unwrap_or(axis));
     }
     let score = |axis: AxisId| {
         let of = |buffer: &BufferId| {
@@ -211,6 +239,14 @@ fn guess_vector(plan: &PassProgram, pass: &Pass, shape: &Shape, target: &Target)
         .filter(wide)
         .max_by_key(|&axis| (score(axis), axis))
         .filter(|&axis| score(axis) > 0)
+}
+
+/// The summed axis along which the elements of the second operand of a contraction lie side by side.
+fn summed_neighbours(plan: &PassProgram, pass: &Pass, vector: AxisId) -> Option<AxisId> {
+    let found = contractions(plan, pass, Some(vector));
+    let Expr::Load(buffer) = found.first()?.b else { return None };
+    let last = plan.values[buffer.index()].axes.last().copied();
+    last.filter(|axis| pass.stream.contains(axis))
 }
 
 /// The axis of the result with the largest extent along which the first operand of a contraction varies and the second
@@ -236,8 +272,20 @@ fn guess_tile(
         return scan_rows(plan, shape, config);
     };
     let lanes = shape.lanes;
+    if shape.stream.contains(&vector)
+        && !contractions(plan, pass, config.vector).is_empty()
+        && let Some(&axis) = shape.axes.last()
+    {
+        config.micro.insert(vector, shape.lanes);
+        config.micro.insert(axis, DOT_PRODUCTS.min(plan.axes.extent(axis)));
+        return;
+    }
     let rows = rows(plan, pass, config.vector);
-    let vectors = if rows.is_some() { 2 } else { 4 };
+    let vectors = match rows {
+        Some(_) if has_totals(plan, shape, target) => row_vectors(plan.axes.extent(vector), lanes),
+        Some(_) => 2,
+        None => 4,
+    };
     let count = (1..=vectors).rev().find(|&count| {
         count == 1
             || (count * lanes <= plan.axes.extent(vector)
@@ -249,6 +297,8 @@ fn guess_tile(
         // Where a multiply-add overwrites a factor, and a loop moves its accumulators, half of the registers hold
         // accumulators without spills (measured). Else all do but for the vectors of a row and one broadcast.
         let most = match target.accumulates_in_place {
+            // Each accumulator has a total beside it.
+            true if has_totals(plan, shape, target) => (target.vector_registers - count - 1) / 2,
             true => target.vector_registers.saturating_sub(count + 1 + epilogue_registers(shape)),
             false => target.vector_registers / 2,
         };
@@ -258,6 +308,18 @@ fn guess_tile(
         let best = values.into_iter().filter(fits).filter(even).filter(|&tile| tile <= 16).max();
         config.micro.insert(rows, best.unwrap_or(1));
     }
+}
+
+/// Whether the sums of a tile are so long that they are cut, and registers are so many that partial results stand in them.
+fn has_totals(plan: &PassProgram, shape: &Shape, target: &Target) -> bool {
+    let terms = plan.axes.volume(shape.stream.iter().copied().collect());
+    shape.rounds && target.vector_registers >= 32 && terms > chain_terms_max(terms)
+}
+
+/// Vectors of a register tile of four or six rows: three load least, two leave less of a short row.
+fn row_vectors(extent: u64, lanes: u64) -> u64 {
+    let vectors = extent.div_ceil(lanes.max(1));
+    if vectors >= 12 || vectors.is_multiple_of(3) { 3 } else { 2 }
 }
 
 /// Registers for what is computed of a sum: masks, scales and numbers of its functions.
@@ -281,7 +343,7 @@ fn guess_blocks(plan: &PassProgram, pass: &Pass, shape: &Shape, config: &mut Pas
     let contracts = !contractions(plan, pass, config.vector).is_empty();
     let wide = config.vector.is_some_and(|axis| shape.stream.contains(&axis));
     let chain = chain_of(plan, shape);
-    let most = if contracts && !wide { CONTRACTION_BLOCK.min(chain) } else { chain };
+    let most = if contracts && !wide { CONTRACTION_BLOCK } else { chain };
     let tiles = config.clone();
     let side_by_side = |axis| tiles.side_by_side(axis, shape.lanes);
     shorten_chain(plan, shape, &mut config.block, (&side_by_side, most));
@@ -313,19 +375,27 @@ fn guess_packs(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
     };
     for found in &found {
         let rows = rows(plan, pass, config.vector).map_or(1, |axis| plan.axes.extent(axis));
-        let reused = rows >= 4 * config.micro.values().copied().max().unwrap_or(1);
+        let reused = rows >= 4 * rows_of_tile(config).max(4);
         if panel(&found.b, config) && (reused || is_costly(&found.b, &pass.body_lets)) {
             config.pack_b = Pack::Panel;
         } else if is_costly(&found.b, &pass.body_lets) {
             config.pack_b = Pack::Rows;
         }
+        // Fewer rows than a cache has lines at one place need no copy, however far apart they lie.
+        let tall = rows_of_tile(config) > ROWS_APART;
         let columns = config.vector.map_or(1, |axis| plan.axes.extent(axis));
         if is_costly(&found.a, &pass.body_lets) {
             config.pack_a = Pack::Rows;
-        } else if reused && columns >= PACKED_COLUMNS && panel(&found.a, config) {
+        } else if reused && columns >= PACKED_COLUMNS && tall && panel(&found.a, config) {
             config.pack_a = Pack::Panel;
         }
     }
+}
+
+/// Rows of the register tile.
+fn rows_of_tile(config: &PassConfig) -> u64 {
+    let others = config.micro.iter().filter(|(axis, _)| config.vector != Some(**axis));
+    others.map(|(_, &tile)| tile).max().unwrap_or(1)
 }
 
 /// Steps for the grids: blocks that fill the caches, halved while there are too few of them for the threads.
@@ -372,11 +442,23 @@ fn fill_cache(
     // The axes of each phase that may still be cut. The scratch of a phase depends on its own steps only, so all of
     // them are cut side by side, and the program is lowered once for each round instead of once for each phase.
     let mut open: Vec<&[(AxisId, u64)]> = phases.iter().map(|phase| &phase.grid[..]).collect();
+    // The last cut of each phase: the step before, and the scratch then.
+    let mut last: Vec<Option<(AxisId, u64, u64)>> = vec![None; phases.len()];
     while open.iter().any(|axes| !axes.is_empty()) {
         let program = crate::lower::write(plan, config, target);
         let mut index = 0;
-        for (phase, axes) in phases.iter().zip(&mut open) {
-            if limits::group_bytes(&program, &program.phases[index]) <= most {
+        for ((phase, axes), last) in phases.iter().zip(&mut open).zip(&mut last) {
+            // What one contraction packs may lie one cache further: it is read in order.
+            let most = if phase.passes.len() == 1 { most.saturating_mul(4) } else { most };
+            let bytes = limits::group_bytes(&program, &program.phases[index]);
+            let grid = &mut config.passes[phase.head].grid;
+            if let Some((axis, step, before)) = last.take()
+                && bytes >= before
+            {
+                grid.insert(axis, step);
+                *axes = axes.get(1..).unwrap_or_default();
+            }
+            if bytes <= most {
                 *axes = &[];
             }
             // A phase that combines chunks follows that which makes them.
@@ -388,6 +470,7 @@ fn fill_cache(
                 let smaller = nearest(plan.axes.extent(axis), step / 2, unit(&run, axis));
                 if smaller < step && smaller >= tile {
                     config.passes[phase.head].grid.insert(axis, smaller);
+                    *last = Some((axis, step, bytes));
                     break;
                 }
                 *axes = rest;

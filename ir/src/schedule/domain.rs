@@ -3,7 +3,7 @@
 //! Invariant: a domain does not depend on the values of other choices; what combinations are legal is `constraint`'s.
 
 use super::key::{Field, Key, word, yes_no};
-use super::shape::{Shape, contractions};
+use super::shape::{Shape, contractions, stores_output};
 use super::{Choice, ChoiceValue, Config, Domain, Pack, splits};
 use crate::base::AxisId;
 use crate::plan::PassProgram;
@@ -118,6 +118,15 @@ impl List<'_> {
         }
         let meaning = format!("Copies of the innermost step of {name} in one iteration.");
         self.one_of(key(Field::Unroll), counts(vec![1, 2, 4, 8]), &meaning);
+        if !shape.stream.is_empty() {
+            let meaning = format!("Steps that vectors of {name} are fetched ahead of their use.");
+            self.one_of(key(Field::Fetch), counts(vec![0, 4, 8, 16, 32]), &meaning);
+        }
+        if stores_output(self.plan, &self.plan.passes[position]) {
+            let meaning =
+                format!("Whether what {name} stores goes through the caches or past them.");
+            self.one_of(key(Field::Stores), vec![word("cached"), word("streaming")], &meaning);
+        }
         if shape.axes.len() > 1 {
             let meaning = format!("Order of the loops of {name}, outermost first.");
             self.order_of(key(Field::Order), &shape.axes, &meaning);

@@ -28,6 +28,8 @@ pub(super) enum Field {
     Vector,
     Micro(AxisId),
     Unroll,
+    Fetch,
+    Stores,
     Order,
     PackA,
     PackB,
@@ -52,6 +54,8 @@ impl Key {
             Field::Vector => "vector".to_string(),
             Field::Micro(of) => format!("micro.{}", axis(of)),
             Field::Unroll => "unroll".to_string(),
+            Field::Fetch => "fetch".to_string(),
+            Field::Stores => "stores".to_string(),
             Field::Order => "order".to_string(),
             Field::PackA => "pack_a".to_string(),
             Field::PackB => "pack_b".to_string(),
@@ -81,6 +85,8 @@ impl Key {
             Field::Vector => word(pass.vector.map_or("none", |axis| axes.name(axis))),
             Field::Micro(axis) => count(pass.micro[&axis]),
             Field::Unroll => count(pass.unroll),
+            Field::Fetch => count(pass.fetch),
+            Field::Stores => word(if pass.streaming { "streaming" } else { "cached" }),
             Field::Order => order(&pass.order),
             Field::PackA => word(pass.pack_a.name()),
             Field::PackB => word(pass.pack_b.name()),
@@ -125,6 +131,8 @@ impl Key {
                 pass.micro.insert(axis, *count);
             }
             (Field::Unroll, ChoiceValue::Count(count)) => pass.unroll = *count,
+            (Field::Fetch, ChoiceValue::Count(count)) => pass.fetch = *count,
+            (Field::Stores, ChoiceValue::Word(word)) => pass.streaming = word == "streaming",
             _ => {}
         }
     }

@@ -125,7 +125,7 @@ impl Space {
             self.repair_steps(position, config);
             self.repair_tiles(position, config, rng);
             self.repair_blocks(position, config);
-            self.repair_chain(position, config);
+            self.repair_vector(position, config);
             self.repair_packs(position, config);
         }
         self.repair_code(config);
@@ -297,36 +297,13 @@ impl Space {
         }
     }
 
-    /// Steps of the stream short enough for the rounding.
-    fn repair_chain(&self, position: usize, config: &mut Config) {
-        let shape = &self.shapes[position];
-        let own = !self.plan.is_streaming(&self.plan.passes[position]);
-        while own && self.is_chain_long(position, config) {
-            let block = &config.passes[position].block;
-            let longest = shape.stream.iter().copied().max_by_key(|axis| block[axis]);
-            let Some(axis) = longest.filter(|_| shape.rounds) else {
-                return;
-            };
-            let vector = config.passes[position].vector == Some(axis);
-            let whole = |step: &u64| !vector || step.is_multiple_of(shape.lanes);
-            let step = config.passes[position].block[&axis];
-            let shorter = |next: &u64| *next < step && whole(next);
-            let Some(smaller) = steps(self.plan.axes.extent(axis)).into_iter().rfind(shorter)
-            else {
-                return;
-            };
-            config.passes[position].block.insert(axis, smaller);
-        }
+    /// A tile along the vector axis no larger than its step.
+    fn repair_vector(&self, position: usize, config: &mut Config) {
         if let Some(axis) = config.passes[position].vector {
             let most = self.site(position, config, |site| site.tile_max(axis)).unwrap_or(1);
             let tile = config.passes[position].micro[&axis];
             config.passes[position].micro.insert(axis, tile.min(most));
         }
-    }
-
-    fn is_chain_long(&self, position: usize, config: &Config) -> bool {
-        let chain = self.site(position, config, |site| site.chain());
-        chain.is_some_and(|(chain, most)| chain > most)
     }
 
     fn repair_packs(&self, position: usize, config: &mut Config) {

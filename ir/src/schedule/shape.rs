@@ -6,7 +6,7 @@ use crate::base::{
     Affine, AxisId, AxisSet, BinaryOp, BufferId, DType, Expr, ExprRef, LocalId, UnaryOp,
 };
 use crate::lower::{Contraction, contraction};
-use crate::plan::{Pass, PassProgram, Value};
+use crate::plan::{Pass, PassProgram, PassResult, Value, ValueKind};
 use crate::target::Target;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -170,6 +170,12 @@ pub(super) fn contractions(
 ) -> Vec<Contraction> {
     let states = pass.states.iter();
     states.filter_map(|state| contraction(plan, pass, state, vector)).collect()
+}
+
+/// Whether a pass stores an output of the kernel.
+pub(super) fn stores_output(plan: &PassProgram, pass: &Pass) -> bool {
+    let kind = |result: &PassResult| plan.values[result.buffer.index()].kind;
+    pass.results.iter().any(|result| kind(result) == ValueKind::Output)
 }
 
 /// A pass, and the optional maps that it may inline.

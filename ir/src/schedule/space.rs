@@ -405,6 +405,7 @@ impl Space {
             | Field::Vector
             | Field::Unroll
             | Field::Order => true,
+            Field::Fetch | Field::Stores => config.passes[pass].vector.is_some(),
             Field::Grid(axis) => head && in_grid(axis),
             Field::GridOrder => head && phase.grid.len() > 1,
             Field::Block(axis) => !in_grid(axis),

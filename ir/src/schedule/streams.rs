@@ -1,7 +1,7 @@
 //! How the stream of a group is cut: one list of steps for all members.
 //!
-//! Invariant: the steps chosen here make whole vectors for every member that has them along the stream, and keep every
-//! chain of additions short, within a block and over the blocks.
+//! Invariant: the steps chosen here make whole vectors for every member that has them along the stream, and keep the
+//! chain of additions over the blocks short. Inside of a block the code cuts it.
 
 use super::Config;
 use super::domain::steps;
@@ -185,10 +185,6 @@ fn suits(
     let blocks =
         steps.iter().map(|&(axis, step)| extent(axis).div_ceil(step.max(1)).div_ceil(chunks(axis)));
     let blocks = blocks.fold(1, u64::saturating_mul);
-    let chain = steps.iter().map(|&(axis, step)| {
-        step.min(extent(axis)).div_ceil(config.passes[position].side_by_side(axis, shape.lanes))
-    });
-    let chain = chain.fold(1, u64::saturating_mul);
     let most = chain_terms_max(plan.axes.volume(shape.stream.iter().copied().collect()));
-    if shape.rounds { chain <= most && blocks <= most } else { blocks <= BLOCKS_MAX }
+    if shape.rounds { blocks <= most } else { blocks <= BLOCKS_MAX }
 }

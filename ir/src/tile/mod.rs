@@ -108,6 +108,13 @@ pub struct Micro {
     pub order: Vec<AxisId>,
     /// Copies of the innermost reduction step in one iteration.
     pub unroll: u64,
+    /// Steps of the innermost loop that vectors are fetched into the caches ahead of their use. 0: not at all.
+    pub fetch: u64,
+    /// Whether whole vectors are stored past the caches, which pays for results that do not fit them.
+    pub streaming: bool,
+    /// Terms of a reduction that are added in a row, those that add side by side counted once; then the partial result
+    /// is folded into that of the block. 0: all of them.
+    pub chain: u64,
 }
 
 /// A statement.
@@ -262,7 +269,15 @@ pub struct TileProgram {
 impl Default for Micro {
     /// Scalar code, one element at a time.
     fn default() -> Self {
-        Self { tile: vec![], vector: None, order: vec![], unroll: 1 }
+        Self {
+            tile: vec![],
+            vector: None,
+            order: vec![],
+            unroll: 1,
+            fetch: 0,
+            streaming: false,
+            chain: 0,
+        }
     }
 }
 

@@ -201,7 +201,7 @@ impl Reader {
         let mut micro = Micro::default();
         let mut seen: Vec<&str> = vec![];
         loop {
-            let words = ["micro", "vector", "order", "unroll"];
+            let words = ["micro", "vector", "order", "unroll", "fetch", "chain", "streaming"];
             let Some(word) = words.into_iter().find(|word| self.parser.at_attribute(word)) else {
                 return Ok(micro);
             };
@@ -211,6 +211,10 @@ impl Reader {
             }
             seen.push(word);
             self.parser.advance();
+            if word == "streaming" {
+                micro.streaming = true;
+                continue;
+            }
             self.parser.expect("(")?;
             let (parser, names) = (&mut self.parser, &self.names);
             match word {
@@ -224,6 +228,14 @@ impl Reader {
                 "order" => micro.order = parser.list(")", |parser| parser.axis(names))?,
                 "vector" => {
                     micro.vector = Some(parser.axis(names)?);
+                    parser.expect(")")?;
+                }
+                "fetch" => {
+                    micro.fetch = parser.count()?;
+                    parser.expect(")")?;
+                }
+                "chain" => {
+                    micro.chain = parser.count()?;
                     parser.expect(")")?;
                 }
                 _ => {

@@ -210,6 +210,15 @@ impl Printer<'_> {
         if micro.unroll != 1 {
             out.push_str(&format!(" unroll({})", micro.unroll));
         }
+        if micro.fetch != 0 {
+            out.push_str(&format!(" fetch({})", micro.fetch));
+        }
+        if micro.streaming {
+            out.push_str(" streaming");
+        }
+        if micro.chain != 0 {
+            out.push_str(&format!(" chain({})", micro.chain));
+        }
         out
     }
 

@@ -32,7 +32,7 @@ fn every_fault_has_its_code() {
         ("matmul", "choose C.vector = m # no buffer is contiguous along m", vec!["TW0404"]),
         ("matmul", "choose C.vector = n choose C.micro.n = 6", vec!["TW0405"]),
         ("matmul", "choose C.grid.n = 6", vec!["TW0405"]),
-        ("matmul", "choose C.block.k = 2048", vec!["TW0405"]),
+        ("matmul", "choose C.block.k = 2", vec!["TW0405"]),
         ("matmul", "choose C.micro.m = 8", vec!["TW0405"]),
     ];
     for (kernel, lines, wanted) in cases {
@@ -63,11 +63,11 @@ fn fixed_settings_hold_in_every_schedule() {
 #[test]
 fn fixed_settings_that_break_a_rule_say_which() {
     let mut space = space(&graphs::matmul(64, 64, 4096));
-    let lines = "choose C.grid.m = 16 choose C.block.k = 2048";
+    let lines = "choose C.grid.m = 16 choose C.block.k = 4";
     let fixed = Schedule::parse(&format!("schedule matmul {{ {lines} }}")).unwrap().settings;
     let fault = &space.fix(&fixed).unwrap_err()[0];
-    assert_eq!(fault.message, "2048 terms are added in a row");
-    assert_eq!(fault.found.as_deref(), Some("C.block.k = 2048"));
+    assert_eq!(fault.message, "the stream has 1024 blocks");
+    assert_eq!(fault.found.as_deref(), Some("C.block.k = 4"));
 }
 
 #[test]

@@ -8,12 +8,13 @@ use super::direct;
 use super::phase::{Block, Extent, Flag, PhaseEmitter};
 use crate::machine::{Nest, Place};
 use crate::wide::program::Leaf;
-use crate::wide::{self, BlockShape, Isa, Surroundings, Word};
+use crate::wide::{self, BlockShape, Isa, PARTIALS_MAX, Surroundings, Word};
 use cranelift_codegen::CompiledCode;
 use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    AbiParam, ExtFuncData, ExternalName, Function, InstBuilder, Signature, StackSlotData,
-    StackSlotKind, UserExternalName, Value, types,
+    AbiParam, ExtFuncData, ExternalName, Function, InstBuilder, Signature, StackSlot,
+    StackSlotData, StackSlotKind, UserExternalName, Value, types,
 };
 use cranelift_codegen::isa::CallConv;
 use std::collections::BTreeMap;
@@ -43,11 +44,13 @@ pub(super) struct Leaves {
     pub(super) codes: Vec<LeafCode>,
     /// Why nests are not leaves: name, reason.
     pub(super) notes: Vec<(String, String)>,
+    /// Memory for partial results, which all leaves share.
+    partials: Option<StackSlot>,
 }
 
 impl Leaves {
     pub(super) fn new(isa: Isa) -> Self {
-        Self { isa, codes: vec![], notes: vec![] }
+        Self { isa, codes: vec![], notes: vec![], partials: None }
     }
 }
 
@@ -82,26 +85,30 @@ impl PhaseEmitter<'_, '_> {
         let axes = self.axes.ids();
         let blocks: BTreeMap<AxisId, BlockShape> =
             axes.map(|axis| (axis, shape(self.block(axis)))).collect();
-        let around = Surroundings {
+        let mut around = Surroundings {
             blocks,
             always_first: matches!(self.first, Flag::Always),
             always_last: matches!(self.last, Flag::Always),
             vector_bytes: isa.vector_bytes(),
             scales: isa == Isa::Avx512,
+            partials_in_memory: false,
             refuse: &refuse,
         };
         let mut nest = nest.clone();
         loop {
             let (leaf, words) = wide::lower(&nest, &around)?;
             let leaf = wide::fuse(wide::prune(leaf), isa);
-            match wide::encode(&leaf, isa) {
-                Ok(bytes) => {
+            match encoded(&leaf, isa) {
+                Ok((leaf, bytes)) => {
                     let is_fixed = |place: &Place| {
                         let absolute = place.terms.iter().filter(|term| !term.relative);
                         absolute.into_iter().all(|term| self.block(term.axis).start.is_none())
                     };
                     let arguments = direct::arguments(&nest, &words, is_fixed);
                     return Ok((LeafCode { leaf, bytes, arguments }, words));
+                }
+                Err(_) if nest.micro.chain > 0 && !around.partials_in_memory => {
+                    around.partials_in_memory = true;
                 }
                 Err(error) if !has_smaller_tile(&mut nest) => {
                     return Err(refuse(&error.to_string()));
@@ -149,9 +156,34 @@ impl PhaseEmitter<'_, '_> {
                 let extent = self.block(axis).extent;
                 self.extent_value(extent)
             }
+            Word::Partials => self.partials(),
+            Word::Aligned => {
+                let target = *pointers.last().expect("the target is the last place");
+                let line = i64::try_from(ALIGNMENT).expect("a line is short");
+                let inside = self.b.ins().band_imm_s(target, line - 1);
+                let aligned = self.b.ins().icmp_imm_s(IntCC::Equal, inside, 0);
+                self.b.ins().uextend(types::I64, aligned)
+            }
             Word::First => self.flag(self.first),
             Word::Last => self.flag(self.last),
         }
+    }
+
+    /// The first line of the phase's memory for partial results.
+    fn partials(&mut self) -> Value {
+        let line = u32::try_from(ALIGNMENT).expect("a line is short");
+        let bytes = u32::try_from(PARTIALS_MAX).expect("a register tile is small") * line + line;
+        let known = self.leaves.as_ref().and_then(|leaves| leaves.partials);
+        let slot = known.unwrap_or_else(|| {
+            let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3);
+            self.b.create_sized_stack_slot(data)
+        });
+        if let Some(leaves) = &mut self.leaves {
+            leaves.partials = Some(slot);
+        }
+        // A stack is aligned to less than a line.
+        let start = self.b.ins().stack_addr(types::I64, slot, i32::try_from(line - 1).unwrap_or(0));
+        self.b.ins().band_imm_s(start, -i64::from(line))
     }
 
     fn flag(&mut self, flag: Flag) -> Value {
@@ -160,6 +192,20 @@ impl PhaseEmitter<'_, '_> {
             Flag::Value(value) => self.b.ins().uextend(types::I64, value),
         }
     }
+}
+
+/// Chains that run side by side: as many as there are registers for.
+const WIDTHS: [usize; 4] = [8, 4, 2, 1];
+
+/// A leaf with as many chains side by side as fit, and its code.
+fn encoded(leaf: &Leaf, isa: Isa) -> Result<(Leaf, Vec<u8>), wide::Refusal> {
+    for width in WIDTHS {
+        let leaf = wide::interleave(leaf.clone(), width);
+        if let Ok(bytes) = wide::encode(&leaf, isa) {
+            return Ok((leaf, bytes));
+        }
+    }
+    wide::encode(leaf, isa).map(|bytes| (leaf.clone(), bytes))
 }
 
 /// Makes the register tile smaller along its longest side but for the vector, so that it still lines up with panels;

@@ -9,7 +9,7 @@ use super::lanes::{Mode, first_lane_mask};
 use super::nest::{NestEmitter, Part, needed_parts, possible_lengths, tile_of};
 use super::phase::Extent;
 use crate::machine::{Node, NodeId, Offsets};
-use cranelift_codegen::ir::Value;
+use cranelift_codegen::ir::{InstBuilder as _, Value};
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::plan::start_value;
 use tilewright_ir::{AxisId, AxisSet, BinaryOp, DType, ReduceOp};
@@ -48,17 +48,23 @@ impl NestEmitter<'_, '_, '_, '_> {
         let terms: Vec<NodeId> = self.nest.accumulators.iter().map(|of| of.term).collect();
         let reduce: AxisSet = self.nest.reduce.iter().copied().collect();
         self.invariants(&terms, reduce, positions)?;
+        let values = self.identities(positions, &layout);
+        let values = self.reduce_loops(0, values, positions, &layout)?;
+        let folded = self.fold_copies(&values, &layout, reduced_vector)?;
+        self.mode = saved_mode;
+        Ok(folded)
+    }
+
+    /// The values that accumulators start with.
+    fn identities(&mut self, positions: &[Offsets], layout: &Layout) -> Vec<Value> {
         let mut values = Vec::new();
         for accumulator in &self.nest.accumulators {
             let dtype = self.nest.dag.dtype(accumulator.term);
             let identity = start_value(accumulator.op, dtype).value;
             let identity = self.splat_literal(identity, dtype);
-            values.extend(std::iter::repeat_n(identity, positions.len() * copies));
+            values.extend(std::iter::repeat_n(identity, positions.len() * layout.copies));
         }
-        let values = self.reduce_loops(0, values, positions, &layout)?;
-        let folded = self.fold_copies(&values, &layout, reduced_vector)?;
-        self.mode = saved_mode;
-        Ok(folded)
+        values
     }
 
     /// Computes the parts of some terms that do not vary along the axes of the loops that follow.
@@ -89,10 +95,13 @@ impl NestEmitter<'_, '_, '_, '_> {
         if self.phase.axes.extent(axis) == 0 {
             return Ok(values);
         }
+        let extent = self.phase.block(axis).extent;
+        if let Some(step) = self.piece(level) {
+            return self.pieces((level, axis, step), values, positions, layout);
+        }
         if level + 1 == self.nest.reduce.len() {
             return self.innermost(axis, values, positions, layout);
         }
-        let extent = self.phase.block(axis).extent;
         if matches!(extent, Extent::Known(1)) {
             return self.reduce_loops(level + 1, values, positions, layout);
         }
@@ -103,6 +112,74 @@ impl NestEmitter<'_, '_, '_, '_> {
             emitter.reduce_loops(level + 1, carried, positions, layout)
         })?;
         Ok(self.phase.end_loop(&open, &next).1)
+    }
+
+    /// The indices in a piece, if this is the reduced axis whose loop is cut because too many terms would be added in a
+    /// row.
+    fn piece(&self, level: usize) -> Option<u64> {
+        let most = self.nest.micro.chain;
+        let mut rows = 1_u64;
+        for (at, &axis) in self.nest.reduce.iter().enumerate().rev().filter(|_| most > 0) {
+            let is_vector = self.nest.micro.vector == Some(axis);
+            let side_by_side = if is_vector { tile_of(self.nest, axis, self.lanes) } else { 1 };
+            let longest = possible_lengths(self.phase.block(axis)).max().unwrap_or(0);
+            let own = longest.div_ceil(side_by_side);
+            if rows.saturating_mul(own) > most {
+                return (at == level).then(|| (most / rows).max(1) * side_by_side);
+            }
+            rows *= own.max(1);
+        }
+        None
+    }
+
+    /// The loop over a reduced axis in pieces: accumulators start anew in each and are folded into totals behind it.
+    fn pieces(
+        &mut self,
+        (level, axis, step): (usize, AxisId, u64),
+        totals: Vec<Value>,
+        positions: &[Offsets],
+        layout: &Layout,
+    ) -> Result<Vec<Value>, Unsupported> {
+        let extent = self.phase.block(axis).extent;
+        let (start, end) = (self.phase.constant(0), self.phase.extent_value(extent));
+        let open = self.phase.begin_loop(start, end, step, &totals);
+        let totals = open.carried.clone();
+        let behind = self.add_constant(open.index, step.cast_signed());
+        let behind = self.phase.b.ins().smin(behind, end);
+        let identities = self.identities(positions, layout);
+        let values = if level + 1 == self.nest.reduce.len() {
+            self.stretch(axis, (open.index, behind), identities, positions, layout)?
+        } else {
+            let inner = self.phase.begin_loop(open.index, behind, 1, &identities);
+            let carried = inner.carried.clone();
+            let next = self.at_index(axis, Some(inner.index), 1, |emitter| {
+                emitter.reduce_loops(level + 1, carried, positions, layout)
+            })?;
+            self.phase.end_loop(&inner, &next).1
+        };
+        let mut next = Vec::with_capacity(totals.len());
+        for (slot, (&total, &value)) in totals.iter().zip(&values).enumerate() {
+            let of = self.nest.accumulators[slot / (layout.positions * layout.copies)];
+            next.push(self.fold(of.op, self.nest.dag.dtype(of.term), value, total)?);
+        }
+        Ok(self.phase.end_loop(&open, &next).1)
+    }
+
+    /// The innermost loop over some indices of a block.
+    fn stretch(
+        &mut self,
+        axis: AxisId,
+        (mut start, end): (Value, Value),
+        mut values: Vec<Value>,
+        positions: &[Offsets],
+        layout: &Layout,
+    ) -> Result<Vec<Value>, Unsupported> {
+        for part in self.reduce_parts(axis) {
+            let last = self.add_constant(end, 1 - part.step.cast_signed());
+            (start, values) =
+                self.innermost_part((axis, part), (start, last), values, positions, layout)?;
+        }
+        Ok(values)
     }
 
     fn innermost(

@@ -192,7 +192,7 @@ impl<'c, 'p> Conversion<'c, 'p> {
         let target = self.builder.allocate_value(&name, dtype, &free);
         let expr = Expr::reduce(op, axes, body.clone());
         let vector = self.micro.vector.filter(|&axis| axes.contains(axis) || free.contains(&axis));
-        let micro = Micro { vector, unroll: 1, ..Micro::default() };
+        let micro = Micro { vector, chain: self.micro.chain, ..Micro::default() };
         let task = Task { name: &name, target: &target, expr: &expr, micro: &micro, carry: None };
         self.builder.nest(&task, self.steps)?;
         Ok(self.dag.load(&target))

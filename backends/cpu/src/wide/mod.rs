@@ -8,6 +8,7 @@
 mod allocate;
 mod encode;
 mod fuse;
+mod interleave;
 pub mod interpret;
 mod isa;
 mod live;
@@ -18,8 +19,9 @@ mod prune;
 
 pub use encode::encode;
 pub(crate) use fuse::fuse;
+pub use interleave::interleave;
 pub use isa::{Isa, Refusal};
-pub(crate) use lower::{BlockShape, Surroundings, Word, lower};
+pub(crate) use lower::{BlockShape, PARTIALS_MAX, Surroundings, Word, lower};
 pub(crate) use prune::prune;
 
 /// The listing of what `encode` wrote, one instruction a line, without the constants behind the code.

@@ -153,6 +153,11 @@ fn vector_text(op: &Op) -> Option<String> {
         Op::Compare { op, lane, to, x, y } => format!("{to} = {lane} {} {x} {y}", words(&op)),
         Op::Select { lane, to, mask, yes, no } => format!("{to} = {lane} select {mask} {yes} {no}"),
         Op::LanesDown { lane, to, x, count } => format!("{to} = {lane} lanes-down {x} {count}"),
+        Op::Zip { lane, unit, high, to, x, y } => {
+            let half = if high { "high" } else { "low" };
+            format!("{to} = {lane} zip-{half} {x} {y} {unit}")
+        }
+        Op::Pieces { lane, to, x, y, pick } => format!("{to} = {lane} pieces {x} {y} {pick:#04x}"),
         Op::Splat { lane, to, from } => format!("{to} = {lane} splat {from}"),
         Op::Logic { op, to, x, y } => format!("{to} = {} {x} {y}", words(&op)),
         Op::Not { to, x } => format!("{to} = not {x}"),

@@ -234,6 +234,11 @@ pub enum Op {
     Select { lane: Lane, to: Vector, mask: Predicate, yes: Vector, no: Vector },
     /// `to[i] = x[i + count]`, `count` a power of two below the number of lanes; the upper lanes hold anything.
     LanesDown { lane: Lane, to: Vector, x: Vector, count: u8 },
+    /// In every 16 bytes, groups of `unit` lanes in turns from the lower halves (`high`: the upper ones) of x and y.
+    Zip { lane: Lane, unit: u8, high: bool, to: Vector, x: Vector, y: Vector },
+    /// Pieces of 16 bytes: the lower half of them from x, the upper from y, which ones by the bits of `pick`, lowest
+    /// first: two bits each of four pieces, one bit each of two.
+    Pieces { lane: Lane, to: Vector, x: Vector, y: Vector, pick: u8 },
     /// The low bits of a scalar in every lane.
     Splat { lane: Lane, to: Vector, from: Scalar },
     /// `to = op(x, y)`.
@@ -339,6 +344,8 @@ impl Op {
             | Self::Scale { to, .. }
             | Self::Select { to, .. }
             | Self::LanesDown { to, .. }
+            | Self::Zip { to, .. }
+            | Self::Pieces { to, .. }
             | Self::Splat { to, .. }
             | Self::Load { to, .. }
             | Self::Gather { to, .. } => Some(Register::Vector(to)),
@@ -383,7 +390,9 @@ impl Op {
             | Self::LanesDown { x, .. } => vec![R::Vector(x)],
             Self::Dyad { x, y, .. } | Self::Compare { x, y, .. } => vec![R::Vector(x), operand(y)],
             Self::MultiplyAdd { x, y, z, .. } => vec![R::Vector(x), operand(y), R::Vector(z)],
-            Self::Scale { x, y, .. } => vec![R::Vector(x), R::Vector(y)],
+            Self::Scale { x, y, .. } | Self::Zip { x, y, .. } | Self::Pieces { x, y, .. } => {
+                vec![R::Vector(x), R::Vector(y)]
+            }
             Self::Select { mask, yes, no, .. } => {
                 vec![R::Predicate(mask), R::Vector(yes), R::Vector(no)]
             }

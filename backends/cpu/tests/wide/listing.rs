@@ -93,6 +93,14 @@ fn others() -> Vec<Op> {
         for count in [1, 2, 4, 8] {
             out.push(Op::LanesDown { lane, to: TO, x: X, count });
         }
+        for high in [false, true] {
+            for unit in [1, 2].into_iter().filter(|unit| unit * lane.bytes() <= 8) {
+                out.push(Op::Zip { lane, unit: unit as u8, high, to: TO, x: X, y: Y });
+            }
+        }
+        for pick in [0b00, 0b01, 0b11, 0x88, 0xdd] {
+            out.push(Op::Pieces { lane, to: TO, x: X, y: Y, pick });
+        }
         out.push(Op::Scale { lane, to: TO, x: X, y: Y });
         out.push(Op::Splat { lane, to: TO, from: S });
         out.push(Op::Select { lane, to: TO, mask: P, yes: X, no: Y });

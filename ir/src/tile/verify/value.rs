@@ -220,6 +220,11 @@ impl Walker<'_> {
             }
             _ => (1, 1),
         };
+        if micro.is_some_and(|micro| {
+            micro.chain > 0 && micro.chain <= chain_terms_max(self.program.axes.volume(axes))
+        }) {
+            return;
+        }
         let chain = length.checked_div(row).unwrap_or(0).saturating_mul(row.div_ceil(lanes));
         let most = chain_terms_max(self.program.axes.volume(axes));
         if chain > most {

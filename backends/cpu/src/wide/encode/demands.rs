@@ -52,6 +52,7 @@ impl Demands for Needs {
                 (if from_memory { 0 } else { loaded(x) }, 0)
             }
             Op::Shift { x, .. } | Op::LanesDown { x, .. } | Op::Scale { x, .. } => (loaded(x), 0),
+            Op::Zip { x, y, .. } | Op::Pieces { x, y, .. } => (loaded(x) + loaded(y), 0),
             Op::Select { lane, no, .. } => (loaded(no) + self.narrowed_masks(lane.bytes()), 0),
             Op::Load { element, span: Span::Where(_), .. } => {
                 (self.narrowed_masks(element.bytes()), 0)
@@ -150,6 +151,8 @@ fn lane_bytes(op: &Op) -> u64 {
         | Op::Compare { lane, .. }
         | Op::Select { lane, .. }
         | Op::LanesDown { lane, .. }
+        | Op::Zip { lane, .. }
+        | Op::Pieces { lane, .. }
         | Op::Splat { lane, .. } => lane.bytes(),
         Op::Load { element, .. }
         | Op::Gather { element, .. }

@@ -239,6 +239,10 @@ impl<'a> Encoder<'a> {
             Op::Compare { op, lane, to, x, y } => self.condition(op, lane, to, (x, y)),
             Op::Select { lane, to, mask, yes, no } => self.select(lane, to, mask, (yes, no)),
             Op::LanesDown { lane, to, x, count } => self.lanes_down(lane, to, x, count),
+            Op::Zip { lane, unit, high, to, x, y } => {
+                self.zip(lane, to, (x, y), (u64::from(unit), high))
+            }
+            Op::Pieces { lane, to, x, y, pick } => self.pieces(lane, to, (x, y), pick),
             Op::Splat { lane, to, from } => self.splat(lane, to, from),
             Op::Logic { op, to, x, y } => self.logic(op, to, x, y),
             Op::Not { to, x } => self.not(to, x),

@@ -139,6 +139,20 @@ rows! {
         EVEX_Vscalefps_zmm_k1z_zmm_zmmm512b32_er / INVALID INVALID;
     SCALE_F64: EVEX_Vscalefpd_xmm_k1z_xmm_xmmm128b64 EVEX_Vscalefpd_ymm_k1z_ymm_ymmm256b64
         EVEX_Vscalefpd_zmm_k1z_zmm_zmmm512b64_er / INVALID INVALID;
+    ZIP_LOW_32: EVEX_Vunpcklps_xmm_k1z_xmm_xmmm128b32 EVEX_Vunpcklps_ymm_k1z_ymm_ymmm256b32
+        EVEX_Vunpcklps_zmm_k1z_zmm_zmmm512b32 / VEX_Vunpcklps_xmm_xmm_xmmm128
+        VEX_Vunpcklps_ymm_ymm_ymmm256;
+    ZIP_HIGH_32: EVEX_Vunpckhps_xmm_k1z_xmm_xmmm128b32 EVEX_Vunpckhps_ymm_k1z_ymm_ymmm256b32
+        EVEX_Vunpckhps_zmm_k1z_zmm_zmmm512b32 / VEX_Vunpckhps_xmm_xmm_xmmm128
+        VEX_Vunpckhps_ymm_ymm_ymmm256;
+    ZIP_LOW_64: EVEX_Vunpcklpd_xmm_k1z_xmm_xmmm128b64 EVEX_Vunpcklpd_ymm_k1z_ymm_ymmm256b64
+        EVEX_Vunpcklpd_zmm_k1z_zmm_zmmm512b64 / VEX_Vunpcklpd_xmm_xmm_xmmm128
+        VEX_Vunpcklpd_ymm_ymm_ymmm256;
+    ZIP_HIGH_64: EVEX_Vunpckhpd_xmm_k1z_xmm_xmmm128b64 EVEX_Vunpckhpd_ymm_k1z_ymm_ymmm256b64
+        EVEX_Vunpckhpd_zmm_k1z_zmm_zmmm512b64 / VEX_Vunpckhpd_xmm_xmm_xmmm128
+        VEX_Vunpckhpd_ymm_ymm_ymmm256;
+    PIECES: INVALID EVEX_Vshuff32x4_ymm_k1z_ymm_ymmm256b32_imm8
+        EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8 / INVALID VEX_Vperm2f128_ymm_ymm_ymmm256_imm8;
     ALIGN_32: EVEX_Valignd_xmm_k1z_xmm_xmmm128b32_imm8 EVEX_Valignd_ymm_k1z_ymm_ymmm256b32_imm8
         EVEX_Valignd_zmm_k1z_zmm_zmmm512b32_imm8 / INVALID INVALID;
     ALIGN_64: EVEX_Valignq_xmm_k1z_xmm_xmmm128b64_imm8 EVEX_Valignq_ymm_k1z_ymm_ymmm256b64_imm8

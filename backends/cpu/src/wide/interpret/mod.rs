@@ -204,6 +204,30 @@ impl Machine<'_> {
                 let of = |i| if i + count < self.lanes { x.bits(i + count, lane) } else { 0 };
                 (to, each(&of, lane.bytes()))
             }
+            Op::Zip { lane, unit, high, to, x, y } => {
+                let (x, y, unit) = (self.vector(x)?, self.vector(y)?, usize::from(unit));
+                let piece = 16 / lane.bytes() as usize;
+                let of = |i: usize| {
+                    let (start, inside) = (i / piece * piece, i % piece);
+                    let group = inside / (2 * unit) + if high { piece / (2 * unit) } else { 0 };
+                    let from = if inside / unit % 2 == 0 { &x } else { &y };
+                    from.bits(start + group * unit + inside % unit, lane)
+                };
+                (to, each(&of, lane.bytes()))
+            }
+            Op::Pieces { lane, to, x, y, pick } => {
+                let (x, y) = (self.vector(x)?, self.vector(y)?);
+                let piece = 16 / lane.bytes() as usize;
+                let pieces = self.lanes / piece;
+                let of = |i: usize| {
+                    let number = i / piece;
+                    let from = if number < pieces / 2 { &x } else { &y };
+                    let bits = pieces.ilog2();
+                    let source = usize::from(pick) >> (number as u32 * bits) & (pieces - 1);
+                    from.bits(source * piece + i % piece, lane)
+                };
+                (to, each(&of, lane.bytes()))
+            }
             Op::Splat { lane, to, from } => {
                 let from = self.scalar(from)? as u64;
                 (to, each(&|_| from, lane.bytes()))

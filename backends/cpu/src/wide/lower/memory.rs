@@ -5,15 +5,18 @@
 
 use super::nest::{Mode, NestLowering};
 use super::value::{Value, lane_of};
-use crate::machine::{Offsets, Place};
+use crate::machine::{Base, Offsets, Place};
 use crate::wide::program::{
     Condition, Dyad, Element, Lane, Logic, Op, Predicate, Shift, Span, Vector,
 };
 use tilewright_ir::DType;
 use tilewright_ir::backend::Unsupported;
 
+/// Bytes of a line of the caches.
+pub(super) const LINE_BYTES: i64 = 64;
+
 /// How elements of a type lie in memory.
-fn element_of(dtype: DType) -> Element {
+pub(super) fn element_of(dtype: DType) -> Element {
     match dtype {
         DType::F64 => Element::Double,
         DType::F32 | DType::I32 => Element::Word,
@@ -50,14 +53,14 @@ impl NestLowering<'_> {
 
     /// The lanes that are elements at a position; `None` if all are.
     pub(super) fn mask_at(&self, at: &Offsets) -> Option<Predicate> {
-        let Mode::Tail { offset, mask } = self.mode else { return None };
+        let Mode::Tail { offset, mask, .. } = self.mode else { return None };
         let axis = self.nest.micro.vector.expect("a tail is one of the vector axis");
         let own = at.iter().find(|entry| entry.0 == axis).map_or(0, |entry| entry.1);
         (own == offset).then_some(mask)
     }
 
     /// Bytes from the pointer of a place to its element at a position.
-    fn displacement(&self, place: &Place, at: &Offsets) -> i64 {
+    pub(super) fn displacement(&self, place: &Place, at: &Offsets) -> i64 {
         at.iter().map(|&(axis, offset)| place.offset_bytes(axis, self.elements(axis, offset))).sum()
     }
 
@@ -111,9 +114,27 @@ impl NestLowering<'_> {
                     _ => Span::Splat,
                 };
                 self.code.op(Op::Load { element, to, at: address, span });
+                if along == Along::Neighbours {
+                    self.fetch_ahead(position, displacement);
+                }
             }
         }
         Ok(to)
+    }
+
+    /// Fetches what a later step of the innermost loop loads, unless it is the thread's own memory or so near that it
+    /// comes by itself.
+    fn fetch_ahead(&mut self, position: usize, displacement: i64) {
+        let place = self.places[position];
+        let term = self.fetching.and_then(|axis| place.term(axis));
+        let is_own = matches!(place.base, Base::Scratch(_));
+        let Some(term) = term.filter(|term| !is_own && term.stride_bytes.abs() >= LINE_BYTES)
+        else {
+            return;
+        };
+        let ahead = term.stride_bytes.saturating_mul(self.nest.micro.fetch.cast_signed());
+        let at = self.code.address(self.pointers[position], displacement.saturating_add(ahead));
+        self.code.op(Op::Prefetch { at, level: 1 });
     }
 
     /// Lane number times stride, in bytes.
@@ -127,7 +148,7 @@ impl NestLowering<'_> {
     }
 
     /// What a load gave, as lanes of the type.
-    fn read_as(&mut self, dtype: DType, raw: Vector) -> Value {
+    pub(super) fn read_as(&mut self, dtype: DType, raw: Vector) -> Value {
         match dtype {
             DType::Bool => {
                 let zero = self.code.integer(0);
@@ -156,7 +177,8 @@ impl NestLowering<'_> {
             (_, Some(mask)) => Span::Where(mask),
             (_, None) => Span::Whole,
         };
-        self.code.op(Op::Store { element, from, at: address, span, streaming: false });
+        let streaming = self.streaming && span == Span::Whole;
+        self.code.op(Op::Store { element, from, at: address, span, streaming });
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! What a leaf cannot say is refused by name, and the caller takes the portable path for that nest.
 //! Invariant: every element of the target's block is computed exactly once.
 
+mod chain;
 mod code;
 mod convert;
 mod math;
@@ -12,6 +13,7 @@ mod memory;
 mod nest;
 mod reduce;
 mod tile;
+mod transpose;
 mod value;
 
 use super::program::Leaf;
@@ -49,11 +51,18 @@ pub(crate) enum Word {
     Start(AxisId),
     /// The number of indices in the current block of an axis.
     Length(AxisId),
+    /// The pointer of memory for partial results: `PARTIALS_MAX` vectors, aligned.
+    Partials,
+    /// Not 0 if the target's pointer is a multiple of a vector's bytes.
+    Aligned,
     /// Not 0 in the first block of the enclosing loop.
     First,
     /// Not 0 in the last block.
     Last,
 }
+
+/// Vectors of partial results that a leaf may keep in memory.
+pub(crate) const PARTIALS_MAX: u64 = nest::TILE_VECTORS_MAX;
 
 /// What surrounds a nest.
 pub(crate) struct Surroundings<'a> {
@@ -66,6 +75,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) vector_bytes: u64,
     /// Whether floats are multiplied by powers of two in one instruction.
     pub(crate) scales: bool,
+    /// Whether partial results of chains lie in memory instead of registers.
+    pub(crate) partials_in_memory: bool,
     /// Refuses, by name.
     pub(crate) refuse: &'a dyn Fn(&str) -> Unsupported,
 }

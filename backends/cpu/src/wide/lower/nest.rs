@@ -13,7 +13,7 @@ use tilewright_ir::backend::Unsupported;
 use tilewright_ir::{AxisId, DType};
 
 /// Register tiles larger than this are a mistake of the schedule, not a wish.
-const TILE_VECTORS_MAX: u64 = 64;
+pub(super) const TILE_VECTORS_MAX: u64 = 64;
 
 /// Bytes of the smallest vectors.
 const SMALLEST_VECTOR_BYTES: u64 = 16;
@@ -24,7 +24,8 @@ pub(super) enum Mode {
     /// All.
     Whole,
     /// All, but in the vector at this offset only those of the predicate.
-    Tail { offset: u64, mask: Predicate },
+    /// `known`: how many, where that is known now.
+    Tail { offset: u64, mask: Predicate, known: Option<u64> },
     /// Lane 0.
     One,
 }
@@ -48,6 +49,27 @@ pub(super) enum Kind {
     Tail,
 }
 
+/// The indices of an axis, inside the current block, that a loop runs over.
+#[derive(Clone, Debug)]
+pub(super) struct Stretch {
+    /// The first index; `None`: 0.
+    pub(super) start: Option<Scalar>,
+    /// The index behind the last.
+    pub(super) end: Limit,
+    /// How many there may be.
+    pub(super) lengths: Vec<u64>,
+}
+
+impl Stretch {
+    /// The number of indices, where it is known now.
+    pub(super) fn extent(&self) -> Option<u64> {
+        match self.lengths[..] {
+            [length] => Some(length),
+            _ => None,
+        }
+    }
+}
+
 /// The state of lowering one nest.
 pub(super) struct NestLowering<'n> {
     pub(super) code: Code,
@@ -68,6 +90,12 @@ pub(super) struct NestLowering<'n> {
     pub(super) held: Option<Predicate>,
     /// Unrolled positions along each target axis in the current part.
     pub(super) counts: Vec<(AxisId, u64)>,
+    /// How the chains of the reductions are cut, where they are too long.
+    pub(super) chain: Option<super::chain::Chain>,
+    /// The innermost reduced axis while its steps are written, if vectors are fetched ahead along it.
+    pub(super) fetching: Option<AxisId>,
+    /// Whether whole vectors are stored past the caches.
+    pub(super) streaming: bool,
     /// How many target axes are in a part behind their first one. Such code covers a rest, so it is kept short.
     pub(super) rests: usize,
 }
@@ -90,6 +118,9 @@ impl<'n> NestLowering<'n> {
             frame: BTreeMap::new(),
             held: None,
             counts: vec![],
+            chain: None,
+            fetching: None,
+            streaming: false,
             rests: 0,
         };
         lowering.check()?;
@@ -102,9 +133,56 @@ impl<'n> NestLowering<'n> {
 
     pub(super) fn run(mut self) -> Result<(Leaf, Vec<Word>), Unsupported> {
         self.memo.enter();
-        self.outer_loops(0)?;
+        match self.may_stream() {
+            true => self.streamed_or_not()?,
+            false => self.outer_loops(0)?,
+        }
         let leaf = self.code.finish(&self.nest.name, self.lanes);
         Ok((leaf, self.words))
+    }
+
+    /// Whether stores may go past the caches: of whole vectors that are aligned if the first one is, and that nothing
+    /// reads soon.
+    fn may_stream(&self) -> bool {
+        let target = &self.nest.target;
+        let again =
+            self.nest.carried.is_some() && !(self.around.always_first && self.around.always_last);
+        let vector = self.around.vector_bytes.cast_signed();
+        let aligned = |term: &crate::machine::Term| {
+            let is_vector = self.is_vector(term.axis);
+            is_vector && term.stride_bytes == target.dtype.bytes().cast_signed()
+                || !is_vector && term.stride_bytes % vector == 0
+        };
+        let whole = self.lanes * target.dtype.bytes() == self.around.vector_bytes;
+        let is_output = matches!(target.base, crate::machine::Base::Argument(_));
+        let one = self.nest.micro.vector.is_some_and(|axis| target.term(axis).is_some());
+        self.nest.micro.streaming
+            && whole
+            && one
+            && !again
+            && is_output
+            && !self.vector_is_reduced()
+            && target.panel.is_none()
+            && target.terms.iter().all(aligned)
+    }
+
+    /// All loops twice: for a target whose vectors are aligned, and for any.
+    fn streamed_or_not(&mut self) -> Result<(), Unsupported> {
+        let condition = self.word(Word::Aligned);
+        let outer = self.code.open();
+        self.streaming = true;
+        self.memo.enter();
+        self.outer_loops(0)?;
+        self.memo.leave();
+        self.streaming = false;
+        let then = self.code.close(outer);
+        let outer = self.code.open();
+        self.memo.enter();
+        self.outer_loops(0)?;
+        self.memo.leave();
+        let otherwise = self.code.close(outer);
+        self.code.node(Node::If { condition, then, otherwise });
+        Ok(())
     }
 
     /// Refuses what a leaf cannot say as a whole.
@@ -181,11 +259,12 @@ impl<'n> NestLowering<'n> {
         let Some(&axis) = self.nest.outer.get(level) else {
             return self.tile();
         };
-        let parts = self.parts(axis, self.tile_of(axis));
-        self.cut(axis, &parts, true, |lowering, part| {
+        let stretch = self.whole(axis);
+        let parts = self.parts(axis, &stretch, self.tile_of(axis));
+        self.cut(axis, &stretch, &parts, true, |lowering, part| {
             let saved = lowering.mode;
             if lowering.is_vector(axis) {
-                lowering.mode = lowering.mode_of(axis, part);
+                lowering.mode = lowering.mode_of(axis, &stretch, part);
             }
             lowering.counts.push((axis, part.count));
             let outcome = lowering.outer_loops(level + 1);
@@ -195,10 +274,24 @@ impl<'n> NestLowering<'n> {
         })
     }
 
+    /// All indices of the current block.
+    pub(super) fn whole(&mut self, axis: AxisId) -> Stretch {
+        let block = self.block(axis);
+        let end = match block.extent {
+            Some(extent) => Limit::Constant(extent.cast_signed()),
+            None => Limit::Scalar(self.word(Word::Length(axis))),
+        };
+        let mut lengths: Vec<u64> = block.lengths().collect();
+        if block.extent.is_some() {
+            lengths.truncate(1);
+        }
+        Stretch { start: None, end, lengths }
+    }
+
     /// The parts of an axis in steps of `tile`. A rest that is the same in all blocks is one smaller tile.
-    pub(super) fn parts(&self, axis: AxisId, tile: u64) -> Vec<Part> {
+    pub(super) fn parts(&self, axis: AxisId, stretch: &Stretch, tile: u64) -> Vec<Part> {
         let unit = if self.is_vector(axis) { self.lanes } else { 1 };
-        let lengths: Vec<u64> = self.block(axis).lengths().collect();
+        let lengths = &stretch.lengths;
         let mut parts = vec![];
         if lengths.iter().any(|&length| length >= tile) {
             parts.push(Part { step: tile, count: tile / unit, kind: Kind::Whole });
@@ -224,12 +317,12 @@ impl<'n> NestLowering<'n> {
     }
 
     /// The mode inside a part along the vector axis.
-    pub(super) fn mode_of(&mut self, axis: AxisId, part: Part) -> Mode {
+    pub(super) fn mode_of(&mut self, axis: AxisId, stretch: &Stretch, part: Part) -> Mode {
         let count = match part.kind {
             Kind::Whole | Kind::Rest(0) => return Mode::Whole,
             Kind::Rest(rest) => self.code.set(rest.cast_signed()),
             Kind::Tail => {
-                let end = self.length(axis);
+                let end = self.scalar_of(stretch.end);
                 match self.indices.get(&axis).copied() {
                     Some(index) => self.code.subtract(end, index),
                     None => end,
@@ -238,14 +331,14 @@ impl<'n> NestLowering<'n> {
         };
         let mask = self.code.predicate();
         self.code.op(Op::FirstLanes { to: mask, count });
-        Mode::Tail { offset: part.count - 1, mask }
+        let known = if let Kind::Rest(rest) = part.kind { Some(rest) } else { None };
+        Mode::Tail { offset: part.count - 1, mask, known }
     }
 
-    /// The number of indices in the current block.
-    fn length(&mut self, axis: AxisId) -> Scalar {
-        match self.block(axis).extent {
-            Some(extent) => self.code.set(extent.cast_signed()),
-            None => self.word(Word::Length(axis)),
+    fn scalar_of(&mut self, limit: Limit) -> Scalar {
+        match limit {
+            Limit::Constant(value) => self.code.set(value),
+            Limit::Scalar(scalar) => scalar,
         }
     }
 
@@ -253,13 +346,13 @@ impl<'n> NestLowering<'n> {
     pub(super) fn cut(
         &mut self,
         axis: AxisId,
+        stretch: &Stretch,
         parts: &[Part],
         with_target: bool,
         mut inner: impl FnMut(&mut Self, Part) -> Result<(), Unsupported>,
     ) -> Result<(), Unsupported> {
-        let extent = self.block(axis).extent;
         if let [part] = parts
-            && extent == Some(part.step)
+            && stretch.extent() == Some(part.step)
         {
             self.memo.enter();
             inner(self, *part)?;
@@ -267,7 +360,10 @@ impl<'n> NestLowering<'n> {
             return Ok(());
         }
         let saved = self.pointers.clone();
-        let index = self.code.set(0);
+        let index = match stretch.start {
+            Some(start) => self.code.moved(start),
+            None => self.code.set(0),
+        };
         let moving = self.moving(axis, with_target);
         for &place in &moving {
             self.pointers[place] = self.code.moved(saved[place]);
@@ -275,7 +371,8 @@ impl<'n> NestLowering<'n> {
         let saved_index = self.indices.insert(axis, index);
         for (position, &part) in parts.iter().enumerate() {
             self.rests += usize::from(position > 0);
-            self.part(axis, part, (index, position == 0), (&saved, &moving), &mut inner)?;
+            let first = position == 0;
+            self.part((axis, stretch), part, (index, first), (&saved, &moving), &mut inner)?;
             self.rests -= usize::from(position > 0);
         }
         self.indices.remove(&axis);
@@ -294,13 +391,13 @@ impl<'n> NestLowering<'n> {
 
     fn part(
         &mut self,
-        axis: AxisId,
+        (axis, stretch): (AxisId, &Stretch),
         part: Part,
         (index, is_first): (Scalar, bool),
         (saved, moving): (&[Scalar], &[usize]),
         inner: &mut impl FnMut(&mut Self, Part) -> Result<(), Unsupported>,
     ) -> Result<(), Unsupported> {
-        let extent = self.block(axis).extent;
+        let extent = stretch.extent();
         let loops = match (part.kind, extent) {
             // A known rest of a known length comes once.
             (Kind::Rest(_), Some(_)) => false,
@@ -311,14 +408,14 @@ impl<'n> NestLowering<'n> {
             Kind::Tail => 0,
             Kind::Whole | Kind::Rest(_) => part.step.cast_signed() - 1,
         };
-        let end = match extent {
-            Some(extent) => Limit::Constant(extent.cast_signed()),
-            None => Limit::Scalar(self.word(Word::Length(axis))),
-        };
-        let end = self.code.limit(end, behind);
+        let end = self.code.limit(stretch.end, behind);
         let outer = self.code.open();
         self.memo.enter();
-        self.place_in_panels(axis, part, index, (saved, moving));
+        let inside = match stretch.start {
+            Some(start) => self.code.subtract(index, start),
+            None => index,
+        };
+        self.place_in_panels(axis, part, inside, (saved, moving));
         inner(self, part)?;
         self.memo.leave();
         self.advance(axis, part, moving);

@@ -6,7 +6,7 @@
 //! Invariant: an accumulator starts at the identity of its operation, so partial results of any blocks may be folded;
 //! lanes behind the last element fold the identity.
 
-use super::nest::{Kind, Mode, NestLowering, Part};
+use super::nest::{Kind, Mode, NestLowering, Part, Stretch};
 use super::value::{Value, lane_of};
 use crate::machine::{Node, NodeId, Offsets};
 use crate::wide::program::{Op, Operand, Vector};
@@ -62,7 +62,9 @@ impl NestLowering<'_> {
                 states.push(self.start(identity, dtype));
             }
         }
+        self.begin_chain(&states)?;
         self.reduce_loops(0, &states, positions, layout)?;
+        self.end_chain(&states);
         let folded = self.fold_copies(&states, layout, reduced_vector)?;
         self.mode = saved;
         Ok(folded)
@@ -104,37 +106,56 @@ impl NestLowering<'_> {
         if self.block(axis).lengths().all(|length| length == 0) {
             return Ok(());
         }
-        if level + 1 == self.nest.reduce.len() {
-            let parts = self.reduce_parts(axis, states.len());
-            return self.cut(axis, &parts, false, |lowering, part| {
-                let saved = lowering.mode;
-                if lowering.vector_is_reduced() {
-                    lowering.mode = lowering.mode_of(axis, part);
-                }
-                let outcome = lowering.accumulate(Some((axis, part)), states, positions, layout);
-                lowering.mode = saved;
-                outcome
+        if self.chain.as_ref().is_some_and(|chain| chain.level == level) {
+            return self.pieces(axis, states, |lowering, piece| {
+                lowering.reduce_loop((level, axis), piece, states, (positions, layout))
             });
         }
-        let parts = self.parts(axis, 1);
-        self.cut(axis, &parts, false, |lowering, _| {
-            lowering.reduce_loops(level + 1, states, positions, layout)
+        let whole = self.whole(axis);
+        self.reduce_loop((level, axis), &whole, states, (positions, layout))
+    }
+
+    /// The loop over a stretch of one reduced axis.
+    fn reduce_loop(
+        &mut self,
+        (level, axis): (usize, AxisId),
+        stretch: &Stretch,
+        states: &[Vector],
+        (positions, layout): (&[Offsets], Layout),
+    ) -> Result<(), Unsupported> {
+        if level + 1 < self.nest.reduce.len() {
+            let parts = self.parts(axis, stretch, 1);
+            return self.cut(axis, stretch, &parts, false, |lowering, _| {
+                lowering.reduce_loops(level + 1, states, positions, layout)
+            });
+        }
+        let parts = self.reduce_parts(axis, stretch, states.len());
+        self.cut(axis, stretch, &parts, false, |lowering, part| {
+            let saved = lowering.mode;
+            if lowering.vector_is_reduced() {
+                lowering.mode = lowering.mode_of(axis, stretch, part);
+            }
+            lowering.fetching = Some(axis).filter(|_| lowering.nest.micro.fetch > 0);
+            let outcome = lowering.accumulate(Some((axis, part)), states, positions, layout);
+            lowering.fetching = None;
+            lowering.mode = saved;
+            outcome
         })
     }
 
     /// The parts of the innermost reduced axis. A loop of a few steps, known now, is written out.
-    fn reduce_parts(&self, axis: AxisId, states: usize) -> Vec<Part> {
+    fn reduce_parts(&self, axis: AxisId, stretch: &Stretch, states: usize) -> Vec<Part> {
         if self.is_vector(axis) {
-            return self.parts(axis, self.tile_of(axis));
+            return self.parts(axis, stretch, self.tile_of(axis));
         }
-        let extent = self.block(axis).extent.filter(|extent| {
+        let extent = stretch.extent().filter(|extent| {
             extent.saturating_mul(states as u64) <= WRITTEN_OUT_MAX && self.nest.reduce.len() == 1
         });
         if let Some(extent) = extent {
-            return self.parts(axis, extent);
+            return self.parts(axis, stretch, extent);
         }
         let unroll = if self.rests == 0 { self.nest.micro.unroll.max(1) } else { 1 };
-        self.parts(axis, unroll)
+        self.parts(axis, stretch, unroll)
     }
 
     /// Folds the terms of one innermost step into the accumulators.
@@ -193,7 +214,7 @@ impl NestLowering<'_> {
     }
 
     /// Folds a term into an accumulator.
-    fn fold(
+    pub(super) fn fold(
         &mut self,
         op: ReduceOp,
         dtype: DType,

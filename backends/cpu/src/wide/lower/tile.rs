@@ -149,6 +149,9 @@ impl NestLowering<'_> {
 
     /// Each value is stored as soon as it is there, so that few are held at a time.
     fn store_values(&mut self, id: NodeId, positions: &[Offsets]) -> Result<(), Unsupported> {
+        if self.store_transposed(positions, |lowering, position| lowering.value(id, position))? {
+            return Ok(());
+        }
         for position in positions {
             let value = self.value(id, position)?;
             self.store(position, value)?;

@@ -65,7 +65,10 @@ impl NestLowering<'_> {
         match node {
             Node::Literal(bits) => Ok(self.literal(f64::from_bits(bits), dtype)),
             Node::Index(axis) => Ok(Value::Lanes(self.index(axis, at))),
-            Node::Load(place) => self.load(place as usize, at),
+            Node::Load(place) => match self.transposed(id, place as usize, at)? {
+                Some(value) => Ok(value),
+                None => self.load(place as usize, at),
+            },
             Node::Gather(..) => Err(self.refused("computed subscripts in wide vectors")),
             Node::Unary(op, x) => {
                 let x = self.value(x, at)?;
