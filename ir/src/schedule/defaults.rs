@@ -449,7 +449,15 @@ fn fill_cache(
         let mut index = 0;
         for ((phase, axes), last) in phases.iter().zip(&mut open).zip(&mut last) {
             // What one contraction packs may lie one cache further: it is read in order.
-            let most = if phase.passes.len() == 1 { most.saturating_mul(4) } else { most };
+            let contracts = |&pass: &usize| {
+                !contractions(plan, &plan.passes[pass], config.passes[pass].vector).is_empty()
+            };
+            let most = match (phase.passes.len(), phase.passes.iter().any(contracts)) {
+                (1, _) => most.saturating_mul(4),
+                (_, true) => most,
+                // Short work on a row: what lies between stays in the nearest cache.
+                (_, false) => most.min(target.memory_bytes("L1").max(1 << 15) / 2),
+            };
             let bytes = limits::group_bytes(&program, &program.phases[index]);
             let grid = &mut config.passes[phase.head].grid;
             if let Some((axis, step, before)) = last.take()

@@ -202,7 +202,11 @@ impl Reader {
         let mut seen: Vec<&str> = vec![];
         loop {
             let words = ["micro", "vector", "order", "unroll", "fetch", "chain", "streaming"];
-            let Some(word) = words.into_iter().find(|word| self.parser.at_attribute(word)) else {
+            let is_next = |word: &&str| match *word {
+                "streaming" => self.parser.at_word(word),
+                _ => self.parser.at_attribute(word),
+            };
+            let Some(word) = words.into_iter().find(is_next) else {
                 return Ok(micro);
             };
             if seen.contains(&word) {

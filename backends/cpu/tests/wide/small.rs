@@ -1,10 +1,14 @@
 //! Small leaves written by hand.
 
 use crate::call::{Code, Guarded};
+use rand::Rng as _;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+use tilewright_cpu::wide::interpret::{Region, interpret};
 use tilewright_cpu::wide::program::{
     Address, Dyad, Element, Lane, Leaf, Limit, Node, Op, Operand, Scalar, Span, Vector,
 };
-use tilewright_cpu::wide::{Isa, Refusal, disassemble, encode};
+use tilewright_cpu::wide::{Isa, Refusal, disassemble, encode, interleave};
 
 fn bytes_of(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
@@ -161,4 +165,80 @@ fn a_full_tile_has_no_moves() {
 fn vectors_do_not_spill() {
     let refused = encode(&tile(16, 2), Isa::Avx512);
     assert_eq!(refused, Err(Refusal::Pressure("vectors", 34, 32)));
+}
+
+/// Some sums of exponents' shape: chains of operations over the elements of a region, each stored to a place of its own.
+fn chains(rng: &mut ChaCha8Rng, count: u32) -> Vec<Op> {
+    let (x, out) = (Scalar(0), Scalar(1));
+    let mut ops = vec![];
+    let mut next = 2;
+    let mut fresh = || {
+        next += 1;
+        Vector(next - 1)
+    };
+    let shared = fresh();
+    let at = Address { base: x, displacement: 0 };
+    ops.push(Op::Load { element: Element::Word, to: shared, at, span: Span::Splat });
+    for chain in 0..count {
+        let displacement = i32::try_from(chain * 32).unwrap();
+        let (mut value, at) = (fresh(), Address { base: x, displacement });
+        ops.push(Op::Load { element: Element::Word, to: value, at, span: Span::Whole });
+        for _ in 0..rng.random_range(1..12) {
+            let to = fresh();
+            let y = if rng.random() { shared } else { value };
+            let op = if rng.random() { Dyad::Xor } else { Dyad::Add };
+            ops.push(Op::Dyad { op, lane: Lane::I32, to, x: value, y: Operand::Vector(y) });
+            value = to;
+        }
+        // Some chains add to one register, so their order counts.
+        if rng.random() {
+            let y = Operand::Vector(value);
+            ops.push(Op::Dyad { op: Dyad::Sub, lane: Lane::I32, to: Vector(0), x: Vector(0), y });
+        }
+        let at = Address { base: out, displacement };
+        let (element, span) = (Element::Word, Span::Whole);
+        ops.push(Op::Store { element, from: value, at, span, streaming: false });
+    }
+    ops
+}
+
+#[test]
+fn chains_in_turns_compute_the_same() {
+    for seed in 0..200 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let count = rng.random_range(2..9);
+        let (x, out) = (Scalar(0), Scalar(1));
+        let mut body =
+            vec![Node::Op(Op::Frame { to: x, word: 0 }), Node::Op(Op::Frame { to: out, word: 1 })];
+        let zero = Op::Constant { to: Vector(1), lane: Lane::I32, bits: 0 };
+        body.push(Node::Op(Op::Copy { to: Vector(0), x: Vector(1) }));
+        body.extend(chains(&mut rng, count).into_iter().map(Node::Op));
+        let at = Address { base: out, displacement: 512 };
+        let (element, span) = (Element::Word, Span::Whole);
+        let sum = Op::Store { element, from: Vector(0), at, span, streaming: false };
+        body.push(Node::Op(sum));
+        let leaf = Leaf {
+            name: "chains".to_string(),
+            lanes: 8,
+            constants: vec![zero],
+            body,
+            vectors: 200,
+            predicates: 0,
+            scalars: 2,
+        };
+        let first: Vec<u8> = (0..1024).map(|_| rng.random()).collect();
+        let run = |leaf: &Leaf| {
+            let mut regions = vec![
+                Region { start: 4096, bytes: first.clone() },
+                Region { start: 8192, bytes: vec![0; 1024] },
+            ];
+            interpret(leaf, &[4096, 8192], &mut regions).unwrap();
+            regions.pop().unwrap().bytes
+        };
+        let wanted = run(&leaf);
+        for width in [2, 3, 8] {
+            let turned = interleave(leaf.clone(), width);
+            assert_eq!(run(&turned), wanted, "seed {seed}, {width} in turns:\n{turned}");
+        }
+    }
 }

@@ -81,7 +81,8 @@ impl Drawing<'_> {
                 self.push(Op::Copy { to, x });
             }
             1 => self.select(exact),
-            2 => self.lanes_down(exact),
+            2 if self.rng.random() => self.lanes_down(exact),
+            2 => self.shuffle(exact),
             3 | 4 => self.conversion(),
             5 => self.shift(),
             _ => self.integer_op(exact),
@@ -153,6 +154,23 @@ impl Drawing<'_> {
         let (to, mask) = (self.to(kind), self.predicate());
         let (yes, no) = (self.from(kind), self.from(kind));
         self.push(Op::Select { lane: kind.lane(), to, mask, yes, no });
+    }
+
+    /// A zip, or pieces of 16 bytes, of vectors that have two such pieces.
+    fn shuffle(&mut self, kind: Kind) {
+        let lane = kind.lane();
+        let (to, x, y) = (self.to(kind), self.from(kind), self.from(kind));
+        if self.lanes * lane.bytes() < 32 {
+            return self.push(Op::Copy { to, x });
+        }
+        if self.rng.random() {
+            let (unit, high) =
+                (self.rng.random_range(1..=8 / lane.bytes()) as u8, self.rng.random());
+            return self.push(Op::Zip { lane, unit, high, to, x, y });
+        }
+        let most: u8 = if self.lanes * lane.bytes() == 32 { 3 } else { 255 };
+        let pick = self.rng.random_range(0..=most);
+        self.push(Op::Pieces { lane, to, x, y, pick });
     }
 
     /// The upper lanes, which hold anything, are replaced.
