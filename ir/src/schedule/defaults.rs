@@ -32,6 +32,10 @@ const FEW_ROWS: u64 = 16;
 const DOT_PRODUCTS: u64 = 4;
 /// Bytes of a result, and halves of the last cache, from which on it goes past the caches.
 const STREAMED_BYTES: u64 = 8 << 20;
+/// Bytes above a round number that scratch has besides what is packed.
+const PACK_SLACK: u64 = 64 << 10;
+/// Vectors of a register tile without rows: so much of a row is read at once.
+const ROW_VECTORS: u64 = 8;
 /// Rows that are read side by side without a copy.
 const ROWS_APART: u64 = 8;
 /// Columns from which on packing the rows of a contraction pays.
@@ -172,7 +176,11 @@ pub(super) fn guess_pass(
     let pass = &plan.passes[position];
     let mut config = naive_pass(plan, shape);
     config.vector = guess_vector(plan, pass, shape, target);
-    config.unroll = if rows(plan, pass, config.vector).is_some() { 2 } else { 4 };
+    config.unroll = match rows(plan, pass, config.vector) {
+        Some(_) => 2,
+        None if !contractions(plan, pass, config.vector).is_empty() => 1,
+        None => 4,
+    };
     guess_tile(plan, pass, shape, target, &mut config);
     guess_blocks(plan, pass, shape, &mut config);
     guess_packs(plan, pass, &mut config);
@@ -284,6 +292,7 @@ fn guess_tile(
     let vectors = match rows {
         Some(_) if has_totals(plan, shape, target) => row_vectors(plan.axes.extent(vector), lanes),
         Some(_) => 2,
+        None if !contractions(plan, pass, config.vector).is_empty() => ROW_VECTORS,
         None => 4,
     };
     let count = (1..=vectors).rev().find(|&count| {
@@ -375,7 +384,7 @@ fn guess_packs(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
     };
     for found in &found {
         let rows = rows(plan, pass, config.vector).map_or(1, |axis| plan.axes.extent(axis));
-        let reused = rows >= 4 * rows_of_tile(config).max(4);
+        let reused = rows >= 8 * rows_of_tile(config).max(4);
         if panel(&found.b, config) && (reused || is_costly(&found.b, &pass.body_lets)) {
             config.pack_b = Pack::Panel;
         } else if is_costly(&found.b, &pass.body_lets) {
@@ -453,7 +462,7 @@ fn fill_cache(
                 !contractions(plan, &plan.passes[pass], config.passes[pass].vector).is_empty()
             };
             let most = match (phase.passes.len(), phase.passes.iter().any(contracts)) {
-                (1, _) => most.saturating_mul(4),
+                (1, _) => most.saturating_mul(4) + PACK_SLACK,
                 (_, true) => most,
                 // Short work on a row: what lies between stays in the nearest cache.
                 (_, false) => most.min(target.memory_bytes("L1").max(1 << 15) / 2),
@@ -496,7 +505,11 @@ fn grid_step(run: &[Site<'_>], axis: AxisId, extent: u64, work: u64) -> u64 {
     let vector = run.iter().filter(reuses).any(|site| site.config.vector == Some(axis));
     let tile = run.iter().map(|site| site.config.micro.get(&axis).copied().unwrap_or(1)).max();
     let tile = tile.unwrap_or(1);
+    let reads_rows = |site: &Site<'_>| {
+        site.config.vector == Some(axis) && !site.shape.stream.is_empty() && site.is_contraction()
+    };
     let wanted = match (contracts, vector) {
+        (false, _) if run.iter().any(reads_rows) => GRID_COLUMNS,
         (true, true) => GRID_COLUMNS,
         (true, false) if tile > 1 && run.len() > 1 => FUSED_ROWS,
         (true, false) if tile > 1 => GRID_ROWS,
@@ -546,6 +559,12 @@ fn share(
     });
     let wanted = if target.threads > 1 { target.threads.saturating_mul(2) } else { 1 };
     let wanted = wanted.div_ceil(chunks);
+    // Blocks that share what is packed would pack it again, so the axis along which it varies is cut first.
+    let packs = |site: &&Site<'_>| site.config.pack_b != Pack::No;
+    let packed = run.iter().find(packs).and_then(|site| site.config.vector);
+    let mut axes = axes.to_vec();
+    axes.sort_by_key(|&(axis, _)| packed != Some(axis));
+    let axes = &axes[..];
     for &(axis, _) in axes {
         let extent = plan.axes.extent(axis);
         let tile = run.iter().map(|site| site.config.micro.get(&axis).copied().unwrap_or(1));

@@ -13,14 +13,14 @@ pub(super) fn exp<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
     // Beyond these bounds the result is inf and 0; the constant comes first so that NaN passes.
     let (low, high) = if lanes.double() { (-746.0, 710.0) } else { (-104.0, 89.0) };
     let x = clamp(lanes, low, high, x);
-    let (rest, raised) = reduce(lanes, x, 2 * lanes.format().bias);
+    let Reduced { rest, raised, count } = reduce(lanes, x, 2 * lanes.format().bias);
     let sum = exp_reduced(lanes, rest);
-    scale(lanes, sum, raised)
+    scale(lanes, sum, (raised, count))
 }
 
 /// e^x where the result and 2^n are normal numbers, or x is NaN.
 pub(super) fn exp_within<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
-    let (rest, raised) = reduce(lanes, x, lanes.format().bias);
+    let Reduced { rest, raised, .. } = reduce(lanes, x, lanes.format().bias);
     let sum = exp_reduced(lanes, rest);
     let power = exponent_field(lanes, raised);
     lanes.mul(sum, power)
@@ -39,8 +39,18 @@ pub(super) fn exp_tail<L: Lanes>(lanes: &L) -> &'static [f64] {
     if lanes.double() { &tables::EXP_F64 } else { &tables::EXP_F32 }
 }
 
-/// (r, n + `magic(offset)`) with x = n ln 2 + r.
-pub(super) fn reduce<L: Lanes>(lanes: &mut L, x: L::F, offset: i32) -> (L::F, L::F) {
+/// x = n ln 2 + r.
+pub(super) struct Reduced<F> {
+    /// r.
+    pub(super) rest: F,
+    /// n + `magic(offset)`.
+    pub(super) raised: F,
+    /// n.
+    count: F,
+}
+
+/// The parts of x.
+pub(super) fn reduce<L: Lanes>(lanes: &mut L, x: L::F, offset: i32) -> Reduced<L::F> {
     let format = lanes.format();
     let inverse = lanes.float(std::f64::consts::LOG2_E);
     let magic = magic(lanes, offset);
@@ -49,7 +59,7 @@ pub(super) fn reduce<L: Lanes>(lanes: &mut L, x: L::F, offset: i32) -> (L::F, L:
     let minus_high = lanes.float(-format.ln2_high);
     let minus_low = lanes.float(-format.ln2_low);
     let rest = lanes.fma(count, minus_high, x);
-    (lanes.fma(count, minus_low, rest), raised)
+    Reduced { rest: lanes.fma(count, minus_low, rest), raised, count }
 }
 
 /// The float whose exponent field, and sign if it reaches that far, are the low bits of `raised`.
@@ -68,7 +78,7 @@ pub(super) fn exp2<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
     let count = lanes.sub(raised, magic);
     let rest = lanes.sub(x, count);
     let sum = exp2_reduced(lanes, rest);
-    scale(lanes, sum, raised)
+    scale(lanes, sum, (raised, count))
 }
 
 /// 2^r for |r| <= 1/2.
@@ -79,12 +89,9 @@ pub(super) fn exp2_reduced<L: Lanes>(lanes: &mut L, rest: L::F) -> L::F {
     lanes.fma(sum, rest, one)
 }
 
-/// sum 2^n, rounded once, for `raised` = n + `magic(2 bias)`; n may leave the exponent range on
-/// both sides.
-pub(super) fn scale<L: Lanes>(lanes: &mut L, sum: L::F, raised: L::F) -> L::F {
+/// sum 2^n, rounded once, for n and n + `magic(2 bias)`; n may leave the exponent range on both sides.
+pub(super) fn scale<L: Lanes>(lanes: &mut L, sum: L::F, (raised, count): (L::F, L::F)) -> L::F {
     if lanes.has_times_power() {
-        let magic = magic(lanes, 2 * lanes.format().bias);
-        let count = lanes.sub(raised, magic);
         return lanes.times_power(sum, count);
     }
     let mantissa_bits = lanes.format().mantissa_bits;

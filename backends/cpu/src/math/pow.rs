@@ -158,5 +158,5 @@ fn exp2_of_pair<L: Lanes>(lanes: &mut L, exponent: &Pair<L::F>) -> L::F {
     let rest = lanes.sub(high, count);
     let rest = lanes.add(rest, low);
     let sum = exp::exp2_reduced(lanes, rest);
-    exp::scale(lanes, sum, raised)
+    exp::scale(lanes, sum, (raised, count))
 }

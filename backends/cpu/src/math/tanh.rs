@@ -23,7 +23,7 @@ pub(super) fn tanh<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
 
 /// e^x - 1 for 0 <= x <= 40, or NaN.
 fn expm1_within<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
-    let (rest, raised) = exp::reduce(lanes, x, lanes.format().bias);
+    let exp::Reduced { rest, raised, .. } = exp::reduce(lanes, x, lanes.format().bias);
     let scale = exp::exponent_field(lanes, raised);
     let tail = polynomial(lanes, exp::exp_tail(lanes), rest);
     let tail = lanes.mul(tail, rest);
