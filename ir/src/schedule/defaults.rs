@@ -4,11 +4,12 @@
 //! the registers, blocks that fit the caches, fused passes while what lies between them does.
 //! Invariant: both are legal wherever any schedule is; a guess that breaks a rule falls back to smaller choices.
 
-use super::constraint::{Site, sites};
+use super::constraint::sites;
 use super::domain::{steps, tiles};
 use super::fusion::fuse;
+use super::grids::{fill_cache, guess_grids};
 use super::shape::{Shape, Touch, contractions, set, stores_output, touched_at};
-use super::{Config, Pack, PassConfig, PhaseConfig, limits, splits, streams};
+use super::{Config, Pack, PassConfig, limits, splits, streams};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, chain_terms_max};
 use crate::lower::is_costly;
 use crate::plan::{Pass, PassProgram};
@@ -19,21 +20,12 @@ use std::collections::BTreeMap;
 const CONTRACTION_BLOCK: u64 = 256;
 /// Elements of a result outside of the grid that one loop iteration computes.
 const INNER_BLOCK: u64 = 512;
-/// Elements that one grid iteration of a map or a plain reduction touches, at least.
-const GRID_WORK: u64 = 8192;
-/// Rows and columns of a contraction in one grid iteration: large, so that packing pays.
-const GRID_ROWS: u64 = 1024;
-const GRID_COLUMNS: u64 = 2048;
-/// Rows where passes are fused, whose intermediates have to stay in the caches.
-const FUSED_ROWS: u64 = 96;
 /// Rows from which on the transposition of the second operand pays.
 const FEW_ROWS: u64 = 16;
 /// Dot products that run side by side.
 const DOT_PRODUCTS: u64 = 4;
 /// Bytes of a result, and halves of the last cache, from which on it goes past the caches.
 const STREAMED_BYTES: u64 = 8 << 20;
-/// Bytes above a round number that scratch has besides what is packed.
-const PACK_SLACK: u64 = 64 << 10;
 /// Vectors of a register tile without rows: so much of a row is read at once.
 const ROW_VECTORS: u64 = 8;
 /// Rows that are read side by side without a copy.
@@ -259,7 +251,7 @@ fn summed_neighbours(plan: &PassProgram, pass: &Pass, vector: AxisId) -> Option<
 
 /// The axis of the result with the largest extent along which the first operand of a contraction varies and the second
 /// does not: the rows that reuse a vector.
-fn rows(plan: &PassProgram, pass: &Pass, vector: Option<AxisId>) -> Option<AxisId> {
+pub(super) fn rows(plan: &PassProgram, pass: &Pass, vector: Option<AxisId>) -> Option<AxisId> {
     let vector = vector.filter(|axis| pass.axes.contains(axis))?;
     let found = contractions(plan, pass, Some(vector));
     let found = found.first()?;
@@ -285,7 +277,7 @@ fn guess_tile(
         && let Some(&axis) = shape.axes.last()
     {
         config.micro.insert(vector, shape.lanes);
-        config.micro.insert(axis, DOT_PRODUCTS.min(plan.axes.extent(axis)));
+        config.micro.insert(axis, DOT_PRODUCTS.min(plan.axes.extent(axis)).max(1));
         return;
     }
     let rows = rows(plan, pass, config.vector);
@@ -405,194 +397,4 @@ fn guess_packs(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
 fn rows_of_tile(config: &PassConfig) -> u64 {
     let others = config.micro.iter().filter(|(axis, _)| config.vector != Some(**axis));
     others.map(|(_, &tile)| tile).max().unwrap_or(1)
-}
-
-/// Steps for the grids: blocks that fill the caches, halved while there are too few of them for the threads.
-fn guess_grids(plan: &PassProgram, shapes: &[Shape], target: &Target, config: &mut Config) {
-    for phase in config.phases(plan) {
-        guess_grid(plan, shapes, target, config, &phase);
-    }
-}
-
-/// As `guess_grids`, for one phase.
-pub(super) fn guess_grid(
-    plan: &PassProgram,
-    shapes: &[Shape],
-    target: &Target,
-    config: &mut Config,
-    phase: &PhaseConfig,
-) {
-    let head = phase.head;
-    let mut grid = config.passes[head].grid.clone();
-    for &(axis, _) in &phase.grid {
-        grid.insert(axis, 1);
-    }
-    let run = sites(plan, shapes, target, config, std::slice::from_ref(phase));
-    let mut work = 1_u64;
-    for &(axis, _) in phase.grid.iter().rev() {
-        let step = grid_step(&run, axis, plan.axes.extent(axis), work);
-        work = work.saturating_mul(step);
-        grid.insert(axis, step);
-    }
-    share(plan, &run, target, &mut grid, &phase.grid);
-    config.passes[head].grid = grid;
-    clip_tiles(plan, shapes, config, phase);
-}
-
-/// Halves grid steps while the scratch of a phase is above `most` bytes, down to the register tiles.
-fn fill_cache(
-    plan: &PassProgram,
-    shapes: &[Shape],
-    target: &Target,
-    config: &mut Config,
-    most: u64,
-) {
-    let phases = config.phases(plan);
-    // The axes of each phase that may still be cut. The scratch of a phase depends on its own steps only, so all of
-    // them are cut side by side, and the program is lowered once for each round instead of once for each phase.
-    let mut open: Vec<&[(AxisId, u64)]> = phases.iter().map(|phase| &phase.grid[..]).collect();
-    // The last cut of each phase: the step before, and the scratch then.
-    let mut last: Vec<Option<(AxisId, u64, u64)>> = vec![None; phases.len()];
-    while open.iter().any(|axes| !axes.is_empty()) {
-        let program = crate::lower::write(plan, config, target);
-        let mut index = 0;
-        for ((phase, axes), last) in phases.iter().zip(&mut open).zip(&mut last) {
-            // What one contraction packs may lie one cache further: it is read in order.
-            let contracts = |&pass: &usize| {
-                !contractions(plan, &plan.passes[pass], config.passes[pass].vector).is_empty()
-            };
-            let most = match (phase.passes.len(), phase.passes.iter().any(contracts)) {
-                (1, _) => most.saturating_mul(4) + PACK_SLACK,
-                (_, true) => most,
-                // Short work on a row: what lies between stays in the nearest cache.
-                (_, false) => most.min(target.memory_bytes("L1").max(1 << 15) / 2),
-            };
-            let bytes = limits::group_bytes(&program, &program.phases[index]);
-            let grid = &mut config.passes[phase.head].grid;
-            if let Some((axis, step, before)) = last.take()
-                && bytes >= before
-            {
-                grid.insert(axis, step);
-                *axes = axes.get(1..).unwrap_or_default();
-            }
-            if bytes <= most {
-                *axes = &[];
-            }
-            // A phase that combines chunks follows that which makes them.
-            index += 1 + usize::from(!config.cuts(plan, phase.passes[0]).is_empty());
-            while let Some((&(axis, _), rest)) = axes.split_first() {
-                let run = sites(plan, shapes, target, config, std::slice::from_ref(phase));
-                let step = config.passes[phase.head].grid[&axis];
-                let tile = run.iter().map(|site| site.tile(axis)).max().unwrap_or(1);
-                let smaller = nearest(plan.axes.extent(axis), step / 2, unit(&run, axis));
-                if smaller < step && smaller >= tile {
-                    config.passes[phase.head].grid.insert(axis, smaller);
-                    *last = Some((axis, step, bytes));
-                    break;
-                }
-                *axes = rest;
-            }
-        }
-    }
-}
-
-/// The step of one grid axis before the threads are counted. `work` elements are in the block already.
-fn grid_step(run: &[Site<'_>], axis: AxisId, extent: u64, work: u64) -> u64 {
-    let reuses = |site: &&Site<'_>| {
-        rows(site.plan, &site.plan.passes[site.position], site.config.vector).is_some()
-    };
-    let contracts = run.iter().any(|site| reuses(&site));
-    let vector = run.iter().filter(reuses).any(|site| site.config.vector == Some(axis));
-    let tile = run.iter().map(|site| site.config.micro.get(&axis).copied().unwrap_or(1)).max();
-    let tile = tile.unwrap_or(1);
-    let reads_rows = |site: &Site<'_>| {
-        site.config.vector == Some(axis) && !site.shape.stream.is_empty() && site.is_contraction()
-    };
-    let wanted = match (contracts, vector) {
-        (false, _) if run.iter().any(reads_rows) => GRID_COLUMNS,
-        (true, true) => GRID_COLUMNS,
-        (true, false) if tile > 1 && run.len() > 1 => FUSED_ROWS,
-        (true, false) if tile > 1 => GRID_ROWS,
-        (true, false) => 1,
-        (false, _) => {
-            let inner = run.iter().map(|site| streamed(site)).max().unwrap_or(1);
-            GRID_WORK.div_ceil(work.saturating_mul(inner).max(1))
-        }
-    };
-    nearest(extent, wanted.max(tile), unit(run, axis))
-}
-
-/// Elements that a pass touches for each element of its grid block.
-fn streamed(site: &Site<'_>) -> u64 {
-    let grid: AxisSet = site.phase.grid.iter().map(|&(axis, _)| axis).collect();
-    let group = site.plan.passes[site.position].group;
-    let in_group = |axis: &AxisId| site.phase.stream_step(group, *axis).is_some();
-    let blocks: AxisSet = site.shape.all_axes().filter(in_group).collect();
-    let whole = site.plan.axes.volume(site.shape.all_axes().collect::<AxisSet>() - grid - blocks);
-    blocks.iter().fold(whole, |all, axis| all.saturating_mul(site.step(axis))).max(1)
-}
-
-/// What a step along the axis has to be a multiple of.
-fn unit(run: &[Site<'_>], axis: AxisId) -> u64 {
-    run.iter().map(|site| site.tile_unit(axis)).max().unwrap_or(1)
-}
-
-/// The largest legal step up to `wanted` that holds whole vectors, or the whole axis.
-fn nearest(extent: u64, wanted: u64, unit: u64) -> u64 {
-    let legal = |&step: &u64| step.is_multiple_of(unit) || step >= extent;
-    let steps = steps(extent);
-    let below = steps.iter().copied().filter(legal).filter(|&step| step <= wanted).max();
-    below.or_else(|| steps.iter().copied().find(legal)).unwrap_or(1)
-}
-
-/// Makes blocks smaller until every thread has a few.
-fn share(
-    plan: &PassProgram,
-    run: &[Site<'_>],
-    target: &Target,
-    grid: &mut BTreeMap<AxisId, u64>,
-    axes: &[(AxisId, u64)],
-) {
-    let chunks = run.first().map_or(1, |site| {
-        let cuts = site.all.cuts(plan, site.position);
-        cuts.iter().map(|cut| cut.count).fold(1, u64::saturating_mul)
-    });
-    let wanted = if target.threads > 1 { target.threads.saturating_mul(2) } else { 1 };
-    let wanted = wanted.div_ceil(chunks);
-    // Blocks that share what is packed would pack it again, so the axis along which it varies is cut first.
-    let packs = |site: &&Site<'_>| site.config.pack_b != Pack::No;
-    let packed = run.iter().find(packs).and_then(|site| site.config.vector);
-    let mut axes = axes.to_vec();
-    axes.sort_by_key(|&(axis, _)| packed != Some(axis));
-    let axes = &axes[..];
-    for &(axis, _) in axes {
-        let extent = plan.axes.extent(axis);
-        let tile = run.iter().map(|site| site.config.micro.get(&axis).copied().unwrap_or(1));
-        let floor = tile.max().unwrap_or(1).max(unit(run, axis));
-        loop {
-            let blocks = |(axis, _): &(AxisId, u64)| plan.axes.extent(*axis).div_ceil(grid[axis]);
-            let count = axes.iter().map(blocks).fold(1, u64::saturating_mul);
-            let step = grid[&axis];
-            let smaller = nearest(extent, step / 2, unit(run, axis));
-            if count >= wanted || smaller >= step || smaller < floor {
-                break;
-            }
-            grid.insert(axis, smaller);
-        }
-    }
-}
-
-/// Register tiles no larger than the grid steps of the phase.
-fn clip_tiles(plan: &PassProgram, shapes: &[Shape], config: &mut Config, phase: &PhaseConfig) {
-    for &pass in &phase.passes {
-        for &(axis, _) in phase.grid.iter().filter(|(axis, _)| shapes[pass].axes.contains(axis)) {
-            let step = config.passes[phase.head].grid[&axis].min(plan.axes.extent(axis)).max(1);
-            let choice = &mut config.passes[pass];
-            let unit = if choice.vector == Some(axis) { shapes[pass].lanes } else { 1 };
-            let most = step.div_ceil(unit) * unit;
-            if choice.micro[&axis] > most {
-                choice.micro.insert(axis, most);
-            }
-        }
-    }
 }

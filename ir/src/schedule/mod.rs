@@ -17,6 +17,7 @@ mod defaults;
 mod domain;
 mod forms;
 mod fusion;
+mod grids;
 mod key;
 mod limits;
 mod sample;

@@ -4,7 +4,8 @@
 //! gives them. Invariant: with those of the parts, which the schedule decides, their choices are legal.
 
 use super::constraint::sites;
-use super::defaults::{guess_grid, guess_pass, naive_pass};
+use super::defaults::{guess_pass, naive_pass};
+use super::grids::guess_grid;
 use super::shape::Shape;
 use super::{Config, PassConfig, streams};
 use crate::base::{AxisId, AxisSet};

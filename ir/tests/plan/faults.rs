@@ -63,11 +63,11 @@ fn fixed_settings_hold_in_every_schedule() {
 #[test]
 fn fixed_settings_that_break_a_rule_say_which() {
     let mut space = space(&graphs::matmul(64, 64, 4096));
-    let lines = "choose C.grid.m = 16 choose C.block.k = 4";
+    let lines = "choose C.vector = n choose C.grid.n = 6";
     let fixed = Schedule::parse(&format!("schedule matmul {{ {lines} }}")).unwrap().settings;
     let fault = &space.fix(&fixed).unwrap_err()[0];
-    assert_eq!(fault.message, "the stream has 1024 blocks");
-    assert_eq!(fault.found.as_deref(), Some("C.block.k = 4"));
+    assert_eq!(fault.message, "a step of 6 cuts the vectors along n");
+    assert_eq!(fault.found.as_deref(), Some("C.grid.n = 6"));
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod memory;
 mod predicates;
 mod rows;
 mod scalars;
+mod shuffles;
 mod vectors;
 mod writer;
 

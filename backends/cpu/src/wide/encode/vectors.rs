@@ -333,44 +333,6 @@ impl Encoder<'_> {
         self.writer.row(row, bytes, &[self.arg(to, bytes), x, x, Arg::Byte(count)], Under::All)
     }
 
-    pub(super) fn zip(
-        &mut self,
-        lane: Lane,
-        to: Vector,
-        (x, y): (Vector, Vector),
-        (unit, high): (u64, bool),
-    ) -> Result<(), Refusal> {
-        let row = match (lane.bytes() * unit, high) {
-            (4, false) => &rows::ZIP_LOW_32,
-            (4, true) => &rows::ZIP_HIGH_32,
-            (_, false) => &rows::ZIP_LOW_64,
-            (_, true) => &rows::ZIP_HIGH_64,
-        };
-        let bytes = self.bytes(lane.bytes())?;
-        let x = Arg::Vector(self.register(x, bytes)?, bytes);
-        let y = Arg::Vector(self.register(y, bytes)?, bytes);
-        self.writer.row(row, bytes, &[self.arg(to, bytes), x, y], Under::All)
-    }
-
-    pub(super) fn pieces(
-        &mut self,
-        lane: Lane,
-        to: Vector,
-        (x, y): (Vector, Vector),
-        pick: u8,
-    ) -> Result<(), Refusal> {
-        let bytes = self.bytes(lane.bytes())?;
-        let x = Arg::Vector(self.register(x, bytes)?, bytes);
-        let y = Arg::Vector(self.register(y, bytes)?, bytes);
-        // The older instruction numbers the pieces of both operands through.
-        let pick = match self.isa {
-            Isa::Avx2 => pick & 1 | (2 | pick >> 1 & 1) << 4,
-            Isa::Avx512 => pick,
-        };
-        let args = [self.arg(to, bytes), x, y, Arg::Byte(pick)];
-        self.writer.row(&rows::PIECES, bytes, &args, Under::All)
-    }
-
     pub(super) fn splat(&mut self, lane: Lane, to: Vector, from: Scalar) -> Result<(), Refusal> {
         let bytes = self.bytes(lane.bytes())?;
         let target = self.arg(to, bytes);
