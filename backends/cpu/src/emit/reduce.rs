@@ -97,7 +97,7 @@ impl NestEmitter<'_, '_, '_, '_> {
         }
         let extent = self.phase.block(axis).extent;
         if let Some(step) = self.piece(level) {
-            return self.pieces((level, axis, step), values, positions, layout);
+            return self.pieces((level, axis, step), &values, positions, layout);
         }
         if level + 1 == self.nest.reduce.len() {
             return self.innermost(axis, values, positions, layout);
@@ -136,13 +136,13 @@ impl NestEmitter<'_, '_, '_, '_> {
     fn pieces(
         &mut self,
         (level, axis, step): (usize, AxisId, u64),
-        totals: Vec<Value>,
+        totals: &[Value],
         positions: &[Offsets],
         layout: &Layout,
     ) -> Result<Vec<Value>, Unsupported> {
         let extent = self.phase.block(axis).extent;
         let (start, end) = (self.phase.constant(0), self.phase.extent_value(extent));
-        let open = self.phase.begin_loop(start, end, step, &totals);
+        let open = self.phase.begin_loop(start, end, step, totals);
         let totals = open.carried.clone();
         let behind = self.add_constant(open.index, step.cast_signed());
         let behind = self.phase.b.ins().smin(behind, end);

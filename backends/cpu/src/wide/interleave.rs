@@ -25,7 +25,7 @@ fn blocks(nodes: Vec<Node>, width: usize) -> Vec<Node> {
     for node in nodes {
         match node {
             Node::Op(op) if !matches!(op.assigned(), Some(Register::Scalar(_))) => {
-                straight.push(op)
+                straight.push(op);
             }
             other => {
                 flush(&mut straight, &mut done, width);
@@ -79,7 +79,7 @@ fn ordered(ops: Vec<Op>, width: usize) -> Vec<Op> {
             order.extend(batch.iter().filter_map(|chain| chain.get(step)));
         }
     }
-    order.into_iter().map(|position| ops[position].clone()).collect()
+    order.into_iter().map(|position| ops[position]).collect()
 }
 
 /// The chain of each operation; `None` where several need it, so that it stands before all of them. No answer where an

@@ -168,7 +168,7 @@ fn vectors_do_not_spill() {
 }
 
 /// Some sums of exponents' shape: chains of operations over the elements of a region, each stored to a place of its own.
-fn chains(rng: &mut ChaCha8Rng, count: u32) -> Vec<Op> {
+fn chains(rng: &mut ChaCha8Rng, count: i32) -> Vec<Op> {
     let (x, out) = (Scalar(0), Scalar(1));
     let mut ops = vec![];
     let mut next = 2;
@@ -180,7 +180,7 @@ fn chains(rng: &mut ChaCha8Rng, count: u32) -> Vec<Op> {
     let at = Address { base: x, displacement: 0 };
     ops.push(Op::Load { element: Element::Word, to: shared, at, span: Span::Splat });
     for chain in 0..count {
-        let displacement = i32::try_from(chain * 32).unwrap();
+        let displacement = chain * 32;
         let (mut value, at) = (fresh(), Address { base: x, displacement });
         ops.push(Op::Load { element: Element::Word, to: value, at, span: Span::Whole });
         for _ in 0..rng.random_range(1..12) {

@@ -156,13 +156,47 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// A vector of what each lane is.
+    fn each(&self, of: &dyn Fn(usize) -> u64, bytes: u64) -> Value {
+        let mut value = Value::default();
+        (0..self.lanes).for_each(|lane| value.set(lane, bytes, of(lane)));
+        value
+    }
+
+    /// What a shuffle of two vectors gives.
+    fn shuffled(&self, op: &Op) -> Result<Value, String> {
+        match *op {
+            Op::Zip { lane, unit, high, x, y, .. } => {
+                let (x, y, unit) = (self.vector(x)?, self.vector(y)?, usize::from(unit));
+                let piece = 16 / lane.bytes() as usize;
+                let of = |i: usize| {
+                    let (start, inside) = (i / piece * piece, i % piece);
+                    let group = inside / (2 * unit) + if high { piece / (2 * unit) } else { 0 };
+                    let from = if (inside / unit).is_multiple_of(2) { &x } else { &y };
+                    from.bits(start + group * unit + inside % unit, lane)
+                };
+                Ok(self.each(&of, lane.bytes()))
+            }
+            Op::Pieces { lane, x, y, pick, .. } => {
+                let (x, y) = (self.vector(x)?, self.vector(y)?);
+                let piece = 16 / lane.bytes() as usize;
+                let pieces = self.lanes / piece;
+                let of = |i: usize| {
+                    let number = i / piece;
+                    let from = if number < pieces / 2 { &x } else { &y };
+                    let shift = number as u32 * pieces.ilog2();
+                    let source = usize::from(pick) >> shift & (pieces - 1);
+                    from.bits(source * piece + i % piece, lane)
+                };
+                Ok(self.each(&of, lane.bytes()))
+            }
+            _ => Err("no shuffle of two vectors".to_string()),
+        }
+    }
+
     /// The vector that an operation assigns.
     fn computed(&self, op: &Op) -> Result<Option<(Vector, Value)>, String> {
-        let each = |of: &dyn Fn(usize) -> u64, bytes: u64| {
-            let mut value = Value::default();
-            (0..self.lanes).for_each(|lane| value.set(lane, bytes, of(lane)));
-            value
-        };
+        let each = |of: &dyn Fn(usize) -> u64, bytes: u64| self.each(of, bytes);
         Ok(Some(match *op {
             Op::Constant { to, lane, bits } => (to, each(&|_| bits, lane.bytes())),
             Op::LaneNumbers { to } => (to, each(&|lane| lane as u64, 4)),
@@ -204,30 +238,7 @@ impl Machine<'_> {
                 let of = |i| if i + count < self.lanes { x.bits(i + count, lane) } else { 0 };
                 (to, each(&of, lane.bytes()))
             }
-            Op::Zip { lane, unit, high, to, x, y } => {
-                let (x, y, unit) = (self.vector(x)?, self.vector(y)?, usize::from(unit));
-                let piece = 16 / lane.bytes() as usize;
-                let of = |i: usize| {
-                    let (start, inside) = (i / piece * piece, i % piece);
-                    let group = inside / (2 * unit) + if high { piece / (2 * unit) } else { 0 };
-                    let from = if inside / unit % 2 == 0 { &x } else { &y };
-                    from.bits(start + group * unit + inside % unit, lane)
-                };
-                (to, each(&of, lane.bytes()))
-            }
-            Op::Pieces { lane, to, x, y, pick } => {
-                let (x, y) = (self.vector(x)?, self.vector(y)?);
-                let piece = 16 / lane.bytes() as usize;
-                let pieces = self.lanes / piece;
-                let of = |i: usize| {
-                    let number = i / piece;
-                    let from = if number < pieces / 2 { &x } else { &y };
-                    let bits = pieces.ilog2();
-                    let source = usize::from(pick) >> (number as u32 * bits) & (pieces - 1);
-                    from.bits(source * piece + i % piece, lane)
-                };
-                (to, each(&of, lane.bytes()))
-            }
+            Op::Zip { to, .. } | Op::Pieces { to, .. } => (to, self.shuffled(op)?),
             Op::Splat { lane, to, from } => {
                 let from = self.scalar(from)? as u64;
                 (to, each(&|_| from, lane.bytes()))
