@@ -70,7 +70,13 @@ pub(super) fn fill_cache(
     let phases = config.phases(plan);
     // The axes of each phase that may still be cut. The scratch of a phase depends on its own steps only, so all of
     // them are cut side by side, and the program is lowered once for each round instead of once for each phase.
-    let mut open: Vec<&[(AxisId, u64)]> = phases.iter().map(|phase| &phase.grid[..]).collect();
+    let order = |phase: &PhaseConfig| {
+        let packs = |&&pass: &&usize| config.passes[pass].pack_b != Pack::No;
+        let packed = phase.passes.iter().find(packs).and_then(|&pass| config.passes[pass].vector);
+        packed_first(&phase.grid, packed)
+    };
+    let orders: Vec<Vec<(AxisId, u64)>> = phases.iter().map(order).collect();
+    let mut open: Vec<&[(AxisId, u64)]> = orders.iter().map(|axes| &axes[..]).collect();
     // The last cut of each phase: the step before, and the scratch then.
     let mut last: Vec<Option<(AxisId, u64, u64)>> = vec![None; phases.len()];
     while open.iter().any(|axes| !axes.is_empty()) {
@@ -179,12 +185,9 @@ fn share(
     });
     let wanted = if target.threads > 1 { target.threads.saturating_mul(2) } else { 1 };
     let wanted = wanted.div_ceil(chunks);
-    // Blocks that share what is packed would pack it again, so the axis along which it varies is cut first.
     let packs = |site: &&Site<'_>| site.config.pack_b != Pack::No;
     let packed = run.iter().find(packs).and_then(|site| site.config.vector);
-    let mut axes = axes.to_vec();
-    axes.sort_by_key(|&(axis, _)| packed != Some(axis));
-    let axes = &axes[..];
+    let axes = &packed_first(axes, packed)[..];
     for &(axis, _) in axes {
         let extent = plan.axes.extent(axis);
         let tile = run.iter().map(|site| site.config.micro.get(&axis).copied().unwrap_or(1));
@@ -200,6 +203,14 @@ fn share(
             grid.insert(axis, smaller);
         }
     }
+}
+
+/// Axes in the order in which they are cut. Blocks that share what is packed would pack it again, so the axis along
+/// which it varies comes first.
+fn packed_first(axes: &[(AxisId, u64)], packed: Option<AxisId>) -> Vec<(AxisId, u64)> {
+    let mut axes = axes.to_vec();
+    axes.sort_by_key(|&(axis, _)| packed != Some(axis));
+    axes
 }
 
 /// Register tiles no larger than the grid steps of the phase.
