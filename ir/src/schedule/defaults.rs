@@ -28,6 +28,12 @@ const DOT_PRODUCTS: u64 = 4;
 const STREAMED_BYTES: u64 = 8 << 20;
 /// Vectors of a register tile without rows: so much of a row is read at once.
 const ROW_VECTORS: u64 = 8;
+/// Rows from which on packing the second operand of a contraction pays.
+const PACKED_ROWS: u64 = 32;
+/// The register tile of fewer rows, and the terms of its block.
+const THIN_VECTORS: u64 = 6;
+const THIN_ROWS: u64 = 4;
+const THIN_BLOCK: u64 = 64;
 /// Rows that are read side by side without a copy.
 const ROWS_APART: u64 = 8;
 /// Columns from which on packing the rows of a contraction pays.
@@ -174,7 +180,7 @@ pub(super) fn guess_pass(
         None => 4,
     };
     guess_tile(plan, pass, shape, target, &mut config);
-    guess_blocks(plan, pass, shape, &mut config);
+    guess_blocks(plan, pass, shape, target, &mut config);
     guess_packs(plan, pass, &mut config);
     let bytes = |result: &crate::plan::PassResult| {
         let value = &plan.values[result.buffer.index()];
@@ -282,6 +288,7 @@ fn guess_tile(
     }
     let rows = rows(plan, pass, config.vector);
     let vectors = match rows {
+        Some(rows) if is_thin(plan, rows, shape, target) => THIN_VECTORS,
         Some(_) if has_totals(plan, shape, target) => row_vectors(plan.axes.extent(vector), lanes),
         Some(_) => 2,
         None if !contractions(plan, pass, config.vector).is_empty() => ROW_VECTORS,
@@ -299,6 +306,7 @@ fn guess_tile(
         // accumulators without spills (measured). Else all do but for the vectors of a row and one broadcast.
         let most = match target.accumulates_in_place {
             // Each accumulator has a total beside it.
+            true if is_thin(plan, rows, shape, target) => THIN_ROWS * count,
             true if has_totals(plan, shape, target) => (target.vector_registers - count - 1) / 2,
             true => target.vector_registers.saturating_sub(count + 1 + epilogue_registers(shape)),
             false => target.vector_registers / 2,
@@ -309,6 +317,12 @@ fn guess_tile(
         let best = values.into_iter().filter(fits).filter(even).filter(|&tile| tile <= 16).max();
         config.micro.insert(rows, best.unwrap_or(1));
     }
+}
+
+/// Whether so few rows share the second operand that it is read where it lies: then much of a row at once counts more
+/// than totals in registers, and blocks are as short as a chain may be.
+fn is_thin(plan: &PassProgram, rows: AxisId, shape: &Shape, target: &Target) -> bool {
+    plan.axes.extent(rows) < PACKED_ROWS && has_totals(plan, shape, target)
 }
 
 /// Whether the sums of a tile are so long that they are cut, and registers are so many that partial results stand in them.
@@ -337,14 +351,26 @@ fn scan_rows(plan: &PassProgram, shape: &Shape, config: &mut PassConfig) {
     }
 }
 
-fn guess_blocks(plan: &PassProgram, pass: &Pass, shape: &Shape, config: &mut PassConfig) {
+fn guess_blocks(
+    plan: &PassProgram,
+    pass: &Pass,
+    shape: &Shape,
+    target: &Target,
+    config: &mut PassConfig,
+) {
     for &axis in &shape.stream {
         config.block.insert(axis, plan.axes.extent(axis).max(1));
     }
     let contracts = !contractions(plan, pass, config.vector).is_empty();
     let wide = config.vector.is_some_and(|axis| shape.stream.contains(&axis));
     let chain = chain_of(plan, shape);
-    let most = if contracts && !wide { CONTRACTION_BLOCK } else { chain };
+    let thin =
+        rows(plan, pass, config.vector).is_some_and(|rows| is_thin(plan, rows, shape, target));
+    let most = match contracts && !wide {
+        true if thin => THIN_BLOCK.min(chain),
+        true => CONTRACTION_BLOCK,
+        false => chain,
+    };
     let tiles = config.clone();
     let side_by_side = |axis| tiles.side_by_side(axis, shape.lanes);
     shorten_chain(plan, shape, &mut config.block, (&side_by_side, most));
@@ -376,7 +402,7 @@ fn guess_packs(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
     };
     for found in &found {
         let rows = rows(plan, pass, config.vector).map_or(1, |axis| plan.axes.extent(axis));
-        let reused = rows >= 8 * rows_of_tile(config).max(4);
+        let reused = rows >= PACKED_ROWS;
         if panel(&found.b, config) && (reused || is_costly(&found.b, &pass.body_lets)) {
             config.pack_b = Pack::Panel;
         } else if is_costly(&found.b, &pass.body_lets) {
