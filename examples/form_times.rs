@@ -6,11 +6,15 @@
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 #![expect(clippy::disallowed_methods, reason = "it measures; the tuner's clock is for candidates")]
 
+#[path = "support/arguments.rs"]
+mod arguments;
+
+use arguments::pair;
 use std::error::Error;
 use std::time::Instant;
 use tilewright::ir::reference::{Family, draw};
 use tilewright::ir::schedule::ChoiceValue;
-use tilewright::{BoundKernel, CompiledKernel, Kernel};
+use tilewright::{BoundKernel, CompiledKernel};
 
 /// Rounds of all forms.
 const ROUNDS: usize = 9;
@@ -19,17 +23,9 @@ const ROUND_SECONDS: f64 = 0.05;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let file = arguments.next().ok_or("a kernel file")?;
-    let sizes = arguments.next().ok_or("extents, axis=extent,..")?;
+    let bound = arguments::bound(&mut arguments)?;
     let settings: Vec<(String, String)> =
         arguments.map(|text| pair(&text)).collect::<Result<_, _>>()?;
-    let kernel = Kernel::from_file(&file)?;
-    let mut extents = vec![];
-    for part in sizes.split(',') {
-        let (axis, extent) = pair(part)?;
-        extents.push((axis, extent.parse::<u64>()?));
-    }
-    let bound = kernel.bind(extents.iter().map(|(axis, extent)| (axis.as_str(), *extent)))?;
     let inputs = draw(bound.graph(), Family::Normal, 1);
     let inputs: Vec<&[u8]> = inputs.iter().map(|tensor| tensor.bytes.as_slice()).collect();
     let mut outputs: Vec<Vec<u8>> = vec![];
@@ -77,11 +73,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn cpu_ns() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split_whitespace().next()?.parse().ok()
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let parts = text.split_once('=').ok_or_else(|| format!("{text}: name=value"))?;
-    Ok((parts.0.to_string(), parts.1.to_string()))
 }
 
 /// The code of every form.

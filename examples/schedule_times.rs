@@ -7,15 +7,18 @@
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 #![expect(clippy::disallowed_methods, reason = "it measures; the tuner's clock is for candidates")]
 
+#[path = "support/arguments.rs"]
+mod arguments;
 #[path = "support/memory.rs"]
 mod memory;
 
+use arguments::pair;
 use memory::Buffer;
 use std::error::Error;
 use std::time::Instant;
 use tilewright::ir::reference::{Family, draw};
 use tilewright::ir::schedule::{ChoiceValue, Schedule, Setting};
-use tilewright::{BoundKernel, CompiledKernel, Kernel};
+use tilewright::{BoundKernel, CompiledKernel};
 
 /// Rounds of all schedules.
 const ROUNDS: usize = 15;
@@ -24,19 +27,11 @@ const ROUND_SECONDS: f64 = 0.02;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let file = arguments.next().ok_or("a kernel file")?;
-    let sizes = arguments.next().ok_or("extents, axis=extent,..")?;
+    let bound = arguments::bound(&mut arguments)?;
     let mut lists: Vec<String> = arguments.collect();
     if lists.is_empty() {
         lists.push(String::new());
     }
-    let kernel = Kernel::from_file(&file)?;
-    let mut extents = vec![];
-    for part in sizes.split(',') {
-        let (axis, extent) = pair(part)?;
-        extents.push((axis, extent.parse::<u64>()?));
-    }
-    let bound = kernel.bind(extents.iter().map(|(axis, extent)| (axis.as_str(), *extent)))?;
     let inputs = draw(bound.graph(), Family::Normal, 1);
     let inputs: Vec<Buffer> =
         inputs.iter().map(|tensor| Buffer::of(&tensor.bytes)).collect::<Result<_, _>>()?;
@@ -86,11 +81,6 @@ fn measure(
         times_us.push(own.elapsed().as_secs_f64() * 1e6 / f64::from(group));
     }
     Ok(())
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let parts = text.split_once('=').ok_or_else(|| format!("{text}: name=value"))?;
-    Ok((parts.0.to_string(), parts.1.to_string()))
 }
 
 /// The code of the first form that all settings fit.

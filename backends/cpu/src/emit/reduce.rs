@@ -114,22 +114,13 @@ impl NestEmitter<'_, '_, '_, '_> {
         Ok(self.phase.end_loop(&open, &next).1)
     }
 
-    /// The indices in a piece, if this is the reduced axis whose loop is cut because too many terms would be added in a
-    /// row.
+    /// The indices in a piece, if this is the reduced axis whose loop is cut.
     fn piece(&self, level: usize) -> Option<u64> {
-        let most = self.nest.micro.chain;
-        let mut rows = 1_u64;
-        for (at, &axis) in self.nest.reduce.iter().enumerate().rev().filter(|_| most > 0) {
-            let is_vector = self.nest.micro.vector == Some(axis);
-            let side_by_side = if is_vector { tile_of(self.nest, axis, self.lanes) } else { 1 };
-            let longest = possible_lengths(self.phase.block(axis)).max().unwrap_or(0);
-            let own = longest.div_ceil(side_by_side);
-            if rows.saturating_mul(own) > most {
-                return (at == level).then(|| (most / rows).max(1) * side_by_side);
-            }
-            rows *= own.max(1);
-        }
-        None
+        let longest = |axis| possible_lengths(self.phase.block(axis)).max().unwrap_or(0);
+        let tile = |axis| tile_of(self.nest, axis, self.lanes);
+        let side_by_side = |axis| if self.nest.micro.vector == Some(axis) { tile(axis) } else { 1 };
+        let cut = self.nest.cut(longest, side_by_side)?;
+        (cut.level == level).then_some(cut.step)
     }
 
     /// The loop over a reduced axis in pieces: accumulators start anew in each and are folded into totals behind it.

@@ -6,6 +6,7 @@
 //! Invariant: a nest writes one place, and reads no place that it writes except the carried value of the same element.
 
 mod build;
+mod chain;
 mod convert;
 mod dag;
 mod gather;
@@ -16,6 +17,7 @@ mod print;
 mod reads;
 
 pub use build::{build, unpacked_outputs};
+pub(crate) use chain::Cut;
 pub use dag::{Dag, Node, NodeId, Subscripts};
 pub(crate) use memo::{Memo, Offsets, key};
 pub use place::{Base, Panel, Place, Term};

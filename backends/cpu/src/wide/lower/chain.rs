@@ -7,6 +7,7 @@
 
 use super::Word;
 use super::nest::{Kind, NestLowering, Part, Stretch};
+use crate::machine::Cut;
 use crate::wide::program::{Address, Element, Limit, Op, Scalar, Span, Vector};
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::plan::start_value;
@@ -36,7 +37,11 @@ impl NestLowering<'_> {
     /// Decides whether and where the chains of a tile are cut, and makes its partial results the start values.
     pub(super) fn begin_chain(&mut self, states: &[Vector]) -> Result<(), Unsupported> {
         self.chain = None;
-        let Some((level, step)) = self.chained_level() else { return Ok(()) };
+        let longest = |axis| self.block(axis).lengths().max().unwrap_or(0);
+        let side_by_side = |axis| if self.is_vector(axis) { self.tile_of(axis) } else { 1 };
+        let Some(Cut { level, step }) = self.nest.cut(longest, side_by_side) else {
+            return Ok(());
+        };
         self.check_pieces(self.nest.reduce[level], step)?;
         let partials = match self.around.partials_in_memory {
             true => Partials::Memory(self.word(Word::Partials)),
@@ -57,22 +62,6 @@ impl NestLowering<'_> {
                 self.code.op(Op::Copy { to: state, x });
             }
         }
-    }
-
-    /// The reduced axis whose loop is cut, and the length of a piece. Inside of it all is short enough.
-    fn chained_level(&self) -> Option<(usize, u64)> {
-        let most = self.nest.micro.chain;
-        let mut rows = 1_u64;
-        for (level, &axis) in self.nest.reduce.iter().enumerate().rev().filter(|_| most > 0) {
-            let side_by_side = if self.is_vector(axis) { self.tile_of(axis) } else { 1 };
-            let longest = self.block(axis).lengths().max().unwrap_or(0);
-            let own = longest.div_ceil(side_by_side);
-            if rows.saturating_mul(own) > most {
-                return Some((level, even_pieces(own, (most / rows).max(1)) * side_by_side));
-            }
-            rows *= own.max(1);
-        }
-        None
     }
 
     /// Pointers into panels are computed from the start of a piece, so that has to be the start of a panel.
@@ -183,11 +172,4 @@ impl NestLowering<'_> {
 
 fn displacement(number: usize) -> i32 {
     i32::try_from(number * PARTIAL_BYTES).expect("a register tile is small")
-}
-
-/// The longest piece of at most `most` terms such that all are of one length, in steps that unrolled code takes whole.
-fn even_pieces(terms: u64, most: u64) -> u64 {
-    let count = terms.div_ceil(most);
-    let even = terms.div_ceil(count).next_multiple_of(8);
-    if even <= most { even } else { most }
 }
