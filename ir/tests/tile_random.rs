@@ -189,6 +189,7 @@ impl Writer {
             order: self.axes(2),
             unroll: self.random.random_range(0..3),
             fetch: self.random.random_range(0..3),
+            ahead: self.axes(1).first().map(|&axis| (axis, self.random.random_range(0..9))),
             streaming: self.random.random(),
             chain: self.random.random_range(0..3),
         }

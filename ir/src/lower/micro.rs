@@ -19,6 +19,7 @@ pub(super) fn of_carry(axes: &[AxisId], config: &PassConfig) -> Micro {
         order: order(axes, config),
         unroll: config.unroll,
         fetch: config.fetch,
+        ahead: None,
         streaming: config.streaming,
         chain: 0,
     }

@@ -19,7 +19,7 @@ use super::stream::Stream;
 use super::{chunk, micro};
 use crate::base::{AxisId, BinaryOp, BufferId, Expr, LocalId, ReduceOp, chain_terms_max};
 use crate::plan::{Let, Pass, PassProgram, State, start_value};
-use crate::schedule::{PassConfig, PhaseConfig};
+use crate::schedule::{PassConfig, PhaseConfig, next_block};
 use crate::target::Target;
 use crate::tile::{Carry, For, Micro, Place, Scan, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -202,9 +202,18 @@ impl<'a> Nest<'a> {
             start: start_value(state.op, self.plan.locals[state.local.index()].dtype),
             place,
             next,
-            micro: Micro { chain: self.chain(), ..micro::of_carry(&self.pass.axes, self.config) },
+            micro: Micro {
+                chain: self.chain(),
+                ahead: self.ahead(),
+                ..micro::of_carry(&self.pass.axes, self.config)
+            },
             last,
         }
+    }
+
+    /// The axis and the step to what the next iteration of the grid reads, if the pass fetches that.
+    fn ahead(&self) -> Option<(AxisId, u64)> {
+        next_block(self.plan, self.phase).filter(|_| self.config.ahead)
     }
 
     /// How many terms of a block are added in a row, where the block has too many.
@@ -266,7 +275,9 @@ impl<'a> Nest<'a> {
         for result in &self.pass.results {
             let value = std::slice::from_ref(&result.value);
             let exprs = self.instantiate(placer, &self.pass.result_lets, names, value, out);
+            let ahead = self.ahead().filter(|_| self.pass.stream.is_empty());
             let micro = micro::of_store(&self.plan.values[result.buffer.index()].axes, self.config);
+            let micro = Micro { ahead, ..micro };
             let buffer = placer.at(result.buffer);
             out.extend(exprs.into_iter().map(|expr| Stmt::Store {
                 buffer,

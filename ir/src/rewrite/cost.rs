@@ -45,7 +45,13 @@ pub(super) type Traversal = (u32, bool, AxisSet);
 pub(super) fn cost(graph: &Graph, target: &Target, risks: u32) -> Cost {
     let levels = levels(graph);
     let shared = graph.outputs.iter().map(|output| graph.node(output.node).axes);
-    let grid = shared.reduce(|all, axes| all & axes).unwrap_or(AxisSet::EMPTY);
+    // A block has all of an axis that something is reduced over.
+    let reduced = graph.ids().filter_map(|id| match graph.node(id).op {
+        Op::Reduce(_, axes, _) | Op::Roll(_, axes, ..) => Some(axes),
+        _ => None,
+    });
+    let reduced = reduced.fold(AxisSet::EMPTY, |all, axes| all | axes);
+    let grid = shared.reduce(|all, axes| all & axes).unwrap_or(AxisSet::EMPTY) - reduced;
     let model = Model { graph, target, grid, running: running(graph) };
     let cones = cones(&model, &levels);
     let passes = passes(graph, &levels, &cones);
@@ -127,7 +133,7 @@ struct Time {
 struct Model<'g> {
     graph: &'g Graph,
     target: &'g Target,
-    /// The axes that all outputs have.
+    /// The axes that all outputs have and nothing is reduced over.
     grid: AxisSet,
     running: Vec<bool>,
 }
@@ -310,15 +316,27 @@ impl Model<'_> {
             return (0.0, bytes / self.speed(bytes));
         }
         let only = known.readers.get(&id) == Some(&1);
-        let is_made_here = is_map || (node.axes.contains_all(stream) && node.op.is_traversal());
+        // What a traversal only reads again, it has stored.
+        let is_made_here = node.op.is_traversal() && (is_map || node.axes.contains_all(stream));
         if !is_input && only && is_made_here {
             return (0.0, 0.0);
         }
-        let rows = self.volume(node.axes & self.grid).max(1.0);
-        let block = bytes / rows * rows.min(ROWS);
+        let block = self.block_bytes(bytes, self.volume(node.axes & self.grid).max(1.0));
         // The first to read what is no input pays for the store, too.
         let times = if is_first { 2.0 } else { 1.0 };
-        (times * bytes / self.speed(block), 0.0)
+        let time_ns = times * bytes / self.speed(block);
+        if block > self.target.memory_bytes("L3") as f64 { (0.0, time_ns) } else { (time_ns, 0.0) }
+    }
+
+    /// Bytes of a value that lie between two traversals: as many rows as are worked on together, fewer where a cache is
+    /// small for them, and all of it where one row is too long to stay.
+    fn block_bytes(&self, bytes: f64, rows: f64) -> f64 {
+        let row = bytes / rows;
+        let most = self.target.memory_bytes("L2") as f64 / 2.0;
+        match row > most {
+            true => bytes,
+            false => (row * rows.min(ROWS)).min(most),
+        }
     }
 
     fn bytes(&self, id: NodeId) -> f64 {
@@ -333,8 +351,8 @@ impl Model<'_> {
             // Loads that hit the nearest cache hide behind the arithmetic on them.
             () if fits("L1") => 400.0,
             () if fits("L2") => 60.0,
-            () if fits("L3") => 25.0,
-            () => 10.0,
+            () if fits("L3") => 60.0,
+            () => 40.0,
         }
     }
 }

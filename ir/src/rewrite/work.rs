@@ -18,6 +18,8 @@ pub(super) fn op_cycles(op: Op) -> f64 {
         Op::Unary(UnaryOp::Recip | UnaryOp::Sqrt | UnaryOp::Rsqrt, _) => 5.0,
         Op::Unary(UnaryOp::Sin | UnaryOp::Cos, _) => 90.0,
         Op::Unary(UnaryOp::Log | UnaryOp::Log2, _) => 30.0,
+        // Nine multiply-adds, and what runs beside them.
+        Op::Unary(UnaryOp::Exp | UnaryOp::Exp2, _) => 9.0,
         Op::Unary(..) => 15.0,
         Op::Binary(BinaryOp::Div, ..) => 5.0,
         Op::Binary(BinaryOp::Pow, ..) => 40.0,

@@ -44,6 +44,8 @@ pub struct PassConfig {
     pub unroll: u64,
     /// Steps of the innermost loop over the stream that vectors are fetched ahead of their use; 0: not at all.
     pub fetch: u64,
+    /// Whether the pass fetches what the next grid iteration reads of the tensors that it reads.
+    pub ahead: bool,
     /// Whether results go past the caches.
     pub streaming: bool,
     /// How the first operand of a contraction is packed.

@@ -9,7 +9,7 @@ use super::domain::{steps, tiles};
 use super::fusion::fuse;
 use super::grids::{fill_cache, guess_grids};
 use super::shape::{Shape, Touch, contractions, set, stores_output, touched_at};
-use super::{Config, Pack, PassConfig, limits, splits, streams};
+use super::{Config, Pack, PassConfig, ahead, limits, splits, streams};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, chain_terms_max};
 use crate::lower::is_costly;
 use crate::plan::{Pass, PassProgram};
@@ -71,6 +71,7 @@ pub(super) fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
         micro: shape.all_axes().map(one).collect(),
         unroll: 1,
         fetch: 0,
+        ahead: false,
         streaming: false,
         pack_a: Pack::No,
         pack_b: Pack::No,
@@ -144,10 +145,15 @@ pub(super) fn default(
         guess_grids(plan, shapes, target, &mut cut);
         fill_cache(plan, shapes, target, &mut cut, half);
         if fits(plan, shapes, target, &cut) {
+            ahead::guess(plan, shapes, target, &mut cut);
             return cut;
         }
     }
-    if fits(plan, shapes, target, &config) { config } else { fallback(plan, shapes, target, naive) }
+    if !fits(plan, shapes, target, &config) {
+        return fallback(plan, shapes, target, naive);
+    }
+    ahead::guess(plan, shapes, target, &mut config);
+    config
 }
 
 /// Unfused scalar loops where the guess does not fit; the naive nest where those do not fit either.

@@ -4,7 +4,7 @@
 
 use super::key::{Field, Key, word, yes_no};
 use super::shape::{Shape, contractions, stores_output};
-use super::{Choice, ChoiceValue, Config, Domain, Pack, splits};
+use super::{Choice, ChoiceValue, Config, Domain, Pack, ahead, splits};
 use crate::base::AxisId;
 use crate::plan::PassProgram;
 use crate::target::Target;
@@ -24,7 +24,9 @@ pub(super) fn choices(
     default: &Config,
 ) -> Vec<(Key, Choice)> {
     let chunks_max = splits::chunks_max(target);
-    let mut list = List { plan, default, chunks_max, choices: vec![] };
+    let positions = 0..plan.passes.len();
+    let ahead = positions.map(|position| ahead::may_fetch(plan, shapes, position)).collect();
+    let mut list = List { plan, default, chunks_max, ahead, choices: vec![] };
     if default.form.is_some() {
         list.one_of(Key::Form, vec![], "The form of the kernel that is computed.");
     }
@@ -39,6 +41,8 @@ struct List<'a> {
     plan: &'a PassProgram,
     default: &'a Config,
     chunks_max: u64,
+    /// Which passes may fetch ahead.
+    ahead: Vec<bool>,
     choices: Vec<(Key, Choice)>,
 }
 
@@ -121,6 +125,10 @@ impl List<'_> {
         if !shape.stream.is_empty() {
             let meaning = format!("Steps that vectors of {name} are fetched ahead of their use.");
             self.one_of(key(Field::Fetch), counts(vec![0, 4, 8, 16, 32]), &meaning);
+        }
+        if self.ahead[position] {
+            let meaning = format!("Whether {name} fetches what the next grid iteration reads.");
+            self.one_of(key(Field::Ahead), vec![yes_no(false), yes_no(true)], &meaning);
         }
         if stores_output(self.plan, &self.plan.passes[position]) {
             let meaning =

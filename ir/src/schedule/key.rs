@@ -29,6 +29,7 @@ pub(super) enum Field {
     Micro(AxisId),
     Unroll,
     Fetch,
+    Ahead,
     Stores,
     Order,
     PackA,
@@ -55,6 +56,7 @@ impl Key {
             Field::Micro(of) => format!("micro.{}", axis(of)),
             Field::Unroll => "unroll".to_string(),
             Field::Fetch => "fetch".to_string(),
+            Field::Ahead => "ahead".to_string(),
             Field::Stores => "stores".to_string(),
             Field::Order => "order".to_string(),
             Field::PackA => "pack_a".to_string(),
@@ -86,6 +88,7 @@ impl Key {
             Field::Micro(axis) => count(pass.micro[&axis]),
             Field::Unroll => count(pass.unroll),
             Field::Fetch => count(pass.fetch),
+            Field::Ahead => yes_no(pass.ahead),
             Field::Stores => word(if pass.streaming { "streaming" } else { "cached" }),
             Field::Order => order(&pass.order),
             Field::PackA => word(pass.pack_a.name()),
@@ -132,6 +135,7 @@ impl Key {
             }
             (Field::Unroll, ChoiceValue::Count(count)) => pass.unroll = *count,
             (Field::Fetch, ChoiceValue::Count(count)) => pass.fetch = *count,
+            (Field::Ahead, ChoiceValue::Word(word)) => pass.ahead = word == "yes",
             (Field::Stores, ChoiceValue::Word(word)) => pass.streaming = word == "streaming",
             _ => {}
         }

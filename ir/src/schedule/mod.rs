@@ -11,6 +11,7 @@
 //! values; what it does not say takes the default. `Forms` has a space for each of the equal forms of a kernel. Invariant: printing is canonical (sorted by the space's order),
 //! so equal schedules have equal hashes; the space is sampled and counted, never enumerated.
 
+mod ahead;
 mod config;
 mod constraint;
 mod defaults;
@@ -28,6 +29,7 @@ mod splits;
 mod streams;
 mod text;
 
+pub(crate) use ahead::next as next_block;
 pub(crate) use config::grid_axes;
 pub use config::{Config, Pack, PassConfig, PhaseConfig};
 pub use forms::{FORM, FormSpace, Forms, WRITTEN};

@@ -9,7 +9,7 @@ use super::forms::{FORM, WRITTEN};
 use super::key::{Field, Key};
 use super::limits::Exceeded;
 use super::shape::Shape;
-use super::{ChoiceValue, Config, PhaseConfig, Schedule, Setting, code, defaults, limits};
+use super::{ChoiceValue, Config, PhaseConfig, Schedule, Setting, ahead, code, defaults, limits};
 use crate::base::AxisSet;
 use crate::check::nearest;
 use crate::diag::Diagnostic;
@@ -406,6 +406,11 @@ impl Space {
             | Field::Unroll
             | Field::Order => true,
             Field::Fetch | Field::Stores => config.passes[pass].vector.is_some(),
+            Field::Ahead => {
+                let follows = phase.passes.first() != Some(&pass);
+                let has_next = ahead::next(&self.plan, phase).is_some();
+                follows && has_next && config.passes[pass].vector.is_some()
+            }
             Field::Grid(axis) => head && in_grid(axis),
             Field::GridOrder => head && phase.grid.len() > 1,
             Field::Block(axis) => !in_grid(axis),

@@ -110,6 +110,9 @@ pub struct Micro {
     pub unroll: u64,
     /// Steps of the innermost loop that vectors are fetched into the caches ahead of their use. 0: not at all.
     pub fetch: u64,
+    /// An axis and a step: with every vector of an argument that varies along the axis, what lies a step further is fetched
+    /// into the caches. That is what the next iteration of the grid reads.
+    pub ahead: Option<(AxisId, u64)>,
     /// Whether whole vectors are stored past the caches, which pays for results that do not fit them.
     pub streaming: bool,
     /// Terms of a reduction that are added in a row, those that add side by side counted once; then the partial result
@@ -275,6 +278,7 @@ impl Default for Micro {
             order: vec![],
             unroll: 1,
             fetch: 0,
+            ahead: None,
             streaming: false,
             chain: 0,
         }

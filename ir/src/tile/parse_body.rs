@@ -201,7 +201,8 @@ impl Reader {
         let mut micro = Micro::default();
         let mut seen: Vec<&str> = vec![];
         loop {
-            let words = ["micro", "vector", "order", "unroll", "fetch", "chain", "streaming"];
+            let words =
+                ["micro", "vector", "order", "unroll", "fetch", "ahead", "chain", "streaming"];
             let is_next = |word: &&str| match *word {
                 "streaming" => self.parser.at_word(word),
                 _ => self.parser.at_attribute(word),
@@ -236,6 +237,12 @@ impl Reader {
                 }
                 "fetch" => {
                     micro.fetch = parser.count()?;
+                    parser.expect(")")?;
+                }
+                "ahead" => {
+                    let axis = parser.axis(names)?;
+                    parser.expect(":")?;
+                    micro.ahead = Some((axis, parser.count()?));
                     parser.expect(")")?;
                 }
                 "chain" => {

@@ -213,6 +213,9 @@ impl Printer<'_> {
         if micro.fetch != 0 {
             out.push_str(&format!(" fetch({})", micro.fetch));
         }
+        if let Some((axis, step)) = micro.ahead {
+            out.push_str(&format!(" ahead({}:{step})", self.axis(axis)));
+        }
         if micro.streaming {
             out.push_str(" streaming");
         }

@@ -44,13 +44,15 @@ pub(super) struct Leaves {
     pub(super) codes: Vec<LeafCode>,
     /// Why nests are not leaves: name, reason.
     pub(super) notes: Vec<(String, String)>,
+    /// Whether some leaf stores past the caches.
+    pub(super) stream: bool,
     /// Memory for partial results, which all leaves share.
     partials: Option<StackSlot>,
 }
 
 impl Leaves {
     pub(super) fn new(isa: Isa) -> Self {
-        Self { isa, codes: vec![], notes: vec![], partials: None }
+        Self { isa, codes: vec![], notes: vec![], stream: false, partials: None }
     }
 }
 
@@ -66,6 +68,8 @@ impl PhaseEmitter<'_, '_> {
                 let leaves = self.leaves.as_mut().expect("the phase has leaves");
                 let number = u32::try_from(leaves.codes.len()).expect("a phase has few nests");
                 leaves.codes.push(code);
+                // Only what is stored past the caches asks where its target lies.
+                leaves.stream |= words.contains(&Word::Aligned);
                 self.call(nest, number, &words);
                 Ok(())
             }

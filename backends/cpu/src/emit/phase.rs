@@ -181,6 +181,11 @@ fn emit(
         phase: &phase.name,
     };
     let iterations = emitter.grid(phase, params[2], params[3])?;
+    // Streaming stores are not ordered with others; whoever reads after this phase must find them. A leaf does not wait
+    // for them: the memory takes its time, and the next iteration has work.
+    if emitter.leaves.as_ref().is_some_and(|leaves| leaves.stream) {
+        emitter.b.ins().fence();
+    }
     emitter.b.ins().return_(&[]);
     emitter.b.seal_all_blocks();
     let leaves = emitter.leaves.take();

@@ -253,7 +253,8 @@ pub enum Op {
     Load { element: Element, to: Vector, at: Address, span: Span },
     /// The elements at `at + index` bytes, `index` an I32 for each lane; zeros where the predicate does not hold.
     Gather { element: Element, to: Vector, at: Address, index: Vector, mask: Option<Predicate> },
-    /// Elements to memory; `streaming` past the caches (whole vectors of words or doubles, aligned to their size).
+    /// Elements to memory; `streaming` past the caches (whole vectors of words or doubles, aligned to their size);
+    /// who lets other threads read what such a store wrote executes a fence before.
     Store { element: Element, from: Vector, at: Address, span: Span, streaming: bool },
     /// Elements to `at + index` bytes, lower lanes first. AVX-512 alone.
     Scatter { element: Element, from: Vector, at: Address, index: Vector, mask: Option<Predicate> },

@@ -237,6 +237,7 @@ impl Checker<'_> {
     fn micro(&mut self, micro: &Micro) {
         micro.tile.iter().for_each(|&(axis, _)| self.axis(axis));
         micro.order.iter().chain(&micro.vector).for_each(|&axis| self.axis(axis));
+        micro.ahead.iter().for_each(|&(axis, _)| self.axis(axis));
     }
 
     fn expr(&mut self, expr: &Expr) {

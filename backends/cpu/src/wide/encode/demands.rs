@@ -95,17 +95,14 @@ pub(super) struct Survey {
     pub(super) widest: u64,
     /// Whether something goes through the stage.
     pub(super) staged: bool,
-    /// Whether a store goes past the caches.
-    pub(super) streams: bool,
 }
 
 impl Survey {
     pub(super) fn of(leaf: &Leaf, isa: Isa) -> Self {
-        let mut found = Self { widest: 4, staged: false, streams: false };
+        let mut found = Self { widest: 4, staged: false };
         let mut see = |op: &Op| {
             found.widest = found.widest.max(lane_bytes(op));
             found.staged |= goes_lane_by_lane(op, isa);
-            found.streams |= matches!(op, Op::Store { streaming: true, .. });
         };
         leaf.constants.iter().for_each(&mut see);
         visit(&leaf.body, &mut see);

@@ -83,8 +83,6 @@ struct Encoder<'a> {
     taken: usize,
     /// Bytes of the stack before the spilled scalars.
     stage_bytes: i32,
-    /// Whether a store goes past the caches.
-    streams: bool,
 }
 
 impl<'a> Encoder<'a> {
@@ -100,7 +98,6 @@ impl<'a> Encoder<'a> {
             writer: Writer::new(isa)?,
             taken: 0,
             stage_bytes: if survey.staged { STAGE_BYTES } else { 0 },
-            streams: survey.streams,
         })
     }
 
@@ -132,10 +129,6 @@ impl<'a> Encoder<'a> {
         }
         for register in self.saved().into_iter().rev() {
             self.writer.asm.pop(register).map_err(refusal)?;
-        }
-        if self.streams {
-            // Streaming stores are not ordered with others; whoever reads after this leaf must find them.
-            self.writer.asm.sfence().map_err(refusal)?;
         }
         if self.writer.is_wide() {
             self.writer.instruct(Code::VEX_Vzeroupper, &[], Under::All)?;

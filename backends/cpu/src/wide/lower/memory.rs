@@ -116,6 +116,7 @@ impl NestLowering<'_> {
                 self.code.op(Op::Load { element, to, at: address, span });
                 if along == Along::Neighbours {
                     self.fetch_ahead(position, displacement);
+                    self.fetch_next(position, displacement);
                 }
             }
         }
@@ -135,6 +136,21 @@ impl NestLowering<'_> {
         let ahead = term.stride_bytes.saturating_mul(self.nest.micro.fetch.cast_signed());
         let at = self.code.address(self.pointers[position], displacement.saturating_add(ahead));
         self.code.op(Op::Prefetch { at, level: 1 });
+    }
+
+    /// Fetches what the next iteration of the grid reads at this place of an argument into the second cache: until then
+    /// the nearest one is needed for what this iteration works on. A line is fetched with the vector at its start.
+    fn fetch_next(&mut self, position: usize, displacement: i64) {
+        let place = self.places[position];
+        let Some((axis, step)) = self.nest.micro.ahead else { return };
+        let is_own = matches!(place.base, Base::Scratch(_));
+        let Some(term) = place.term(axis).filter(|_| !is_own && displacement % LINE_BYTES == 0)
+        else {
+            return;
+        };
+        let next = term.stride_bytes.saturating_mul(step.cast_signed());
+        let at = self.code.address(self.pointers[position], displacement.saturating_add(next));
+        self.code.op(Op::Prefetch { at, level: 2 });
     }
 
     /// Lane number times stride, in bytes.
