@@ -3,6 +3,7 @@
 //! Detected for the host by a back end, or read from a file for another chip.
 //! Invariant: no code asks the machine itself anywhere else; two equal targets give equal decisions.
 
+use crate::base::DType;
 use serde::{Deserialize, Serialize};
 
 /// One level of memory, nearest first.
@@ -23,6 +24,9 @@ pub struct Target {
     pub isa: String,
     /// Features, sorted: `avx2`, `fma`, ...
     pub features: Vec<String>,
+    /// Features whose instructions take longer than what they replace, measured; defaults do without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slow: Vec<String>,
     /// The marketing name of the chip.
     pub chip: String,
     /// Bytes of one vector register that the back end uses.
@@ -38,7 +42,41 @@ pub struct Target {
     pub memory: Vec<MemoryLevel>,
 }
 
+/// How a target adds the products of narrow elements: a group of them at once, in lanes of 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DotProduct {
+    /// The type of the sum.
+    pub sum: DType,
+    /// Elements of a group.
+    pub count: u64,
+    /// Whether 128 is added to the second factor, which the instruction takes as unsigned.
+    pub biased: bool,
+}
+
+/// The feature that has it, both factors, the sum, the elements of a group, whether the second factor is biased.
+const DOT_PRODUCTS: [(&str, DType, DType, DType, u64, bool); 5] = [
+    ("avx512bf16", DType::Bf16, DType::Bf16, DType::F32, 2, false),
+    ("avx512vnni", DType::I16, DType::I16, DType::I32, 2, false),
+    ("avx512vnni", DType::U8, DType::I8, DType::I32, 4, false),
+    ("avx512vnni", DType::I8, DType::U8, DType::I32, 4, false),
+    ("avx512vnni", DType::I8, DType::I8, DType::I32, 4, true),
+];
+
 impl Target {
+    /// As `dot_product`, where the instruction is faster than what it replaces.
+    pub fn fast_dot_product(&self, a: DType, b: DType, sum: DType) -> Option<DotProduct> {
+        let row = DOT_PRODUCTS.iter().find(|row| (row.1, row.2, row.3) == (a, b, sum))?;
+        let is_slow = self.slow.iter().any(|slow| slow == row.0);
+        self.dot_product(a, b, sum).filter(|_| !is_slow)
+    }
+
+    /// How products of narrow elements are added in groups, if the target has an instruction for it.
+    pub fn dot_product(&self, a: DType, b: DType, sum: DType) -> Option<DotProduct> {
+        let has = |feature: &str| self.features.iter().any(|own| own == feature);
+        let row = DOT_PRODUCTS.iter().find(|row| (row.1, row.2, row.3) == (a, b, sum))?;
+        has(row.0).then_some(DotProduct { sum, count: row.4, biased: row.5 })
+    }
+
     /// Lanes of one vector of elements of this many bytes.
     pub fn lanes(&self, element_bytes: u64) -> u64 {
         (self.vector_bytes / element_bytes.max(1)).max(1)

@@ -26,6 +26,7 @@ fn target() -> Target {
         backend: "cpu".into(),
         isa: "x86_64".into(),
         features: vec![],
+        slow: vec![],
         chip: "test".into(),
         vector_bytes: 32,
         vector_registers: 16,

@@ -65,6 +65,15 @@ fn matmul_packed() {
 }
 
 #[test]
+fn matmul_dots() {
+    let (got, inputs) = run("matmul_dots");
+    let [a, b] = inputs.as_slice() else { panic!("two inputs") };
+    let expected = table(5, 19, |m, n| sum(11, |k| a[m * 11 + k] * b[k * 19 + n]));
+    assert!(b.iter().any(|&b| b < 0.0), "the bias shows");
+    assert_close(&got[0], &expected);
+}
+
+#[test]
 fn softmax_fused() {
     let (got, inputs) = run("softmax_fused");
     let x = &inputs[0];

@@ -25,6 +25,7 @@ fn target() -> Target {
         backend: "cpu".into(),
         isa: "x86_64".into(),
         features: vec![],
+        slow: vec![],
         chip: "test".into(),
         vector_bytes: 32,
         vector_registers: 16,
@@ -117,7 +118,10 @@ impl Writer {
             })
             .collect();
         let layout = match axes.first() {
-            Some(&axis) if self.random.random_bool(0.3) => Layout::Panel { axis, width: 8 },
+            Some(&axis) if self.random.random_bool(0.3) => {
+                let deep = axes.get(1).copied().filter(|_| self.random.random_bool(0.5));
+                Layout::Panel { axis, width: 8, depth: deep.map(|axis| (axis, 4)) }
+            }
             _ => Layout::Rows,
         };
         let name = self.name(self.program.buffers.len());

@@ -212,6 +212,7 @@ fn the_documents_show_what_is_drawn() {
         backend: "cpu".to_string(),
         isa: "x86_64".to_string(),
         features: vec![],
+        slow: vec![],
         chip: "test".to_string(),
         vector_bytes: 16,
         vector_registers: 16,

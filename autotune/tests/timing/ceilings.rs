@@ -20,6 +20,7 @@ fn target() -> Target {
         backend: "cpu".to_string(),
         isa: "x86_64".to_string(),
         features: vec![],
+        slow: vec![],
         chip: "this".to_string(),
         vector_bytes: 16,
         vector_registers: 16,

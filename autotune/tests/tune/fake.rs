@@ -72,6 +72,7 @@ impl Fake {
             backend: "fake".to_string(),
             isa: "x86_64".to_string(),
             features: vec![],
+            slow: vec![],
             chip: "a chip".to_string(),
             vector_bytes: 16,
             vector_registers: 16,

@@ -34,7 +34,7 @@ pub fn isa() -> Result<OwnedTargetIsa, Unsupported> {
     builder.finish(settings::Flags::new(flags)).map_err(|error| refused(error.to_string()))
 }
 
-/// The variable that chooses the vectors: `portable`, `avx2` or `avx512`; without it the widest that the host has.
+/// The variable that chooses the vectors: `portable`, `avx2`, `avx512`, `avx512vnni` or `avx512bf16`; without it the widest that the host has.
 pub const ISA_VARIABLE: &str = "TILEWRIGHT_ISA";
 
 /// The instruction set of wide vectors; `None` for vectors of 128 bits alone.
@@ -58,7 +58,7 @@ pub fn named(name: &str) -> Result<Option<Isa>, Unsupported> {
         return Ok(None);
     }
     let Some(isa) = Isa::ALL.into_iter().find(|isa| isa.name() == name) else {
-        let known = "`portable`, `avx2` or `avx512`";
+        let known = "`portable`, `avx2`, `avx512`, `avx512vnni` or `avx512bf16`";
         return Err(refused(format!("the instruction set `{name}`, which is none of {known}")));
     };
     match isa.detected() {
@@ -69,11 +69,13 @@ pub fn named(name: &str) -> Result<Option<Isa>, Unsupported> {
 
 /// The host, with the vectors that the code may use.
 pub fn target(wide: Option<Isa>) -> Target {
+    let features = features(wide);
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
     Target {
         backend: "cpu".to_string(),
         isa: std::env::consts::ARCH.to_string(),
-        features: features(),
+        slow: crate::pace::slow(&features),
+        features,
         chip: chip(),
         vector_bytes: wide.map_or(16, Isa::vector_bytes),
         vector_registers: wide.map_or_else(portable_registers, |isa| isa.vectors() as u64),
@@ -87,8 +89,19 @@ fn portable_registers() -> u64 {
     if std::env::consts::ARCH == "x86_64" { 16 } else { 32 }
 }
 
+/// Instructions beside the base of a set of vectors: of them the code uses those of the chosen set alone.
+const CHOSEN: [&str; 2] = ["avx512bf16", "avx512vnni"];
+
+/// What the host has, of what code with these vectors may use.
+fn features(wide: Option<Isa>) -> Vec<String> {
+    let mut features = detected();
+    let uses = |name: &str| wide.is_some_and(|isa| isa.features().contains(&name));
+    features.retain(|name| !CHOSEN.contains(&name.as_str()) || uses(name));
+    features
+}
+
 #[cfg(target_arch = "x86_64")]
-fn features() -> Vec<String> {
+fn detected() -> Vec<String> {
     let mut list = Vec::new();
     macro_rules! detect {
         ($($name:tt)*) => {$(
@@ -104,7 +117,7 @@ fn features() -> Vec<String> {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn features() -> Vec<String> {
+fn detected() -> Vec<String> {
     Vec::new()
 }
 

@@ -14,6 +14,7 @@ pub mod load;
 pub mod machine;
 mod mapping;
 pub mod math;
+mod pace;
 mod pages;
 pub mod pool;
 mod probe;

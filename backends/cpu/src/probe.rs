@@ -3,7 +3,7 @@
 //! Multiply-adds keep enough independent chains in flight to fill the pipelines, on registers only. Reads stream a
 //! buffer that a memory level holds. Invariant: a probe does exactly the work that its `Probe` states.
 
-use tilewright_ir::backend::{Probe, Unsupported};
+use tilewright_ir::backend::{Artifact, Probe, Unsupported};
 use tilewright_ir::target::Target;
 
 /// The probes that this target can run.
@@ -13,15 +13,21 @@ pub(crate) fn probes(target: &Target) -> Result<Vec<Probe>, Unsupported> {
     Err(Unsupported { what, place: "describe-device".to_string() })
 }
 
+/// Loops of sums of products of bf16, and of as many multiply-adds of f32; `None` where there are none.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn paces(_turns: u64) -> Option<[Artifact; 2]> {
+    None
+}
+
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::probes;
+pub(crate) use x86::{paces, probes};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Probe, Target, Unsupported};
+    use super::{Artifact, Probe, Target, Unsupported};
     use iced_x86::code_asm::{CodeAssembler, get_xmm, get_ymm, get_zmm, ptr, rax, rdi};
     use iced_x86::{IcedError, Register};
-    use tilewright_ir::backend::{Artifact, Launch};
+    use tilewright_ir::backend::Launch;
 
     /// Turns of the multiply-add loop in one call: about 20 microseconds.
     const TURNS: u64 = 4096;
@@ -35,7 +41,9 @@ mod x86 {
         let has = |feature: &str| target.features.iter().any(|own| own == feature);
         for (bits, _, chains) in WIDTHS.into_iter().filter(|row| has(row.1)) {
             for (double, name) in [(false, "f32"), (true, "f64")] {
-                let code = multiply_adds(bits, double, chains).map_err(refused)?;
+                let one =
+                    |a: &mut CodeAssembler, chain| multiply_add(a, bits, double, (chain, chains));
+                let code = turns(TURNS, (bits, chains), one).map_err(refused)?;
                 let lanes = u64::from(bits) / if double { 64 } else { 32 };
                 let work = (TURNS * chains as u64 * 2 * lanes) as f64;
                 let name = format!("fma_{name}_{bits}");
@@ -84,16 +92,33 @@ mod x86 {
         }
     }
 
-    fn multiply_adds(bits: u32, double: bool, chains: usize) -> Result<Vec<u8>, IcedError> {
+    /// As above.
+    pub(crate) fn paces(count: u64) -> Option<[Artifact; 2]> {
+        let (_, _, chains) = WIDTHS[2];
+        let z = |index| register(get_zmm, Register::ZMM0, index);
+        let dot = |a: &mut CodeAssembler, chain| a.vdpbf16ps(z(chain), z(chains), z(chains + 1));
+        let plain =
+            |a: &mut CodeAssembler, chain| a.vfmadd231ps(z(chain), z(chains), z(chains + 1));
+        let dots = turns(count, (512, chains), dot).ok()?;
+        let multiply_adds = turns(count, (512, chains), plain).ok()?;
+        Some([artifact(dots, None), artifact(multiply_adds, None)])
+    }
+
+    /// A loop of one instruction for each chain.
+    fn turns(
+        count: u64,
+        (bits, chains): (u32, usize),
+        one: impl Fn(&mut CodeAssembler, usize) -> Result<(), IcedError>,
+    ) -> Result<Vec<u8>, IcedError> {
         let mut a = CodeAssembler::new(64)?;
         for index in 0..chains + 2 {
             clear(&mut a, bits, index)?;
         }
-        a.mov(rax, TURNS)?;
+        a.mov(rax, count)?;
         let mut top = a.create_label();
         a.set_label(&mut top)?;
         for chain in 0..chains {
-            multiply_add(&mut a, bits, double, (chain, chains))?;
+            one(&mut a, chain)?;
         }
         a.dec(rax)?;
         a.jne(top)?;

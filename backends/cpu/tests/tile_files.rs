@@ -21,12 +21,9 @@ const REFUSED: [(&str, &str); 1] = [("nearest.tile", "argmin")];
 fn tensor(buffer: &Buffer, program: &TileProgram, rng: &mut impl rand::Rng) -> HostTensor {
     let shape: Vec<u64> = buffer.axes.iter().map(|&axis| program.axes.extent(axis)).collect();
     let count = shape.iter().product::<u64>();
-    let values = (0..count).map(|_| f64::from(rng.random_range(-8..8)) / 4.0);
-    let bytes = match buffer.dtype {
-        DType::F64 => values.flat_map(f64::to_le_bytes).collect(),
-        _ => values.flat_map(|value| (value as f32).to_le_bytes()).collect(),
-    };
-    HostTensor { dtype: buffer.dtype, shape, bytes }
+    let scale = if buffer.dtype.is_float() { 4.0 } else { 1.0 };
+    let values: Vec<f64> = (0..count).map(|_| f64::from(rng.random_range(-8..8)) / scale).collect();
+    HostTensor::from_f64(buffer.dtype, &shape, values)
 }
 
 /// The memory of a strided input; elements at one place become equal in the input itself.
@@ -37,20 +34,8 @@ fn lay(memory: &Memory, input: &mut HostTensor) -> Vec<u8> {
 }
 
 fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
-    match dtype {
-        DType::F64 => bytes
-            .chunks(8)
-            .map(|c| f64::from_le_bytes(c.try_into().expect("chunks have the element's length")))
-            .collect(),
-        _ => bytes
-            .chunks(4)
-            .map(|c| {
-                f64::from(f32::from_le_bytes(
-                    c.try_into().expect("chunks have the element's length"),
-                ))
-            })
-            .collect(),
-    }
+    let count = bytes.len() as u64 / dtype.bytes();
+    HostTensor { dtype, shape: vec![count], bytes: bytes.to_vec() }.to_f64()
 }
 
 fn run(path: &Path, backend: &CpuBackend) -> Result<(), String> {

@@ -47,16 +47,28 @@ pub(super) fn of_copy(
     config: &PassConfig,
     target: &Target,
 ) -> Micro {
-    let lanes = target.lanes(buffer.dtype.bytes());
+    // A lane holds a whole group.
+    let group = match buffer.layout {
+        Layout::Panel { depth: Some((_, count)), .. } => count,
+        _ => 1,
+    };
+    let lanes = target.lanes(buffer.dtype.bytes() * group);
     let (axis, width) = match buffer.layout {
-        Layout::Panel { axis, width } => (Some(axis), width),
+        Layout::Panel { width: 1, depth: Some((axis, _)), .. } => (Some(axis), lanes),
+        Layout::Panel { axis, width, .. } => (Some(axis), width),
         Layout::Rows | Layout::Strides(_) => (buffer.axes.last().copied(), lanes),
     };
     let vector = axis.filter(|_| width % lanes == 0 && config.vector.is_some());
     let across = neighbours.filter(|&axis| vector.is_some_and(|vector| vector != axis));
     // A whole row of a panel at once: from there the next panel is a constant away.
     let width = if across.is_some() { lanes } else { width };
-    let across = across.map(|axis| (axis, lanes));
+    let deep = match buffer.layout {
+        Layout::Panel { width, depth: Some((axis, count)), .. } if width > 1 => {
+            (across != Some(axis)).then_some((axis, count))
+        }
+        _ => None,
+    };
+    let across = across.map(|axis| (axis, lanes)).into_iter().chain(deep);
     let tile = vector.map(|axis| (axis, width)).into_iter().chain(across).collect();
     Micro { tile, vector, ..Micro::default() }
 }

@@ -3,13 +3,14 @@
 //! A stage stands at the outermost level at which the blocks of all its axes are fixed; an axis whose step covers
 //! the extent is fixed everywhere. Invariant: equal operands packed alike are staged once.
 
+use super::dots::Dots;
 use super::nest::Nest;
 use super::place::{Placer, grid_span};
-use super::{contraction, micro};
-use crate::base::{AxisId, AxisSet, BufferId, Expr, LocalId};
+use super::{Contraction, contraction, dots, micro};
+use crate::base::{AxisId, AxisSet, BinaryOp, BufferId, Expr, LocalId};
 use crate::plan::State;
 use crate::schedule::{Pack, PassConfig};
-use crate::tile::{Layout, Scope, Span, Stmt};
+use crate::tile::{Layout, Micro, Scope, Span, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The stream of one pass while it is written.
@@ -20,7 +21,16 @@ pub(super) struct Stream<'s, 'a, 'p> {
     pub(super) levels: Vec<Vec<Stmt>>,
     /// Locals that are defined at the innermost level.
     pub(super) names: BTreeMap<LocalId, LocalId>,
-    staged: Vec<(Expr, Pack, BufferId)>,
+    staged: Vec<(Expr, Packing, BufferId)>,
+    excesses: Vec<(Expr, BufferId)>,
+}
+
+/// How an operand is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Packing {
+    pack: Pack,
+    /// The axis whose neighbours lie in groups, and how many.
+    depth: Option<(AxisId, u64)>,
 }
 
 impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
@@ -30,7 +40,7 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         names: BTreeMap<LocalId, LocalId>,
     ) -> Self {
         let levels = vec![vec![]; nest.loops.len() + 2];
-        Self { nest, placer, levels, names, staged: vec![] }
+        Self { nest, placer, levels, names, staged: vec![], excesses: vec![] }
     }
 
     /// The next value of a state after a block, which is folded into `so_far`.
@@ -39,8 +49,12 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         let config = self.nest.config;
         match contraction(self.nest.plan, self.nest.pass, state, config.vector) {
             Some(found) => {
-                let a = self.operand(&found.a, config.pack_a, "a");
-                let b = self.operand(&found.b, config.pack_b, "b");
+                if let Some(dots) = self.dots(&found) {
+                    return self.grouped(&dots, stream, so_far);
+                }
+                let pack = |pack: Pack| Packing { pack, depth: None };
+                let a = self.operand(&found.a, pack(config.pack_a), "a");
+                let b = self.operand(&found.b, pack(config.pack_b), "b");
                 Expr::mma(stream, a, b, so_far)
             }
             None => {
@@ -61,13 +75,60 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         exprs.pop().expect("one expression in, one out")
     }
 
-    fn operand(&mut self, expr: &Expr, pack: Pack, suffix: &str) -> Expr {
-        if pack == Pack::No {
+    /// The groups of a contraction, if it is to be added in groups.
+    fn dots(&self, found: &Contraction) -> Option<Dots> {
+        let (plan, pass, target) = (self.nest.plan, self.nest.pass, self.nest.target);
+        let wanted = self.nest.config.pack_b.is_grouped();
+        wanted.then(|| dots(plan, pass, found, target)).flatten()
+    }
+
+    /// A contraction in groups, added to what there is so far.
+    fn grouped(&mut self, dots: &Dots, stream: AxisSet, so_far: Expr) -> Expr {
+        let depth = Some(dots.depth);
+        let a = self.operand(&dots.a, Packing { pack: Pack::Rows, depth }, "a");
+        let pack = match self.nest.config.pack_b {
+            Pack::Join => Pack::No,
+            Pack::No | Pack::Rows | Pack::Panel | Pack::Dots => Pack::Panel,
+        };
+        let b = self.operand(&dots.unsigned_b(), Packing { pack, depth }, "b");
+        let start = match dots.excess(a.clone(), stream) {
+            None => so_far,
+            Some(excess) => {
+                let excess = self.excess(&excess, a.axes(&self.placer.program) - stream, dots);
+                Expr::binary(BinaryOp::Sub, so_far, Expr::Load(excess))
+            }
+        };
+        Expr::mma(stream, dots.widened(a), dots.widened(b), start)
+    }
+
+    /// A sum over the current block of the stream, which stands beside the copy that it reads.
+    fn excess(&mut self, expr: &Expr, axes: AxisSet, dots: &Dots) -> BufferId {
+        let stream: AxisSet = self.nest.pass.stream.iter().copied().collect();
+        let level = self.level_of(&dots.a, axes | stream);
+        let known = self.excesses.iter().find(|(of, _)| of == expr).map(|(_, buffer)| *buffer);
+        if let Some(buffer) = known {
+            return buffer;
+        }
+        let order = stage_order(self.nest, axes);
+        let spans = order.iter().map(|&axis| self.span(axis, level)).collect();
+        let name = self.placer.fresh_name(&format!("{}_excess", self.nest.pass.name));
+        let dtype = expr.dtype(&self.placer.program);
+        let buffer = self.placer.buffer(name, Scope::Group, dtype, &order, spans);
+        let (axis, _) = dots.depth;
+        let lanes = self.nest.target.lanes(dtype.bytes());
+        let micro = Micro { tile: vec![(axis, lanes)], vector: Some(axis), ..Micro::default() };
+        self.levels[level].push(Stmt::Stage { buffer, expr: expr.clone(), micro });
+        self.excesses.push((expr.clone(), buffer));
+        buffer
+    }
+
+    fn operand(&mut self, expr: &Expr, packing: Packing, suffix: &str) -> Expr {
+        if packing.pack == Pack::No {
             return self.plain(expr);
         }
-        let known = self.staged.iter().find(|(of, how, _)| of == expr && *how == pack);
+        let known = self.staged.iter().find(|(of, how, _)| of == expr && *how == packing);
         let known = known.map(|(.., buffer)| *buffer);
-        Expr::Load(known.unwrap_or_else(|| self.stage(expr, pack, suffix)))
+        Expr::Load(known.unwrap_or_else(|| self.stage(expr, packing, suffix)))
     }
 
     fn plain(&mut self, expr: &Expr) -> Expr {
@@ -78,7 +139,7 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         exprs.pop().expect("one expression in, one out")
     }
 
-    fn stage(&mut self, expr: &Expr, pack: Pack, suffix: &str) -> BufferId {
+    fn stage(&mut self, expr: &Expr, packing: Packing, suffix: &str) -> BufferId {
         let axes = expr.axes(self.nest.plan);
         let dtype = expr.dtype(self.nest.plan);
         let level = self.level_of(expr, axes);
@@ -91,12 +152,8 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         };
         let name = self.placer.fresh_name(&format!("{base}_{suffix}"));
         let buffer = self.placer.buffer(name, Scope::Group, dtype, &order, spans);
-        if pack == Pack::Panel {
-            let (axis, width) = panel(&self.nest.pass.axes, axes, self.nest.config)
-                .expect("a panel is only offered for an operand with a register tile");
-            let slot = &mut self.placer.program.buffers[buffer.index()];
-            slot.layout = Layout::Panel { axis, width };
-        }
+        let layout = self.layout(axes, &order, packing);
+        self.placer.program.buffers[buffer.index()].layout = layout;
         let whole = &self.placer.program.buffers[buffer.index()];
         let near = neighbours(self.nest, expr).filter(|&axis| axes.contains(axis));
         let micro = micro::of_copy(whole, near, self.nest.config, self.nest.target);
@@ -109,8 +166,26 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
             expr,
             micro: micro.clone(),
         }));
-        self.staged.push((expr.clone(), pack, buffer));
+        self.staged.push((expr.clone(), packing, buffer));
         buffer
+    }
+
+    /// The order of a copy over some axes. Rows in groups are panels of one row.
+    fn layout(&self, axes: AxisSet, order: &[AxisId], packing: Packing) -> Layout {
+        let depth = packing.depth;
+        match (packing.pack, depth) {
+            (Pack::Panel | Pack::Dots | Pack::Join, _) => {
+                let (axis, width) = panel(&self.nest.pass.axes, axes, self.nest.config)
+                    .expect("a panel is only offered for an operand with a register tile");
+                Layout::Panel { axis, width, depth }
+            }
+            (Pack::Rows | Pack::No, Some((along, _))) => {
+                let row = order.iter().copied().find(|&axis| axis != along);
+                let axis = row.expect("an operand in groups has an axis besides");
+                Layout::Panel { axis, width: 1, depth }
+            }
+            (Pack::Rows | Pack::No, None) => Layout::Rows,
+        }
     }
 
     /// The outermost level at which the blocks of all these axes are fixed.

@@ -26,6 +26,8 @@ struct Operand<'a, R> {
     block: Option<&'a Block<R>>,
     input: Option<&'a HostTensor>,
     exact: bool,
+    /// Whether it is an input whose subnormal numbers may be flushed as they are widened.
+    flushes: bool,
     /// Axis, start of the block along it, stride.
     places: Vec<(AxisId, usize, usize)>,
 }
@@ -37,7 +39,7 @@ impl<'a, R: Real> Operand<'a, R> {
             let places = block.axes.iter().zip(&block.start).zip(&block.strides);
             let places = places.map(|((&axis, &start), &stride)| (axis, start, stride)).collect();
             let exact = block.allowances.is_empty();
-            return Self { block: Some(block), input: None, exact, places };
+            return Self { block: Some(block), input: None, exact, flushes: false, places };
         }
         let Op::Input(input) = program.graph.node(node).op else {
             unreachable!("an operand of a contraction is held or an input")
@@ -45,7 +47,8 @@ impl<'a, R: Real> Operand<'a, R> {
         let data = values.input(input);
         let axes = program.graph.inputs[input].axes.iter();
         let places = axes.zip(data.strides()).map(|(&axis, stride)| (axis, 0, stride)).collect();
-        Self { block: None, input: Some(data), exact: true, places }
+        let flushes = program.graph.inputs[input].dtype == DType::Bf16;
+        Self { block: None, input: Some(data), exact: true, flushes, places }
     }
 
     /// Offsets of all coordinates of some axes in a region, row-major in the order given.
@@ -65,7 +68,10 @@ impl<'a, R: Real> Operand<'a, R> {
     fn get(&self, position: usize) -> (R, f64) {
         match (self.block, self.input) {
             (Some(block), _) => (block.values[position], block.allowance(position)),
-            (None, Some(input)) => (R::of(input.get(position)), 0.0),
+            (None, Some(input)) => {
+                let value = input.get(position);
+                (R::of(value), if self.flushes { rules::flushed(DType::Bf16, value) } else { 0.0 })
+            }
             (None, None) => unreachable!("an operand has a source"),
         }
     }
@@ -109,6 +115,17 @@ impl<'a, R: Real> Operand<'a, R> {
                 slots.for_each(|(slot, term)| *slot = block.allowances[base + offset + term]);
             }
         }
+        if self.flushes {
+            let flushed = |value: &R| rules::flushed(DType::Bf16, value.high());
+            if to.values.iter().any(|value| flushed(value) > 0.0) {
+                to.allowances.extend(to.values.iter().map(flushed));
+            }
+        }
+    }
+
+    /// Whether no factor may be something else.
+    fn is_certain(&self) -> bool {
+        self.exact && !self.flushes
     }
 }
 
@@ -219,7 +236,7 @@ impl<R: Real> Plan<'_, R> {
     fn totals(&self, left_base: usize, right_base: usize) -> Totals<R> {
         let (rows, columns) = (self.left_lines.len(), self.right_lines.len());
         let count = rows * columns;
-        let inexact = !self.left.exact || !self.right.exact;
+        let inexact = !self.left.is_certain() || !self.right.is_certain();
         let mut totals = Totals {
             sums: vec![R::default(); count],
             magnitudes: vec![0.0; count],
@@ -288,7 +305,7 @@ impl<R: Real> Plan<'_, R> {
     /// Whether a sum that is not finite could be something else: the terms one by one.
     fn doubt(&self, sum: R, bases: (usize, usize), (m, n): (usize, usize)) -> f64 {
         let made = sum.high().is_nan() && (self.grouped || self.product == DType::F64);
-        if self.left.exact && self.right.exact && !made && self.masked == [false; 2] {
+        if self.left.is_certain() && self.right.is_certain() && !made && self.masked == [false; 2] {
             return 0.0;
         }
         let (left, right) = (bases.0 + self.left_lines[m], bases.1 + self.right_lines[n]);

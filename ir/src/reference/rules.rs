@@ -275,6 +275,14 @@ pub(super) fn compare(x: f64, ex: f64, y: f64, ey: f64, difference: f64) -> f64 
     logic(difference.abs() > ex + ey)
 }
 
+/// What a subnormal number may be off by as it is widened to a type with the same exponents: code that adds products of
+/// bf16 takes it for zero.
+#[inline]
+pub(super) fn flushed(from: DType, x: f64) -> f64 {
+    let subnormal = from == DType::Bf16 && x != 0.0 && x.abs() < from.min_normal();
+    if subnormal { x.abs() } else { 0.0 }
+}
+
 /// Handed-on allowance of a conversion, its rounding included.
 pub(super) fn cast(from: DType, to: DType, x: f64, e: f64, value: f64) -> f64 {
     if e == UNDECIDED {
@@ -284,7 +292,7 @@ pub(super) fn cast(from: DType, to: DType, x: f64, e: f64, value: f64) -> f64 {
         return if e == 0.0 { 0.0 } else { step(|t| round_to(to, t), x, e, value) };
     }
     if is_exact_cast(from, to) || !x.is_finite() {
-        return e;
+        return if from == to { e } else { e + flushed(from, x) };
     }
     if e == 0.0 && round_to(to, x) == x {
         return 0.0;

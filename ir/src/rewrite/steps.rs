@@ -267,6 +267,7 @@ fn target() -> Target {
         backend: "cpu".to_string(),
         isa: "x86_64".to_string(),
         features: vec![],
+        slow: vec![],
         chip: "test".to_string(),
         vector_bytes: 16,
         vector_registers: 16,

@@ -17,6 +17,22 @@ pub enum Pack {
     Rows,
     /// In panels as wide as the register tile.
     Panel,
+    /// In panels with groups of summed neighbours, whose products are added together; the other operand in rows of them.
+    Dots,
+    /// Read where it lies and joined to such groups in registers; the other operand in rows of them.
+    Join,
+}
+
+impl Pack {
+    /// Whether the operand is copied.
+    pub fn copies(self) -> bool {
+        !matches!(self, Self::No | Self::Join)
+    }
+
+    /// Whether products are added in groups.
+    pub fn is_grouped(self) -> bool {
+        matches!(self, Self::Dots | Self::Join)
+    }
 }
 
 /// The choices of one pass.

@@ -7,7 +7,7 @@ use super::key::Field;
 use super::shape::{Part, Shape, Touch, contractions};
 use super::{Config, Pack, PassConfig, PhaseConfig};
 use crate::base::{AxisId, AxisSet, chain_terms_max};
-use crate::lower::panel;
+use crate::lower::{dots, panel};
 use crate::plan::PassProgram;
 use crate::target::Target;
 
@@ -86,7 +86,7 @@ impl Site<'_> {
     fn part_code(&self, part: &Part) -> u64 {
         let operations = part.operations.iter();
         let operations = operations.map(|(axes, count)| self.copies(*axes).saturating_mul(*count));
-        let packed = self.is_contraction() && self.config.pack_b != Pack::No;
+        let packed = self.is_contraction() && self.config.pack_b.copies();
         let touches = part.touched.iter().map(|touch| {
             let instructions = if packed { 1 } else { self.instructions(touch) };
             self.copies(touch.axes).saturating_mul(instructions)
@@ -170,6 +170,22 @@ impl Site<'_> {
         })
     }
 
+    /// Whether the products of every contraction are added in groups that blocks do not cut.
+    pub(super) fn has_dots(&self) -> bool {
+        let pass = &self.plan.passes[self.position];
+        let found = contractions(self.plan, pass, self.config.vector);
+        let of_result = self.config.vector.is_some_and(|axis| pass.axes.contains(&axis));
+        let whole = |(axis, count): (AxisId, u64)| {
+            let step = self.step(axis);
+            step.is_multiple_of(count) || step >= self.plan.axes.extent(axis)
+        };
+        let in_groups = |found| {
+            let dots = dots(self.plan, pass, found, self.target);
+            dots.is_some_and(|dots| whole(dots.depth))
+        };
+        of_result && !found.is_empty() && found.iter().all(in_groups)
+    }
+
     pub(super) fn is_contraction(&self) -> bool {
         let pass = &self.plan.passes[self.position];
         !contractions(self.plan, pass, self.config.vector).is_empty()
@@ -197,9 +213,13 @@ impl Site<'_> {
         for (field, pack) in
             [(Field::PackA, self.config.pack_a), (Field::PackB, self.config.pack_b)]
         {
-            if pack == Pack::Panel && !self.has_panel(field) {
+            if matches!(pack, Pack::Panel | Pack::Dots) && !self.has_panel(field) {
                 let message = "the operand has no axis with a register tile".to_string();
                 faults.push(Fault { field, message, legal: "no, rows".to_string() });
+            }
+            if pack.is_grouped() && !self.has_dots() {
+                let message = "no instruction adds these products in groups".to_string();
+                faults.push(Fault { field, message, legal: "no, rows, panel".to_string() });
             }
         }
         faults

@@ -9,7 +9,7 @@ use super::domain::{steps, tiles};
 use super::fusion::fuse;
 use super::grids::{fill_cache, guess_grids};
 use super::shape::{Shape, Touch, contractions, set, stores_output, touched_at};
-use super::{Config, Pack, PassConfig, ahead, limits, splits, streams};
+use super::{Config, Pack, PassConfig, ahead, groups, limits, splits, streams};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, chain_terms_max};
 use crate::lower::is_costly;
 use crate::plan::{Pass, PassProgram};
@@ -188,6 +188,7 @@ pub(super) fn guess_pass(
     guess_tile(plan, pass, shape, target, &mut config);
     guess_blocks(plan, pass, shape, target, &mut config);
     guess_packs(plan, pass, &mut config);
+    groups::guess_groups(plan, pass, shape, target, &mut config);
     let bytes = |result: &crate::plan::PassResult| {
         let value = &plan.values[result.buffer.index()];
         value.dtype.bytes_of(plan.axes.volume(value.axes.iter().copied().collect()))

@@ -6,6 +6,7 @@ use super::key::{Field, Key, word, yes_no};
 use super::shape::{Shape, contractions, stores_output};
 use super::{Choice, ChoiceValue, Config, Domain, Pack, ahead, splits};
 use crate::base::AxisId;
+use crate::lower::{Contraction, dots};
 use crate::plan::PassProgram;
 use crate::target::Target;
 
@@ -26,7 +27,7 @@ pub(super) fn choices(
     let chunks_max = splits::chunks_max(target);
     let positions = 0..plan.passes.len();
     let ahead = positions.map(|position| ahead::may_fetch(plan, shapes, position)).collect();
-    let mut list = List { plan, default, chunks_max, ahead, choices: vec![] };
+    let mut list = List { plan, default, target, chunks_max, ahead, choices: vec![] };
     if default.form.is_some() {
         list.one_of(Key::Form, vec![], "The form of the kernel that is computed.");
     }
@@ -40,6 +41,7 @@ pub(super) fn choices(
 struct List<'a> {
     plan: &'a PassProgram,
     default: &'a Config,
+    target: &'a Target,
     chunks_max: u64,
     /// Which passes may fetch ahead.
     ahead: Vec<bool>,
@@ -144,17 +146,21 @@ impl List<'_> {
     fn packs(&mut self, position: usize, shape: &Shape) {
         let pass = &self.plan.passes[position];
         let vectors = shape.all_axes().map(Some).chain([None]);
-        let is_contraction =
-            vectors.into_iter().any(|vector| !contractions(self.plan, pass, vector).is_empty());
-        if !is_contraction {
+        let found: Vec<Contraction> =
+            vectors.into_iter().flat_map(|vector| contractions(self.plan, pass, vector)).collect();
+        if found.is_empty() {
             return;
         }
+        let grouped = found.iter().any(|of| dots(self.plan, pass, of, self.target).is_some());
         let name = pass.name.clone();
         for (field, operand) in [(Field::PackA, "first"), (Field::PackB, "second")] {
-            let packs = [Pack::No, Pack::Rows, Pack::Panel].map(|pack| word(pack.name()));
+            let grouped = field == Field::PackB && grouped;
+            let grouped = [Pack::Dots, Pack::Join].into_iter().filter(|_| grouped);
+            let packs = [Pack::No, Pack::Rows, Pack::Panel].into_iter().chain(grouped);
+            let packs = packs.map(|pack| word(pack.name())).collect();
             let meaning =
                 format!("How the {operand} operand of the contraction of {name} is packed.");
-            self.one_of(Key::Pass(position, field), packs.to_vec(), &meaning);
+            self.one_of(Key::Pass(position, field), packs, &meaning);
         }
     }
 

@@ -6,7 +6,7 @@ use super::constraint::{Site, sites};
 use super::defaults::rows;
 use super::domain::steps;
 use super::shape::{Shape, contractions};
-use super::{Config, Pack, PhaseConfig, limits};
+use super::{Config, PhaseConfig, limits};
 use crate::base::{AxisId, AxisSet};
 use crate::plan::PassProgram;
 use crate::target::Target;
@@ -71,7 +71,7 @@ pub(super) fn fill_cache(
     // The axes of each phase that may still be cut. The scratch of a phase depends on its own steps only, so all of
     // them are cut side by side, and the program is lowered once for each round instead of once for each phase.
     let order = |phase: &PhaseConfig| {
-        let packs = |&&pass: &&usize| config.passes[pass].pack_b != Pack::No;
+        let packs = |&&pass: &&usize| config.passes[pass].pack_b.copies();
         let packed = phase.passes.iter().find(packs).and_then(|&pass| config.passes[pass].vector);
         packed_first(&phase.grid, packed)
     };
@@ -185,7 +185,7 @@ fn share(
     });
     let wanted = if target.threads > 1 { target.threads.saturating_mul(2) } else { 1 };
     let wanted = wanted.div_ceil(chunks);
-    let packs = |site: &&Site<'_>| site.config.pack_b != Pack::No;
+    let packs = |site: &&Site<'_>| site.config.pack_b.copies();
     let packed = run.iter().find(packs).and_then(|site| site.config.vector);
     let axes = &packed_first(axes, packed)[..];
     for &(axis, _) in axes {

@@ -149,6 +149,8 @@ impl Pack {
             Self::No => "no",
             Self::Rows => "rows",
             Self::Panel => "panel",
+            Self::Dots => "dots",
+            Self::Join => "join",
         }
     }
 
@@ -156,6 +158,8 @@ impl Pack {
         match word {
             "rows" => Self::Rows,
             "panel" => Self::Panel,
+            "dots" => Self::Dots,
+            "join" => Self::Join,
             _ => Self::No,
         }
     }

@@ -19,6 +19,7 @@ mod domain;
 mod forms;
 mod fusion;
 mod grids;
+mod groups;
 mod key;
 mod limits;
 mod sample;

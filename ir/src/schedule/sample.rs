@@ -308,10 +308,13 @@ impl Space {
 
     fn repair_packs(&self, position: usize, config: &mut Config) {
         let fits = self.site(position, config, |site| {
-            (site.has_panel(Field::PackA), site.has_panel(Field::PackB))
+            (site.has_panel(Field::PackA), site.has_panel(Field::PackB), site.has_dots())
         });
-        let (fits_a, fits_b) = fits.unwrap_or((true, true));
+        let (fits_a, fits_b, has_dots) = fits.unwrap_or((true, true, true));
         let pass = &mut config.passes[position];
+        if pass.pack_b.is_grouped() && !(fits_b && has_dots) {
+            pass.pack_b = Pack::Panel;
+        }
         for (pack, fits) in [(&mut pass.pack_a, fits_a), (&mut pass.pack_b, fits_b)] {
             if *pack == Pack::Panel && !fits {
                 *pack = Pack::Rows;

@@ -417,7 +417,8 @@ impl Space {
             Field::Micro(axis) => {
                 shape.axes.contains(&axis) || config.passes[pass].vector == Some(axis)
             }
-            Field::PackA | Field::PackB => contracts,
+            Field::PackA => contracts && !config.passes[pass].pack_b.is_grouped(),
+            Field::PackB => contracts,
         }
     }
 }

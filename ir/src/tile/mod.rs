@@ -47,12 +47,16 @@ pub enum Layout {
     /// Row-major in the order of the buffer's axes.
     Rows,
     /// Panels of `width` along `axis`: that axis is cut into panels, the panel number is outermost, the other axes
-    /// follow in order, the position in the panel is innermost. Padded to full panels with zeros.
+    /// follow in order, the position in the panel is innermost. With a depth, neighbours along another axis lie side by
+    /// side in groups within that position, and the number of the group takes that axis's place. Padded to full panels
+    /// and groups.
     Panel {
         /// The axis that is cut.
         axis: AxisId,
         /// Elements of a panel.
         width: u64,
+        /// The axis whose neighbours are grouped, and how many are.
+        depth: Option<(AxisId, u64)>,
     },
     /// Elements from one index to the next along each axis, 0 and negative ones included. Only an input has them; its
     /// memory begins at the lowest element.
@@ -322,8 +326,11 @@ impl Buffer {
         (0..self.axes.len()).fold(1, |product: u64, position| {
             let span = self.span(position, axes);
             let held = match self.layout {
-                Layout::Panel { axis, width } if axis == self.axes[position] => {
+                Layout::Panel { axis, width, .. } if axis == self.axes[position] => {
                     span.div_ceil(width).saturating_mul(width)
+                }
+                Layout::Panel { depth: Some((axis, count)), .. } if axis == self.axes[position] => {
+                    span.div_ceil(count).saturating_mul(count)
                 }
                 Layout::Panel { .. } | Layout::Rows | Layout::Strides(_) => span,
             };

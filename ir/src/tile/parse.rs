@@ -182,8 +182,16 @@ impl Reader {
             let axis = self.parser.axis(&self.names)?;
             self.parser.expect(":")?;
             let width = self.parser.count()?;
+            let depth = match self.parser.accept(",") {
+                true => {
+                    let axis = self.parser.axis(&self.names)?;
+                    self.parser.expect(":")?;
+                    Some((axis, self.parser.count()?))
+                }
+                false => None,
+            };
             self.parser.expect(")")?;
-            Layout::Panel { axis, width }
+            Layout::Panel { axis, width, depth }
         };
         self.parser.expect(")")?;
         Ok(layout)

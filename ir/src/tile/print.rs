@@ -186,8 +186,10 @@ impl Printer<'_> {
         let layout = match &buffer.layout {
             Layout::Rows => String::new(),
             Layout::Strides(strides) => format!(" layout({})", print_strides(strides).trim()),
-            Layout::Panel { axis, width } => {
-                format!(" layout(panel({}:{width}))", self.axis(*axis))
+            Layout::Panel { axis, width, depth } => {
+                let cuts = [Some((*axis, *width)), *depth].into_iter().flatten();
+                let cuts = cuts.map(|(axis, count)| format!("{}:{count}", self.axis(axis)));
+                format!(" layout(panel({}))", cuts.collect::<Vec<_>>().join(", "))
             }
         };
         format!("{}: {}{}{layout}", quote_name(&buffer.name), buffer.dtype, bracketed(&axes))

@@ -11,6 +11,7 @@ pub(crate) fn target(levels: &[(&str, u64)]) -> Target {
         backend: "cpu".to_string(),
         isa: "x86_64".to_string(),
         features: vec![],
+        slow: vec![],
         chip: "test".to_string(),
         vector_bytes: 16,
         vector_registers: 16,

@@ -211,6 +211,26 @@ fn reductions_over_nothing() {
     }
 }
 
+/// Instructions that add products of bf16 take subnormal factors for zero.
+#[test]
+fn a_subnormal_factor_in_bf16_may_be_flushed() {
+    let mut b = GraphBuilder::new("dot");
+    let (i, k) = (b.axis("i"), b.axis("k"));
+    let inputs = ["X", "Y"].map(|name| b.input(name, DType::Bf16, &[i, k]));
+    let [x, y] = inputs.map(|input| b.cast(DType::F32, input));
+    let product = b.binary(BinaryOp::Mul, x, y);
+    let node = b.reduce(ReduceOp::Sum, AxisSet::one(k), product);
+    let outputs = vec![Output { tensor: Tensor::new("out", DType::F32, &[i]), node }];
+    let graph = bind(&b.finish(outputs), &[("i", 3), ("k", 2)]);
+    let tiny = 1e-39;
+    let x = HostTensor::from_f64(DType::Bf16, &[3, 2], [1.0, tiny, 1.0, 2.0, 1.0, tiny]);
+    let y = HostTensor::from_f64(DType::Bf16, &[3, 2], [1.0, 1e37, 1.0, 2.0, 1.0, f64::INFINITY]);
+    let [out] = evaluate(&graph, &[x, y]).try_into().unwrap();
+    assert!(out.allowances[0] > 0.009, "a hundredth may be missing: {out:?}");
+    assert!(out.allowances[1] < 1e-4, "ordinary factors are no freer: {out:?}");
+    assert_eq!(out.undecided, 1, "a flushed factor of an infinity makes NaN: {out:?}");
+}
+
 #[test]
 fn a_power_of_two_scales_without_rounding() {
     let mut b = GraphBuilder::new("halves");

@@ -93,8 +93,7 @@ impl PhaseEmitter<'_, '_> {
             blocks,
             always_first: matches!(self.first, Flag::Always),
             always_last: matches!(self.last, Flag::Always),
-            vector_bytes: isa.vector_bytes(),
-            scales: isa == Isa::Avx512,
+            isa,
             partials_in_memory: false,
             refuse: &refuse,
         };

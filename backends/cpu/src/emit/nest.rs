@@ -74,7 +74,7 @@ fn lanes_of(nest: &Nest) -> u64 {
     // Two lanes where something else of the pass has only two: a panel as wide as those is not cut by a vector.
     let mut places = nest.dag.places.iter().chain([&nest.target]);
     let narrow = places.any(|place| {
-        let width = place.panel.filter(|panel| nest.micro.vector == Some(panel.axis));
+        let width = nest.micro.vector.and_then(|axis| place.panel_of(axis));
         width.is_some_and(|panel| panel.width % 4 == 2)
     });
     if narrow || dtypes.contains(&DType::F64) { 2 } else { 4 }
@@ -82,8 +82,8 @@ fn lanes_of(nest: &Nest) -> u64 {
 
 /// Panels must line up with register tiles, so that offsets inside a tile are known now.
 fn check_panels(phase: &PhaseEmitter<'_, '_>, nest: &Nest, lanes: u64) -> Result<(), Unsupported> {
-    for place in nest.dag.places.iter().chain([&nest.target]) {
-        let Some(panel) = place.panel else { continue };
+    let places = nest.dag.places.iter().chain([&nest.target]);
+    for (place, panel) in places.flat_map(|of| of.panels.iter().map(move |panel| (of, panel))) {
         let tile = tile_of(nest, panel.axis, lanes);
         let block = phase.block(panel.axis);
         let absolute = place.term(panel.axis).is_some_and(|term| !term.relative);

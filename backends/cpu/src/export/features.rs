@@ -98,7 +98,7 @@ pub(super) fn saved_states(machine: Machine) -> u32 {
     match machine.wide {
         None => 0,
         Some(Isa::Avx2) => 0x06,
-        Some(Isa::Avx512) => 0xe6,
+        Some(Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16) => 0xe6,
     }
 }
 

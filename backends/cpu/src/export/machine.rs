@@ -79,7 +79,7 @@ impl Machine {
             Some(name) => {
                 let known = Isa::ALL.into_iter().find(|isa| isa.name() == name);
                 let isa = known.ok_or_else(|| {
-                    let known = "`portable`, `avx2` or `avx512`";
+                    let known = "`portable`, `avx2`, `avx512`, `avx512vnni` or `avx512bf16`";
                     refused(format!("the instruction set `{name}`, which is none of {known}"))
                 })?;
                 Some(isa)
@@ -133,6 +133,7 @@ impl Machine {
             backend: "cpu".to_string(),
             isa: self.arch.to_string(),
             features: vec![],
+            slow: vec![],
             chip: "typical".to_string(),
             vector_bytes: self.wide.map_or(16, Isa::vector_bytes),
             vector_registers: match (self.wide, self.arch) {

@@ -183,7 +183,8 @@ impl<'p> Builder<'p> {
             terms,
             origin_bytes: 0,
             picks: vec![],
-            panel: None,
+            panels: vec![],
+            depth: None,
             constant: false,
             packed: false,
         }

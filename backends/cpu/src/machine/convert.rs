@@ -203,7 +203,7 @@ impl<'c, 'p> Conversion<'c, 'p> {
         Nest {
             name: self.name,
             outer: loop_order(task.target, &self.micro),
-            reduce: reduce_order(self.reduce, &self.micro),
+            reduce: reduce_order(self.reduce, &self.micro, &self.dag),
             dag: self.dag,
             accumulators: self.accumulators,
             result,
@@ -225,9 +225,10 @@ pub(super) fn loop_order(target: &Place, micro: &Micro) -> Vec<AxisId> {
     ordered.into_iter().chain(rest).collect()
 }
 
-/// The reduced axes; the vector axis is innermost.
-fn reduce_order(reduce: AxisSet, micro: &Micro) -> Vec<AxisId> {
+/// The reduced axes; innermost one along which elements lie in groups, or the vector axis.
+fn reduce_order(reduce: AxisSet, micro: &Micro, dag: &Dag) -> Vec<AxisId> {
     let mut axes: Vec<AxisId> = reduce.iter().collect();
-    axes.sort_by_key(|&axis| micro.vector == Some(axis));
+    let grouped = |axis| dag.places.iter().any(|place| place.depth.is_some_and(|of| of.0 == axis));
+    axes.sort_by_key(|&axis| (micro.vector == Some(axis), grouped(axis)));
     axes
 }

@@ -1,6 +1,6 @@
 //! How the elements of a buffer are addressed.
 //!
-//! An address is base + offset + the sum over axes of index times stride; one axis may be cut into panels. A gather adds
+//! An address is base + offset + the sum over axes of index times stride; axes may be cut into panels. A gather adds
 //! computed subscripts, each with a stride, and an affine subscript becomes strides of the axes in it.
 //! An i4 input is packed, two elements to a byte; everywhere else an i4 element has a byte of its own, so that elements
 //! can be written one by one.
@@ -58,8 +58,10 @@ pub struct Place {
     pub terms: Vec<Term>,
     /// Bytes from one index to the next of each computed subscript.
     pub picks: Vec<i64>,
-    /// The axis cut into panels, if any.
-    pub panel: Option<Panel>,
+    /// The axes cut into panels.
+    pub panels: Vec<Panel>,
+    /// The axis whose neighbours lie in groups of so many, the last of them padded.
+    pub depth: Option<(AxisId, u64)>,
     /// Whether nothing in this phase writes it.
     pub constant: bool,
     /// Whether two elements share a byte, low half first: then addresses and strides count half bytes.
@@ -70,28 +72,60 @@ impl Place {
     /// The place of a tile buffer that begins at `base`.
     pub fn of_buffer(buffer: &Buffer, axes: &AxisTable, base: Base, constant: bool) -> Self {
         let bytes = i64::try_from(buffer.dtype.bytes()).expect("an element has few bytes");
-        let (panel_axis, width) = match buffer.layout {
-            Layout::Panel { axis, width } => (Some(axis), width),
-            Layout::Rows => (None, 1),
+        let (panel_axis, width, depth) = match buffer.layout {
+            Layout::Panel { axis, width, depth } => (Some(axis), width, depth),
+            Layout::Rows => (None, 1, None),
             Layout::Strides(_) => return Self::of_strided(buffer, axes, base, constant),
         };
-        let mut stride = bytes * signed(width);
+        let count = depth.map_or(1, |(_, count)| count);
+        let group = bytes * signed(count);
+        let mut stride = group * signed(width);
         let mut terms = Vec::with_capacity(buffer.axes.len());
+        let mut panels = vec![];
         for position in (0..buffer.axes.len()).rev() {
             let axis = buffer.axes[position];
             let relative = matches!(buffer.spans[position], Span::Block(_));
+            let span = buffer.span(position, axes);
             if panel_axis == Some(axis) {
+                terms.push(Term { axis, stride_bytes: group, relative });
+            } else if depth.is_some_and(|(of, _)| of == axis) {
                 terms.push(Term { axis, stride_bytes: bytes, relative });
+                panels.push(Panel { axis, width: count, stride_bytes: stride });
+                stride = stride.saturating_mul(signed(span.div_ceil(count)));
             } else {
                 terms.push(Term { axis, stride_bytes: stride, relative });
-                stride = stride.saturating_mul(signed(buffer.span(position, axes)));
+                stride = stride.saturating_mul(signed(span));
             }
         }
         terms.reverse();
-        let panel = panel_axis.map(|axis| Panel { axis, width, stride_bytes: stride });
-        let (name, dtype) = (buffer.name.clone(), buffer.dtype);
-        let (picks, packed) = (vec![], is_packed(buffer));
-        Self { name, base, origin_bytes: 0, dtype, terms, picks, panel, constant, packed }
+        panels.extend(panel_axis.map(|axis| Panel { axis, width, stride_bytes: stride }));
+        let mut place = Self {
+            name: buffer.name.clone(),
+            base,
+            origin_bytes: 0,
+            dtype: buffer.dtype,
+            terms,
+            picks: vec![],
+            panels,
+            depth,
+            constant,
+            packed: is_packed(buffer),
+        };
+        place.join_panels();
+        place
+    }
+
+    /// Panels that lie behind each other as their elements do are none: the axis is linear.
+    fn join_panels(&mut self) {
+        let terms = &mut self.terms;
+        self.panels.retain(|panel| {
+            let term = terms.iter_mut().find(|term| term.axis == panel.axis);
+            let term = term.expect("a panel axis has a term");
+            if panel.width == 1 {
+                term.stride_bytes = panel.stride_bytes;
+            }
+            panel.stride_bytes != term.stride_bytes.saturating_mul(signed(panel.width))
+        });
     }
 
     /// The place of an input whose strides its declaration states.
@@ -110,7 +144,8 @@ impl Place {
             dtype: buffer.dtype,
             terms: terms.collect(),
             picks: vec![],
-            panel: None,
+            panels: vec![],
+            depth: None,
             constant,
             packed: is_packed(buffer),
         }
@@ -126,9 +161,9 @@ impl Place {
         self.terms.iter().find(|term| term.axis == axis)
     }
 
-    /// The panel, if this axis is the one cut.
+    /// The panels of an axis that is cut.
     pub fn panel_of(&self, axis: AxisId) -> Option<Panel> {
-        self.panel.filter(|panel| panel.axis == axis)
+        self.panels.iter().copied().find(|panel| panel.axis == axis)
     }
 
     /// Bytes between indices `0` and `index` along an axis, from a panel boundary.

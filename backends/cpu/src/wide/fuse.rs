@@ -5,12 +5,12 @@
 //! Invariant: between the place of the load and the multiplication nothing writes memory or moves the address.
 
 use super::isa::Isa;
-use super::program::{Address, Leaf, Node, Op, Operand, Register, Span, Vector};
+use super::program::{Address, Leaf, Narrow, Node, Op, Operand, Register, Span, Vector};
 use std::collections::BTreeMap;
 
 /// The leaf with such loads as operands.
 pub(crate) fn fuse(mut leaf: Leaf, isa: Isa) -> Leaf {
-    if isa == Isa::Avx512 {
+    if isa.is_avx512() {
         let mut uses = BTreeMap::new();
         count(&leaf.body, &mut uses);
         leaf.body = fused(leaf.body, &uses);
@@ -80,10 +80,15 @@ fn fused(nodes: Vec<Node>, uses: &Uses) -> Vec<Node> {
 
 /// Makes a waiting load an operand of a multiplication; where the load stands.
 fn take(op: &mut Op, waiting: &mut Waiting) -> Option<usize> {
-    let Op::MultiplyAdd { lane, x, y, .. } = op else { return None };
+    let (bytes, commutes, x, y) = match op {
+        Op::MultiplyAdd { lane, x, y, .. } => (lane.bytes(), true, x, y),
+        // Of bytes the second factor alone is signed.
+        Op::Dot { of, x, y, .. } => (4, *of != Narrow::Bytes, x, y),
+        _ => return None,
+    };
     let Operand::Vector(factor) = *y else { return None };
-    let fits = |of: &Vector| waiting.get(of).is_some_and(|load| load.2 == lane.bytes());
-    let (splat, other) = match (fits(&factor), fits(x)) {
+    let fits = |of: &Vector| waiting.get(of).is_some_and(|load| load.2 == bytes);
+    let (splat, other) = match (fits(&factor), fits(x) && commutes) {
         (true, _) => (factor, *x),
         (false, true) => (*x, factor),
         (false, false) => return None,

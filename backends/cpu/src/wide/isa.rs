@@ -2,6 +2,7 @@
 //!
 //! Invariant: `encode` writes no instruction outside of the features that `Isa::features` names.
 
+use super::program::Narrow;
 use std::fmt;
 
 /// A set of vector instructions.
@@ -11,17 +12,36 @@ pub enum Isa {
     Avx2,
     /// 512-bit vectors, predicates in mask registers.
     Avx512,
+    /// As `Avx512`, with sums of products of bytes and of 16-bit integers.
+    Avx512Vnni,
+    /// As `Avx512Vnni`, with sums of products of bf16.
+    Avx512Bf16,
 }
 
 impl Isa {
     /// From the widest.
-    pub const ALL: [Self; 2] = [Self::Avx512, Self::Avx2];
+    pub const ALL: [Self; 4] = [Self::Avx512Bf16, Self::Avx512Vnni, Self::Avx512, Self::Avx2];
 
     /// The name in texts and options.
     pub fn name(self) -> &'static str {
         match self {
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Avx512Vnni => "avx512vnni",
+            Self::Avx512Bf16 => "avx512bf16",
+        }
+    }
+
+    /// Whether vectors have 512 bits and predicates registers of their own.
+    pub fn is_avx512(self) -> bool {
+        self != Self::Avx2
+    }
+
+    /// Whether it adds products of narrow elements in groups.
+    pub fn has_dot(self, of: Narrow) -> bool {
+        match of {
+            Narrow::Bytes | Narrow::Words => matches!(self, Self::Avx512Vnni | Self::Avx512Bf16),
+            Narrow::Bf16 => self == Self::Avx512Bf16,
         }
     }
 
@@ -29,7 +49,7 @@ impl Isa {
     pub fn vector_bytes(self) -> u64 {
         match self {
             Self::Avx2 => 32,
-            Self::Avx512 => 64,
+            Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 => 64,
         }
     }
 
@@ -37,7 +57,7 @@ impl Isa {
     pub fn vectors(self) -> usize {
         match self {
             Self::Avx2 => 16,
-            Self::Avx512 => 32,
+            Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 => 32,
         }
     }
 
@@ -45,7 +65,7 @@ impl Isa {
     pub fn predicates(self) -> usize {
         match self {
             Self::Avx2 => 0,
-            Self::Avx512 => 7,
+            Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 => 7,
         }
     }
 
@@ -54,6 +74,27 @@ impl Isa {
         match self {
             Self::Avx2 => &["avx2", "fma", "f16c", "bmi2"],
             Self::Avx512 => &["avx512f", "avx512bw", "avx512dq", "avx512vl", "fma", "f16c", "bmi2"],
+            Self::Avx512Vnni => &[
+                "avx512f",
+                "avx512bw",
+                "avx512dq",
+                "avx512vl",
+                "avx512vnni",
+                "fma",
+                "f16c",
+                "bmi2",
+            ],
+            Self::Avx512Bf16 => &[
+                "avx512f",
+                "avx512bw",
+                "avx512dq",
+                "avx512vl",
+                "avx512vnni",
+                "avx512bf16",
+                "fma",
+                "f16c",
+                "bmi2",
+            ],
         }
     }
 
@@ -69,7 +110,14 @@ impl Isa {
                 && std::is_x86_feature_detected!("avx512bw")
                 && std::is_x86_feature_detected!("avx512dq")
                 && std::is_x86_feature_detected!("avx512vl");
-            avx2 && (self == Self::Avx2 || avx512)
+            let vnni = std::is_x86_feature_detected!("avx512vnni");
+            let bf16 = std::is_x86_feature_detected!("avx512bf16");
+            match self {
+                Self::Avx2 => avx2,
+                Self::Avx512 => avx2 && avx512,
+                Self::Avx512Vnni => avx2 && avx512 && vnni,
+                Self::Avx512Bf16 => avx2 && avx512 && vnni && bf16,
+            }
         }
         #[cfg(not(target_arch = "x86_64"))]
         false
@@ -78,10 +126,7 @@ impl Isa {
 
 impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Avx2 => "avx2",
-            Self::Avx512 => "avx512",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -312,7 +312,7 @@ fn exposed(intervals: &Intervals, nodes: &[Node], live: &mut Live) {
 fn hints(op: &Op) -> [Option<Register>; 3] {
     use super::program::Operand;
     match *op {
-        Op::MultiplyAdd { x, y, z, .. } => {
+        Op::MultiplyAdd { x, y, z, .. } | Op::Dot { x, y, z, .. } => {
             let y = if let Operand::Vector(y) = y { Some(Register::Vector(y)) } else { None };
             [Some(Register::Vector(z)), Some(Register::Vector(x)), y]
         }

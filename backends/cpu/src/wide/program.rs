@@ -155,6 +155,30 @@ pub enum Monad {
     RoundToF16,
 }
 
+/// Narrow elements whose products are added in groups that fill a lane of 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Narrow {
+    /// Four of 8 bits, unsigned times signed, summed as I32, wrapping.
+    Bytes,
+    /// Two signed ones of 16 bits, summed as I32, wrapping.
+    Words,
+    /// Two of bf16, summed as F32 in any order; subnormal factors and sums count as zero.
+    Bf16,
+}
+
+impl Narrow {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Bytes, Self::Words, Self::Bf16];
+
+    /// Elements in a lane.
+    pub fn count(self) -> u64 {
+        match self {
+            Self::Bytes => 4,
+            Self::Words | Self::Bf16 => 2,
+        }
+    }
+}
+
 /// A shift by a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shift {
@@ -225,6 +249,8 @@ pub enum Op {
     Shift { op: Shift, lane: Lane, to: Vector, x: Vector, count: u8 },
     /// `to = x * y + z` of floats, rounded once.
     MultiplyAdd { lane: Lane, to: Vector, x: Vector, y: Operand, z: Vector },
+    /// `to = z + ` the sum of the products of each lane's narrow elements; of bytes, x's are unsigned and y's signed.
+    Dot { of: Narrow, to: Vector, x: Vector, y: Operand, z: Vector },
     /// `to = x * 2^floor(y)` of floats, rounded once, with IEEE answers, except that a quiet NaN times 2^inf is inf and
     /// times 2^-inf is 0. AVX-512 alone.
     Scale { lane: Lane, to: Vector, x: Vector, y: Vector },
@@ -342,6 +368,7 @@ impl Op {
             | Self::Monad { to, .. }
             | Self::Shift { to, .. }
             | Self::MultiplyAdd { to, .. }
+            | Self::Dot { to, .. }
             | Self::Scale { to, .. }
             | Self::Select { to, .. }
             | Self::LanesDown { to, .. }
@@ -390,7 +417,9 @@ impl Op {
             | Self::Shift { x, .. }
             | Self::LanesDown { x, .. } => vec![R::Vector(x)],
             Self::Dyad { x, y, .. } | Self::Compare { x, y, .. } => vec![R::Vector(x), operand(y)],
-            Self::MultiplyAdd { x, y, z, .. } => vec![R::Vector(x), operand(y), R::Vector(z)],
+            Self::MultiplyAdd { x, y, z, .. } | Self::Dot { x, y, z, .. } => {
+                vec![R::Vector(x), operand(y), R::Vector(z)]
+            }
             Self::Scale { x, y, .. } | Self::Zip { x, y, .. } | Self::Pieces { x, y, .. } => {
                 vec![R::Vector(x), R::Vector(y)]
             }

@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use tilewright_cpu::wide::program::{
-    Address, Condition, Dyad, Element, Lane, Leaf, Logic, Monad, Node, Op, Operand, Predicate,
-    Scalar, Shift, Span, Vector,
+    Address, Condition, Dyad, Element, Lane, Leaf, Logic, Monad, Narrow, Node, Op, Operand,
+    Predicate, Scalar, Shift, Span, Vector,
 };
 use tilewright_cpu::wide::{Isa, Refusal, disassemble, encode};
 
@@ -113,6 +113,23 @@ fn others() -> Vec<Op> {
             (X, Operand::Memory(at(64))),
         ] {
             out.push(Op::MultiplyAdd { lane, to, x: X, y, z: Z });
+        }
+    }
+    out
+}
+
+fn dots() -> Vec<Op> {
+    let mut out = vec![];
+    for of in Narrow::ALL {
+        for (to, y) in [
+            (TO, Operand::Vector(Y)),
+            (X, Operand::Vector(Y)),
+            (Y, Operand::Vector(Y)),
+            (Z, Operand::Vector(Y)),
+            (Z, Operand::Splat(at(64))),
+            (TO, Operand::Memory(at(64))),
+        ] {
+            out.push(Op::Dot { of, to, x: X, y, z: Z });
         }
     }
     out
@@ -242,9 +259,16 @@ fn entry(op: &Op, isa: Isa, lanes: u64, wide: bool) -> String {
 fn listing(isa: Isa) -> String {
     let mut out = format!("# What each operation becomes with {isa}.\n");
     let full = isa.vector_bytes();
+    // The other sets are AVX-512 and these.
+    let parts = match isa {
+        Isa::Avx512Vnni | Isa::Avx512Bf16 => vec![dots()],
+        Isa::Avx2 | Isa::Avx512 => {
+            vec![dyads(), monads(), others(), dots(), predicates(), memory(), scalars()]
+        }
+    };
     for (lanes, wide) in [(full / 4, false), (full / 8, true)] {
         let _ = writeln!(out, "\n{lanes} lanes");
-        for op in [dyads(), monads(), others(), predicates(), memory(), scalars()].concat() {
+        for op in parts.concat() {
             let text = entry(&op, isa, lanes, wide);
             // Lanes of the other size have their own part.
             if !text.contains("no vectors of") {

@@ -3,6 +3,7 @@
 #![cfg(target_arch = "x86_64")]
 
 mod call;
+mod dots;
 mod draw;
 mod listing;
 mod random;

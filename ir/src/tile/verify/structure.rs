@@ -116,8 +116,14 @@ impl Checker<'_> {
             Layout::Panel { .. } if argument => {
                 self.fault("an argument is row-major", "stage it into a group buffer with panels");
             }
-            Layout::Panel { axis, width } if *width == 0 || !buffer.axes.contains(axis) => {
+            Layout::Panel { axis, width, .. } if *width == 0 || !buffer.axes.contains(axis) => {
                 self.fault("panels need an axis of the buffer and a width", "panel(axis:8)");
+            }
+            Layout::Panel { axis, depth: Some((deep, count)), .. }
+                if *count == 0 || deep == axis || !buffer.axes.contains(deep) =>
+            {
+                let way_out = "panel(axis:8, other:2)";
+                self.fault("a depth needs another axis of the buffer and a count", way_out);
             }
             Layout::Strides(_) if buffer.scope != Scope::Input || buffer.dtype.bits() < 8 => {
                 self.fault("this buffer has no strides", "only inputs of whole bytes have them");

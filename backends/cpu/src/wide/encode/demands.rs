@@ -19,7 +19,8 @@ pub(super) struct Needs {
 impl Reading for Needs {
     fn writes_early(&self, op: &Op) -> bool {
         let turns = self.isa == Isa::Avx2 && matches!(op, Op::LanesDown { .. });
-        turns || matches!(op, Op::Gather { .. })
+        // A sum of products overwrites its summand, which a move puts there first.
+        turns || matches!(op, Op::Gather { .. } | Op::Dot { .. })
     }
 }
 
@@ -45,6 +46,12 @@ impl Demands for Needs {
             Op::MultiplyAdd { x, y, z, .. } => {
                 let both = pooled.contains(&z) && (memory(y) || pooled.contains(&x));
                 (first(x, y) + usize::from(both) + splat(y), 0)
+            }
+            Op::Dot { to, x, y, z, .. } => {
+                // A factor that the summand overwrites is kept aside.
+                let kept = |of: Vector| usize::from(of == to && z != to);
+                let second = if let Operand::Vector(y) = y { kept(y) } else { 0 };
+                (loaded(x) + kept(x) + second, 0)
             }
             Op::Monad { op: Monad::LowHalf, x, .. } => (loaded(x) + avx2, 0),
             Op::Monad { op, lane, x, .. } => {
@@ -85,7 +92,7 @@ impl Needs {
     /// Mask registers that a gather or a scatter uses up.
     fn copied_masks(&self, element: Element) -> usize {
         let instruction = matches!(element, Element::Word | Element::Double);
-        usize::from(self.isa == Isa::Avx512 && instruction)
+        usize::from(self.isa.is_avx512() && instruction)
     }
 }
 

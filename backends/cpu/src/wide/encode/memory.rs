@@ -155,7 +155,7 @@ impl Encoder<'_> {
             (Isa::Avx2, None, Element::U16 | Element::I16 | Element::U8 | Element::I8) => {
                 return self.store_narrowed(element, from, to);
             }
-            (Isa::Avx2 | Isa::Avx512, _, _) => {}
+            _ => {}
         }
         let bytes = self.bytes(element.lane_bytes())?;
         let under = mask.map_or(Under::All, |mask| Under::Keep(self.predicate(mask)));

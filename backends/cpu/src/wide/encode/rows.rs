@@ -30,7 +30,7 @@ impl Row {
         };
         let codes: &[Code] = match isa {
             Isa::Avx2 => &self.avx2,
-            Isa::Avx512 => &self.avx512,
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 => &self.avx512,
         };
         codes.get(place).copied().filter(|&code| code != INVALID)
     }
@@ -135,6 +135,12 @@ rows! {
     MULTIPLY_ADD_231_F64: EVEX_Vfmadd231pd_xmm_k1z_xmm_xmmm128b64
         EVEX_Vfmadd231pd_ymm_k1z_ymm_ymmm256b64 EVEX_Vfmadd231pd_zmm_k1z_zmm_zmmm512b64_er /
         VEX_Vfmadd231pd_xmm_xmm_xmmm128 VEX_Vfmadd231pd_ymm_ymm_ymmm256;
+    DOT_BYTES: EVEX_Vpdpbusd_xmm_k1z_xmm_xmmm128b32 EVEX_Vpdpbusd_ymm_k1z_ymm_ymmm256b32
+        EVEX_Vpdpbusd_zmm_k1z_zmm_zmmm512b32 / INVALID INVALID;
+    DOT_WORDS: EVEX_Vpdpwssd_xmm_k1z_xmm_xmmm128b32 EVEX_Vpdpwssd_ymm_k1z_ymm_ymmm256b32
+        EVEX_Vpdpwssd_zmm_k1z_zmm_zmmm512b32 / INVALID INVALID;
+    DOT_BF16: EVEX_Vdpbf16ps_xmm_k1z_xmm_xmmm128b32 EVEX_Vdpbf16ps_ymm_k1z_ymm_ymmm256b32
+        EVEX_Vdpbf16ps_zmm_k1z_zmm_zmmm512b32 / INVALID INVALID;
     SCALE_F32: EVEX_Vscalefps_xmm_k1z_xmm_xmmm128b32 EVEX_Vscalefps_ymm_k1z_ymm_ymmm256b32
         EVEX_Vscalefps_zmm_k1z_zmm_zmmm512b32_er / INVALID INVALID;
     SCALE_F64: EVEX_Vscalefpd_xmm_k1z_xmm_xmmm128b64 EVEX_Vscalefpd_ymm_k1z_ymm_ymmm256b64

@@ -13,7 +13,7 @@ use crate::wide::allocate::Place;
 use iced_x86::Register;
 
 impl Encoder<'_> {
-    fn is_pooled(&self, of: Vector) -> bool {
+    pub(super) fn is_pooled(&self, of: Vector) -> bool {
         self.at.pooled.contains(&of)
     }
 
@@ -44,7 +44,7 @@ impl Encoder<'_> {
         }
         Arg::Memory(match *self.constants[&of] {
             Op::Constant { lane, bits, .. }
-                if self.isa == Isa::Avx512 && lane.bytes() == lane_bytes =>
+                if self.isa.is_avx512() && lane.bytes() == lane_bytes =>
             {
                 let element = self.writer.constant(&bits.to_le_bytes()[..lane_bytes as usize]);
                 Memory { broadcast: true, ..element }
@@ -75,7 +75,7 @@ impl Encoder<'_> {
             Operand::Memory(at) => Ok(Arg::Memory(self.address(at)?)),
             Operand::Splat(at) => {
                 let at = self.address(at)?;
-                if self.isa == Isa::Avx512 {
+                if self.isa.is_avx512() {
                     return Ok(Arg::Memory(Memory { broadcast: true, ..at }));
                 }
                 let scratch = Arg::Vector(self.scratch(), bytes);
@@ -129,7 +129,7 @@ impl Encoder<'_> {
     pub(super) fn ones(&mut self, to: u8, bytes: u64) -> Result<(), Refusal> {
         let to = Arg::Vector(to, bytes);
         match self.isa {
-            Isa::Avx512 => {
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 => {
                 let args = [to, to, to, Arg::Byte(0xff)];
                 self.writer.row(&rows::TERNARY_32, bytes, &args, Under::All)
             }
@@ -144,7 +144,7 @@ impl Encoder<'_> {
     }
 
     /// The value of `x` into a register.
-    fn put(&mut self, to: u8, x: Vector, bytes: u64) -> Result<(), Refusal> {
+    pub(super) fn put(&mut self, to: u8, x: Vector, bytes: u64) -> Result<(), Refusal> {
         if self.is_pooled(x) {
             return self.load_constant(to, x, bytes);
         }
@@ -234,52 +234,6 @@ impl Encoder<'_> {
         self.writer.row(row, bytes, &[self.arg(to, bytes), x, Arg::Byte(count)], Under::All)
     }
 
-    /// Three forms: 231 adds to its destination, 213 and 132 multiply it, by a register and by memory. The first that
-    /// needs no move is taken.
-    pub(super) fn multiply_add(
-        &mut self,
-        lane: Lane,
-        to: Vector,
-        (x, y, z): (Vector, Operand, Vector),
-    ) -> Result<(), Refusal> {
-        let [form_132, form_213, form_231] = match lane {
-            Lane::F32 => [
-                &rows::MULTIPLY_ADD_132_F32,
-                &rows::MULTIPLY_ADD_213_F32,
-                &rows::MULTIPLY_ADD_231_F32,
-            ],
-            Lane::F64 => [
-                &rows::MULTIPLY_ADD_132_F64,
-                &rows::MULTIPLY_ADD_213_F64,
-                &rows::MULTIPLY_ADD_231_F64,
-            ],
-            Lane::I32 | Lane::I64 => return self.missing(lane, &format_args!("multiply-add")),
-        };
-        let bytes = self.bytes(lane.bytes())?;
-        let (x, y, _) = self.pooled_last(x, y);
-        let y = self.operand(y, lane, bytes)?;
-        let x = self.register(x, bytes)?;
-        let destination = self.vector(to);
-        let target = Arg::Vector(destination, bytes);
-        let factor = Arg::Vector(x, bytes);
-        let adds = !self.is_pooled(z) && self.vector(z) == destination;
-        let (row, args) = match y {
-            Arg::Vector(other, _) if !adds && (destination == x || destination == other) => {
-                let kept = if destination == x { y } else { factor };
-                (form_213, [target, kept, self.source(z, lane.bytes(), bytes)])
-            }
-            Arg::Memory(_) if !adds && destination == x => {
-                let summand = Arg::Vector(self.register(z, bytes)?, bytes);
-                (form_132, [target, summand, y])
-            }
-            _ => {
-                self.put(destination, z, bytes)?;
-                (form_231, [target, factor, y])
-            }
-        };
-        self.writer.row(row, bytes, &args, Under::All)
-    }
-
     pub(super) fn scale(
         &mut self,
         lane: Lane,
@@ -359,7 +313,7 @@ impl Encoder<'_> {
         lane_bytes: u64,
     ) -> Result<(), Refusal> {
         let (target, first) = (Arg::Vector(to, bytes), Arg::Vector(to, 16));
-        if self.isa == Isa::Avx512 {
+        if self.isa.is_avx512() {
             return self.writer.row(row, bytes, &[target, Arg::General(from)], Under::All);
         }
         let enter = if lane_bytes == 4 { &rows::IN_32 } else { &rows::IN_64 };

@@ -2,7 +2,7 @@
 //!
 //! Invariant: bits in, bits out; a lane of four bytes has zeros above.
 
-use super::super::program::{Condition, Dyad, Element, Lane, Monad, Shift};
+use super::super::program::{Condition, Dyad, Element, Lane, Monad, Narrow, Shift};
 
 /// The bytes of a vector register.
 #[derive(Clone, Copy, Debug)]
@@ -184,6 +184,31 @@ pub(super) fn multiply_add(lane: Lane, x: u64, y: u64, z: u64) -> u64 {
     match lane {
         Lane::F64 => double(x).mul_add(double(y), double(z)).to_bits(),
         _ => of_single(single(x).mul_add(single(y), single(z))),
+    }
+}
+
+/// One lane of sums of products of narrow elements; of bf16 the upper product is added first.
+pub(super) fn dot(of: Narrow, x: u32, y: u32, z: u32) -> u32 {
+    let sum = |products: &mut dyn Iterator<Item = i32>| {
+        products.fold(z, |sum, product| sum.wrapping_add(product.cast_unsigned()))
+    };
+    match of {
+        Narrow::Bytes => {
+            let factors = x.to_le_bytes().into_iter().zip(y.to_le_bytes());
+            sum(&mut factors.map(|(x, y)| i32::from(x) * i32::from(y.cast_signed())))
+        }
+        Narrow::Words => {
+            let halves = |of: u32| [of as u16, (of >> 16) as u16].map(u16::cast_signed);
+            let factors = halves(x).into_iter().zip(halves(y));
+            sum(&mut factors.map(|(x, y)| i32::from(x) * i32::from(y)))
+        }
+        Narrow::Bf16 => {
+            let flushed = |x: f32| if x.is_subnormal() { 0.0_f32.copysign(x) } else { x };
+            let halves = |of: u32| [of & 0xffff_0000, of << 16].map(|x| flushed(f32::from_bits(x)));
+            let factors = halves(x).into_iter().zip(halves(y));
+            let start = flushed(f32::from_bits(z));
+            factors.fold(start, |sum, (x, y)| flushed(x.mul_add(y, sum))).to_bits()
+        }
     }
 }
 

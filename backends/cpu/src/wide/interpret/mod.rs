@@ -223,6 +223,14 @@ impl Machine<'_> {
                 };
                 (to, each(&of, lane.bytes()))
             }
+            Op::Dot { of, to, x, y, z } => {
+                let (x, y, z) = (self.vector(x)?, self.operand(y, 4)?, self.vector(z)?);
+                let word =
+                    |of: &Value, i: usize| of.bits(i, crate::wide::program::Lane::I32) as u32;
+                let each_lane =
+                    |i| u64::from(lanes::dot(of, word(&x, i), word(&y, i), word(&z, i)));
+                (to, each(&each_lane, 4))
+            }
             Op::Scale { lane, to, x, y } => {
                 let (x, y) = (self.vector(x)?, self.vector(y)?);
                 let of = |i| lanes::scale(lane, x.bits(i, lane), y.bits(i, lane));

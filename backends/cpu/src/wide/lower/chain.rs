@@ -6,7 +6,8 @@
 //! Invariant: no accumulator folds more than `chain` terms in a row, and no partial result more than there are pieces.
 
 use super::Word;
-use super::nest::{Kind, NestLowering, Part, Stretch};
+use super::nest::NestLowering;
+use super::part::{Kind, Part, Stretch};
 use crate::machine::Cut;
 use crate::wide::program::{Address, Element, Limit, Op, Scalar, Span, Vector};
 use tilewright_ir::backend::Unsupported;

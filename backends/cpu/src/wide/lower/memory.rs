@@ -153,6 +153,26 @@ impl NestLowering<'_> {
         self.code.op(Op::Prefetch { at, level: 2 });
     }
 
+    /// Loads elements of a place that are neighbours along the vector as those of another kind; `None` where they are not.
+    pub(super) fn load_bits(
+        &mut self,
+        position: usize,
+        element: Element,
+        at: &Offsets,
+    ) -> Option<Vector> {
+        let place = self.places[position];
+        if self.along(place) != Along::Neighbours || self.mode == Mode::One {
+            return None;
+        }
+        let displacement = self.displacement(place, at);
+        let at_address = self.code.address(self.pointers[position], displacement);
+        let span = self.mask_at(at).map_or(Span::Whole, Span::Where);
+        let to = self.code.vector();
+        self.code.op(Op::Load { element, to, at: at_address, span });
+        self.fetch_ahead(position, displacement);
+        Some(to)
+    }
+
     /// Lane number times stride, in bytes.
     fn distances(&mut self, stride: i64) -> Result<Vector, Unsupported> {
         let reach = stride.saturating_mul(self.lanes.cast_signed());
@@ -199,7 +219,7 @@ impl NestLowering<'_> {
     }
 
     /// Lanes of a type as what is stored of them.
-    fn written_as(&mut self, dtype: DType, value: Value) -> Vector {
+    pub(super) fn written_as(&mut self, dtype: DType, value: Value) -> Vector {
         match (dtype, value) {
             (_, Value::Truth(mask)) => {
                 let (one, zero) = (self.code.integer(1), self.code.integer(0));

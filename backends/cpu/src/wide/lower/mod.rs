@@ -8,14 +8,17 @@
 mod chain;
 mod code;
 mod convert;
+mod dot;
 mod math;
 mod memory;
 mod nest;
+mod part;
 mod reduce;
 mod tile;
 mod transpose;
 mod value;
 
+use super::isa::Isa;
 use super::program::Leaf;
 use crate::machine::Nest;
 use std::collections::BTreeMap;
@@ -71,10 +74,8 @@ pub(crate) struct Surroundings<'a> {
     /// Whether the current block is always the first of its loop, always the last.
     pub(crate) always_first: bool,
     pub(crate) always_last: bool,
-    /// Bytes of a vector.
-    pub(crate) vector_bytes: u64,
-    /// Whether floats are multiplied by powers of two in one instruction.
-    pub(crate) scales: bool,
+    /// The instructions.
+    pub(crate) isa: Isa,
     /// Whether partial results of chains lie in memory instead of registers.
     pub(crate) partials_in_memory: bool,
     /// Refuses, by name.

@@ -5,8 +5,9 @@
 //! Invariant: pointers point at the element of the current loop position with every unrolled offset zero.
 
 use super::code::Code;
+use super::part::{Kind, Part, Stretch};
 use super::{BlockShape, Surroundings, Word};
-use crate::machine::{Memo, Nest, Place};
+use crate::machine::{Memo, Nest, Panel, Place};
 use crate::wide::program::{Leaf, Limit, Node, Op, Predicate, Scalar};
 use std::collections::BTreeMap;
 use tilewright_ir::backend::Unsupported;
@@ -30,46 +31,6 @@ pub(super) enum Mode {
     One,
 }
 
-/// One part of an axis: indices advance by `step`, `count` unrolled positions each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    pub(super) step: u64,
-    pub(super) count: u64,
-    pub(super) kind: Kind,
-}
-
-/// What a part covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// As many whole steps as fit.
-    Whole,
-    /// What is left, `step` indices, known now: so many elements in the last vector, if it is not whole.
-    Rest(u64),
-    /// What is left, fewer than `step` indices, known when the code runs.
-    Tail,
-}
-
-/// The indices of an axis, inside the current block, that a loop runs over.
-#[derive(Clone, Debug)]
-pub(super) struct Stretch {
-    /// The first index; `None`: 0.
-    pub(super) start: Option<Scalar>,
-    /// The index behind the last.
-    pub(super) end: Limit,
-    /// How many there may be.
-    pub(super) lengths: Vec<u64>,
-}
-
-impl Stretch {
-    /// The number of indices, where it is known now.
-    pub(super) fn extent(&self) -> Option<u64> {
-        match self.lengths[..] {
-            [length] => Some(length),
-            _ => None,
-        }
-    }
-}
-
 /// The state of lowering one nest.
 pub(super) struct NestLowering<'n> {
     pub(super) code: Code,
@@ -90,6 +51,10 @@ pub(super) struct NestLowering<'n> {
     pub(super) held: Option<Predicate>,
     /// Unrolled positions along each target axis in the current part.
     pub(super) counts: Vec<(AxisId, u64)>,
+    /// The groups of the reduction, while it is written.
+    pub(super) dot: Option<super::dot::Dot>,
+    /// Whether the current part of the target's axis of groups begins with one.
+    pub(super) in_groups: bool,
     /// How the chains of the reductions are cut, where they are too long.
     pub(super) chain: Option<super::chain::Chain>,
     /// The innermost reduced axis while its steps are written, if vectors are fetched ahead along it.
@@ -118,6 +83,8 @@ impl<'n> NestLowering<'n> {
             frame: BTreeMap::new(),
             held: None,
             counts: vec![],
+            dot: None,
+            in_groups: false,
             chain: None,
             fetching: None,
             streaming: false,
@@ -147,13 +114,13 @@ impl<'n> NestLowering<'n> {
         let target = &self.nest.target;
         let again =
             self.nest.carried.is_some() && !(self.around.always_first && self.around.always_last);
-        let vector = self.around.vector_bytes.cast_signed();
+        let vector = self.around.isa.vector_bytes().cast_signed();
         let aligned = |term: &crate::machine::Term| {
             let is_vector = self.is_vector(term.axis);
             is_vector && term.stride_bytes == target.dtype.bytes().cast_signed()
                 || !is_vector && term.stride_bytes % vector == 0
         };
-        let whole = self.lanes * target.dtype.bytes() == self.around.vector_bytes;
+        let whole = self.lanes * target.dtype.bytes() == self.around.isa.vector_bytes();
         let is_output = matches!(target.base, crate::machine::Base::Argument(_));
         let one = self.nest.micro.vector.is_some_and(|axis| target.term(axis).is_some());
         self.nest.micro.streaming
@@ -162,7 +129,7 @@ impl<'n> NestLowering<'n> {
             && !again
             && is_output
             && !self.vector_is_reduced()
-            && target.panel.is_none()
+            && target.panels.is_empty()
             && target.terms.iter().all(aligned)
     }
 
@@ -194,7 +161,9 @@ impl<'n> NestLowering<'n> {
             return Err(self.refused("packed i4 in wide vectors"));
         }
         for place in &self.places {
-            self.check_panel(place)?;
+            for panel in &place.panels {
+                self.check_panel(place, panel)?;
+            }
         }
         let axes = self.nest.outer.iter().chain(&self.nest.reduce);
         let vectors: u64 = axes.map(|&axis| self.tile_positions(axis)).product();
@@ -205,8 +174,7 @@ impl<'n> NestLowering<'n> {
     }
 
     /// Panels must line up with register tiles, so that offsets inside a tile are known now.
-    fn check_panel(&self, place: &Place) -> Result<(), Unsupported> {
-        let Some(panel) = place.panel else { return Ok(()) };
+    fn check_panel(&self, place: &Place, panel: &Panel) -> Result<(), Unsupported> {
         let tile = self.tile_of(panel.axis);
         let block = self.block(panel.axis);
         let absolute = place.term(panel.axis).is_some_and(|term| !term.relative);
@@ -251,6 +219,15 @@ impl<'n> NestLowering<'n> {
         if self.is_vector(axis) { tile.next_multiple_of(self.lanes) } else { tile }
     }
 
+    /// Elements that an unrolled position along an axis stands for.
+    fn unit(&self, axis: AxisId) -> u64 {
+        match self.dot.filter(|dot| dot.axis == axis) {
+            Some(dot) => dot.of.count(),
+            None if self.is_vector(axis) => self.lanes,
+            None => 1,
+        }
+    }
+
     fn tile_positions(&self, axis: AxisId) -> u64 {
         self.tile_of(axis) / if self.is_vector(axis) { self.lanes } else { 1 }
     }
@@ -260,7 +237,7 @@ impl<'n> NestLowering<'n> {
             return self.tile();
         };
         let stretch = self.whole(axis);
-        let parts = self.parts(axis, &stretch, self.tile_of(axis));
+        let parts = self.target_parts(axis, &stretch);
         self.cut(axis, &stretch, &parts, true, |lowering, part| {
             let saved = lowering.mode;
             if lowering.is_vector(axis) {
@@ -290,7 +267,7 @@ impl<'n> NestLowering<'n> {
 
     /// The parts of an axis in steps of `tile`. A rest that is the same in all blocks is one smaller tile.
     pub(super) fn parts(&self, axis: AxisId, stretch: &Stretch, tile: u64) -> Vec<Part> {
-        let unit = if self.is_vector(axis) { self.lanes } else { 1 };
+        let unit = self.unit(axis);
         let lengths = &stretch.lengths;
         let mut parts = vec![];
         if lengths.iter().any(|&length| length >= tile) {
@@ -478,14 +455,14 @@ impl<'n> NestLowering<'n> {
 fn lanes_of(nest: &Nest, around: &Surroundings<'_>) -> u64 {
     let mut dtypes = nest.dag.dtypes().chain([nest.target.dtype]);
     let widest = if dtypes.any(|dtype| dtype == DType::F64) { 8 } else { 4 };
-    let mut lanes = around.vector_bytes / widest;
+    let mut lanes = around.isa.vector_bytes() / widest;
     let vector = nest.micro.vector.filter(|axis| !nest.reduce.contains(axis));
     let elements = vector.and_then(|axis| around.blocks[&axis].lengths().max());
     while lanes * widest > SMALLEST_VECTOR_BYTES && elements.is_some_and(|all| all <= lanes / 2) {
         lanes /= 2;
     }
     let places = nest.dag.places.iter().chain([&nest.target]);
-    for panel in places.filter_map(|place| place.panel) {
+    for panel in places.flat_map(|place| &place.panels) {
         while nest.micro.vector == Some(panel.axis) && lanes > 1 && panel.width % lanes != 0 {
             lanes /= 2;
         }

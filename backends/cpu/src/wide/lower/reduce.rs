@@ -6,7 +6,8 @@
 //! Invariant: an accumulator starts at the identity of its operation, so partial results of any blocks may be folded;
 //! lanes behind the last element fold the identity.
 
-use super::nest::{Kind, Mode, NestLowering, Part, Stretch};
+use super::nest::{Mode, NestLowering};
+use super::part::{Kind, Part, Stretch};
 use super::value::{Value, lane_of};
 use crate::machine::{Node, NodeId, Offsets};
 use crate::wide::program::{Op, Operand, Vector};
@@ -48,6 +49,7 @@ impl NestLowering<'_> {
         };
         let copies = usize::try_from(copies).expect("a register tile is small");
         let layout = Layout { positions: positions.len(), copies };
+        self.dot = self.find_dot();
         let terms: Vec<NodeId> = self.nest.accumulators.iter().map(|of| of.term).collect();
         let reduce: AxisSet = self.nest.reduce.iter().copied().collect();
         self.invariants(&terms, reduce, positions)?;
@@ -65,6 +67,7 @@ impl NestLowering<'_> {
         self.begin_chain(&states)?;
         self.reduce_loops(0, &states, positions, layout)?;
         self.end_chain(&states);
+        self.dot = None;
         let folded = self.fold_copies(&states, layout, reduced_vector)?;
         self.mode = saved;
         Ok(folded)
@@ -129,7 +132,10 @@ impl NestLowering<'_> {
                 lowering.reduce_loops(level + 1, states, positions, layout)
             });
         }
-        let parts = self.reduce_parts(axis, stretch, states.len());
+        let parts = match self.dot {
+            Some(dot) => self.group_parts(dot, stretch)?,
+            None => self.reduce_parts(axis, stretch, states.len()),
+        };
         self.cut(axis, stretch, &parts, false, |lowering, part| {
             let saved = lowering.mode;
             if lowering.vector_is_reduced() {
@@ -176,6 +182,11 @@ impl NestLowering<'_> {
                 }
                 let offset = usize::try_from(offset).expect("a register tile is small");
                 let copy = offset % layout.copies;
+                if let Some(dot) = self.dot {
+                    let rest = step.and_then(|(_, part)| part.rest_of(offset as u64));
+                    self.add_group(dot, &at, (states[layout.index(0, number, 0)], rest))?;
+                    continue;
+                }
                 for accumulator in 0..self.nest.accumulators.len() {
                     let state = states[layout.index(accumulator, number, copy)];
                     self.accumulate_one(accumulator, &at, state)?;

@@ -152,6 +152,9 @@ impl NestLowering<'_> {
         if self.store_transposed(positions, |lowering, position| lowering.value(id, position))? {
             return Ok(());
         }
+        if self.store_groups(positions, id)? {
+            return Ok(());
+        }
         for position in positions {
             let value = self.value(id, position)?;
             self.store(position, value)?;

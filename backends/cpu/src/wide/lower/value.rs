@@ -131,7 +131,11 @@ impl NestLowering<'_> {
 
     /// Elements that an offset of the register tile stands for along an axis.
     pub(super) fn elements(&self, axis: AxisId, offset: u64) -> u64 {
-        if self.is_along_vector(axis) { offset * self.lanes } else { offset }
+        match self.dot.filter(|dot| dot.axis == axis) {
+            Some(dot) => offset * dot.of.count(),
+            None if self.is_along_vector(axis) => offset * self.lanes,
+            None => offset,
+        }
     }
 
     pub(super) fn is_along_vector(&self, axis: AxisId) -> bool {
@@ -169,7 +173,7 @@ impl NestLowering<'_> {
     }
 
     fn float_lanes(&mut self, double: bool) -> LeafLanes<'_> {
-        LeafLanes { code: &mut self.code, double, scales: self.around.scales }
+        LeafLanes { code: &mut self.code, double, scales: self.around.isa.is_avx512() }
     }
 
     fn unary(&mut self, op: UnaryOp, dtype: DType, x: Value) -> Result<Value, Unsupported> {

@@ -4,9 +4,8 @@
 
 use super::{BITS_OUT, Drawing, F16_OUT, F32_OUT, F64_OUT, Kind};
 use rand::Rng as _;
-use tilewright_cpu::wide::Isa;
 use tilewright_cpu::wide::program::{
-    Address, Condition, Dyad, Element, Lane, Logic, Monad, Op, Operand, Shift, Span, Vector,
+    Address, Condition, Dyad, Element, Lane, Logic, Monad, Narrow, Op, Operand, Shift, Span, Vector,
 };
 
 const NARROW: [Element; 4] = [Element::U16, Element::I16, Element::U8, Element::I8];
@@ -105,7 +104,7 @@ impl Drawing<'_> {
             4 if lane == Lane::F32 => {
                 self.push(Op::Monad { op: Monad::RoundToF16, lane, to, x });
             }
-            5 if self.isa == Isa::Avx512 => self.push(Op::Scale { lane, to, x, y: z }),
+            5 if self.isa.is_avx512() => self.push(Op::Scale { lane, to, x, y: z }),
             _ => {
                 let y = self.operand(kind);
                 // Accumulators are the rule: the sum often goes where the summand was.
@@ -136,7 +135,18 @@ impl Drawing<'_> {
             Lane::I64 if self.rng.random() => self.pick(&numbers[..2]),
             _ => self.pick(&bits),
         };
+        if lane == Lane::I32 && self.isa.has_dot(Narrow::Bytes) && self.rng.random_ratio(1, 4) {
+            return self.dot(kind);
+        }
         self.push(Op::Dyad { op, lane, to, x, y });
+    }
+
+    /// A sum of products of integers, of any bits; those of bf16 round as the processor likes.
+    fn dot(&mut self, kind: Kind) {
+        let of = self.pick(&[Narrow::Bytes, Narrow::Words]);
+        let (to, x, y, z) = (self.to(kind), self.from(kind), self.operand(kind), self.from(kind));
+        let to = if self.rng.random() && self.is_assignable(z, kind) { z } else { to };
+        self.push(Op::Dot { of, to, x, y, z });
     }
 
     fn shift(&mut self) {
@@ -230,7 +240,7 @@ impl Drawing<'_> {
         match self.rng.random_range(0..12) {
             0..=4 => self.load(),
             5 => self.gather(),
-            6 if self.isa == Isa::Avx512 => self.scatter(),
+            6 if self.isa.is_avx512() => self.scatter(),
             7 => {
                 let level = self.rng.random_range(1..4);
                 let at = self.place(0, 1, 1);
