@@ -34,6 +34,7 @@ use crate::tile::{Phase, TileProgram};
 use nest::Nest;
 use place::Placer;
 use skip::Lets;
+pub(crate) use skip::leaves_out;
 
 /// Applies a schedule. A caller with many schedules for one plan keeps the `Space` and uses `lower_in`.
 ///

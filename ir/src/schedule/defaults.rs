@@ -41,7 +41,13 @@ const PACKED_COLUMNS: u64 = 128;
 /// Rows of a scalar scan that run side by side.
 const SCAN_ROWS: u64 = 4;
 /// Elements of a group's stream in one block: its scores stay in the caches while a register tile still has terms to add.
-const GROUP_BLOCK: u64 = 128;
+const GROUP_BLOCK: u64 = 192;
+/// As `GROUP_BLOCK` where a mask leaves blocks out: shorter ones leave out more.
+const MASKED_BLOCK: u64 = 96;
+/// As `GROUP_BLOCK` with few rows.
+const FEW_ROWS_BLOCK: u64 = 1024;
+/// As `GROUP_BLOCK` without rows.
+const LONE_ROW_BLOCK: u64 = 128;
 /// As `GROUP_BLOCK` in a group that contracts nothing: a row that fits the nearest cache is one block.
 const GROUP_ROW: u64 = 4096;
 
@@ -130,9 +136,10 @@ pub(super) fn default(
             Some(plan.axes.extent(axis))
         });
         match rows.max() {
-            Some(rows) if rows < FEW_ROWS => GROUP_BLOCK * 8,
+            Some(rows) if rows < FEW_ROWS => FEW_ROWS_BLOCK,
+            Some(_) if plan.members(group).any(|position| shapes[position].skips) => MASKED_BLOCK,
             Some(_) => GROUP_BLOCK,
-            None if contracts => GROUP_BLOCK,
+            None if contracts => LONE_ROW_BLOCK,
             None => GROUP_ROW,
         }
     });
@@ -410,7 +417,13 @@ fn guess_packs(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
     for found in &found {
         let rows = rows(plan, pass, config.vector).map_or(1, |axis| plan.axes.extent(axis));
         let reused = rows >= PACKED_ROWS;
-        if panel(&found.b, config) && (reused || is_costly(&found.b, &pass.body_lets)) {
+        // A member of a group copies its operand anew for each block of rows; rows that lie as vectors need it read alone.
+        let lies_well = |expr: &Expr| match expr {
+            Expr::Load(buffer) => plan.values[buffer.index()].axes.last().copied() == config.vector,
+            _ => false,
+        };
+        let reused_here = reused && !(pass.group.is_some() && lies_well(&found.b));
+        if panel(&found.b, config) && (reused_here || is_costly(&found.b, &pass.body_lets)) {
             config.pack_b = Pack::Panel;
         } else if is_costly(&found.b, &pass.body_lets) {
             config.pack_b = Pack::Rows;

@@ -19,6 +19,8 @@ const GRID_ROWS: u64 = 1024;
 const GRID_COLUMNS: u64 = 2048;
 /// Rows where passes are fused, whose intermediates have to stay in the caches.
 const FUSED_ROWS: u64 = 96;
+/// Rows of a group that visits all of its stream. One with a mask wastes half a block of rows and of the stream for each row.
+const GROUP_ROWS: u64 = 192;
 /// Bytes above a round number that scratch has besides what is packed.
 const PACK_SLACK: u64 = 64 << 10;
 
@@ -137,6 +139,7 @@ fn grid_step(run: &[Site<'_>], axis: AxisId, extent: u64, work: u64) -> u64 {
     let wanted = match (contracts, vector) {
         (false, _) if run.iter().any(reads_rows) => GRID_COLUMNS,
         (true, true) => GRID_COLUMNS,
+        (true, false) if tile > 1 && run.iter().any(visits_all) => GROUP_ROWS,
         (true, false) if tile > 1 && run.len() > 1 => FUSED_ROWS,
         (true, false) if tile > 1 => GRID_ROWS,
         (true, false) => 1,
@@ -146,6 +149,11 @@ fn grid_step(run: &[Site<'_>], axis: AxisId, extent: u64, work: u64) -> u64 {
         }
     };
     nearest(extent, wanted.max(tile), unit(run, axis))
+}
+
+/// Whether a pass is of a group that visits all of its stream.
+fn visits_all(site: &Site<'_>) -> bool {
+    site.plan.passes[site.position].group.is_some() && !site.shape.skips
 }
 
 /// Elements that a pass touches for each element of its grid block.

@@ -5,7 +5,7 @@
 use crate::base::{
     Affine, AxisId, AxisSet, BinaryOp, BufferId, DType, Expr, ExprRef, LocalId, UnaryOp,
 };
-use crate::lower::{Contraction, contraction};
+use crate::lower::{Contraction, contraction, leaves_out};
 use crate::plan::{Pass, PassProgram, PassResult, Value, ValueKind};
 use crate::target::Target;
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ pub(super) struct Shape {
     pub(super) rounds: bool,
     /// Whether the pass begins a phase whatever it reads, because it gathers from the result of an earlier one.
     pub(super) alone: bool,
+    /// Whether a mask leaves out blocks of the stream of the group that the pass is in.
+    pub(super) skips: bool,
     /// What computing one element takes: by the pass itself, and by each optional map that it may inline.
     pub(super) parts: Vec<Part>,
 }
@@ -92,9 +94,13 @@ impl Shape {
                 groups[group] |= gathers(position);
             }
         }
+        let skips: Vec<bool> =
+            (0..plan.groups.len()).map(|group| leaves_out(plan, group)).collect();
         let shape = |position: usize| {
-            let alone = plan.passes[position].group.map_or(gathers(position), |of| groups[of]);
-            Self::of(plan, &reached[position], &sources, (target, alone))
+            let group = plan.passes[position].group;
+            let alone = group.map_or(gathers(position), |of| groups[of]);
+            let shape = Self::of(plan, &reached[position], &sources, (target, alone));
+            Self { skips: group.is_some_and(|of| skips[of]), ..shape }
         };
         (0..plan.passes.len()).map(shape).collect()
     }
@@ -129,6 +135,7 @@ impl Shape {
             states: pass.states.len().max(1) as u64,
             rounds: pass.states.iter().any(float),
             alone,
+            skips: false,
             parts: positions.iter().map(part).collect(),
         }
     }

@@ -4,6 +4,7 @@
 //! chain of additions over the blocks short. Inside of a block the code cuts it.
 
 use super::Config;
+use super::defaults::rows;
 use super::domain::steps;
 use super::shape::Shape;
 use crate::base::{AxisId, chain_terms_max};
@@ -35,7 +36,13 @@ pub(super) fn settle_one(
     (group, most): (usize, u64),
 ) {
     let legal = legal(plan, shapes, config, group);
-    let best = longest(&legal, most).or_else(|| legal.iter().min_by_key(|list| volume(list)));
+    let full: Vec<Vec<u64>> =
+        legal.iter().filter(|list| fills_tiles(plan, config, group, list)).cloned().collect();
+    let half = |list: &&Vec<u64>| volume(list) * 2 >= most;
+    let full = longest(&full, most).filter(half);
+    let best = full
+        .or_else(|| longest(&legal, most))
+        .or_else(|| legal.iter().min_by_key(|list| volume(list)));
     if let Some(best) = best.cloned() {
         set(plan, config, group, &best);
         fit_tiles(plan, shapes, config, group);
@@ -84,6 +91,18 @@ pub(super) fn repair(plan: &PassProgram, shapes: &[Shape], config: &mut Config) 
             set(plan, config, group, &best);
         }
     }
+}
+
+/// Whether the register tiles of a group's contractions leave no rest of its blocks, or there is one block.
+fn fills_tiles(plan: &PassProgram, config: &Config, group: usize, list: &[u64]) -> bool {
+    plan.groups[group].iter().zip(list).all(|(axis, &step)| {
+        let mut members = plan.members(group).map(|position| (position, &config.passes[position]));
+        members.all(|(position, pass)| {
+            let rests = rows(plan, &plan.passes[position], pass.vector).is_some()
+                && !step.is_multiple_of(pass.micro.get(axis).copied().unwrap_or(1).max(1));
+            pass.vector != Some(*axis) || !rests || step >= plan.axes.extent(*axis)
+        })
+    })
 }
 
 /// Halves the blocks of a group; `false` where none has shorter ones.

@@ -42,6 +42,12 @@ pub(super) fn bounds(
     found
 }
 
+/// Whether a mask leaves out blocks of the stream of a group.
+pub(crate) fn leaves_out(plan: &PassProgram, group: usize) -> bool {
+    let members: Vec<usize> = plan.members(group).collect();
+    !bounds(&Lets::new(plan), &members, &plan.groups[group]).is_empty()
+}
+
 /// Adds what follows for an axis from the fact that nothing happens where `outside` is 0 or more.
 fn bound(
     plan: &PassProgram,
