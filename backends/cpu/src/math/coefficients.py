@@ -220,6 +220,12 @@ def expansion(value, formats):
     return parts
 
 
+def powers():
+    """2^(k/16) for the sixteenths of an octave, and e^r = 1 + r + r^2 (1/2 + r/6) on a sixteenth, by Taylor."""
+    show("POWERS_F32", [to_single(mpf(2) ** (mpf(k) / 16)) for k in range(16)])
+    show("EXP_SHORT_F32", [to_single(mpf(1) / 2), to_single(mpf(1) / 6)])
+
+
 def right_angle():
     """pi/2 in parts, for targets with and without fma."""
     show("RIGHT_ANGLE_F32", expansion(mp.pi / 2, [to_single] * 3))
@@ -301,6 +307,7 @@ if __name__ == "__main__":
     for table in sys.argv[1:] or TABLES:
         report(table, *TABLES[table]())
     if not sys.argv[1:]:
+        powers()
         mp.dps = 450
         right_angle()
         far("FAR_F32", 16, 40, 3, 5, 23, to_single)

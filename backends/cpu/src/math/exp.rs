@@ -13,9 +13,33 @@ pub(super) fn exp<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
     // Beyond these bounds the result is inf and 0; the constant comes first so that NaN passes.
     let (low, high) = if lanes.double() { (-746.0, 710.0) } else { (-104.0, 89.0) };
     let x = clamp(lanes, low, high, x);
+    if lanes.looks_up() && lanes.has_times_power() {
+        return exp_by_table(lanes, x);
+    }
     let Reduced { rest, raised, count } = reduce(lanes, x, 2 * lanes.format().bias);
     let sum = exp_reduced(lanes, rest);
     scale(lanes, sum, (raised, count))
+}
+
+/// e^x of f32 with n in sixteenths: a table has 2^(j/16), and so short a rest needs two terms less (Tang, Table-driven
+/// implementation of the exponential function, 1989). Seven multiplications and additions instead of nine.
+fn exp_by_table<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
+    let inverse = lanes.float(std::f64::consts::LOG2_E);
+    // Adding it leaves a multiple of 1/16, whose count of sixteenths is in the low bits.
+    let magic = lanes.float(1.5 * power_of_two(lanes.format().mantissa_bits - 4));
+    let raised = lanes.fma(x, inverse, magic);
+    let count = lanes.sub(raised, magic);
+    let power = lanes.looked_up(&tables::POWERS_F32, raised);
+    let minus_high = lanes.float(-lanes.format().ln2_high);
+    let minus_low = lanes.float(-lanes.format().ln2_low);
+    let rest = lanes.fma(count, minus_high, x);
+    let rest = lanes.fma(count, minus_low, rest);
+    let sum = polynomial(lanes, &tables::EXP_SHORT_F32, rest);
+    let one = lanes.float(1.0);
+    let sum = lanes.fma(sum, rest, one);
+    let sum = lanes.mul(sum, rest);
+    let sum = lanes.fma(sum, power, power);
+    lanes.times_power(sum, count)
 }
 
 /// e^x where the result and 2^n are normal numbers, or x is NaN.

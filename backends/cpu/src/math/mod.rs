@@ -5,8 +5,8 @@
 //! exhaustive accuracy tests.
 //!
 //! Invariant: an expansion is straight-line code without calls, loads or branches, and gives the
-//! same bits through every implementation of [`Lanes`] that is fused alike (the payload and sign of
-//! a NaN excepted). It covers the whole range of its argument: IEEE answers at NaN, infinities and
+//! same bits through every implementation of [`Lanes`] that is fused and looks up alike (the payload
+//! and sign of a NaN excepted). It covers the whole range of its argument: IEEE answers at NaN, infinities and
 //! zeros, gradual underflow in and out. The number tables are printed by `coefficients.py`; the
 //! tests next door measure the errors.
 
@@ -158,8 +158,19 @@ pub trait Lanes {
         false
     }
 
-    /// `a` times two to the power of `count`, a whole number or NaN, rounded once. Asked for only where there is an
-    /// instruction for it.
+    /// Whether one instruction does [`Lanes::looked_up`].
+    fn looks_up(&self) -> bool {
+        false
+    }
+
+    /// The number of the table whose place is the low four bits of `at`. Asked for only where there is an instruction
+    /// for it.
+    fn looked_up(&mut self, _table: &'static [f64; 16], at: Self::F) -> Self::F {
+        at
+    }
+
+    /// `a` times two to the power of the largest integer in `count`, a number or NaN, rounded once. Asked for only where
+    /// there is an instruction for it.
     fn times_power(&mut self, a: Self::F, _count: Self::F) -> Self::F {
         a
     }

@@ -6,7 +6,8 @@
 use super::Lanes;
 
 macro_rules! scalar_lanes {
-    ($(#[$doc:meta])* $name:ident, $float:ty, $bits:ty, $double:literal, $to_float:expr, $to_bits:expr) => {
+    ($(#[$doc:meta])* $name:ident, $float:ty, $bits:ty, $double:literal, $to_float:expr, $to_bits:expr
+        $(, $more:item)*) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name {
@@ -94,6 +95,7 @@ macro_rules! scalar_lanes {
             ) -> $float {
                 if mask { rare(self, x) } else { usual }
             }
+            $($more)*
         }
     };
 }
@@ -106,4 +108,22 @@ scalar_lanes! {
 scalar_lanes! {
     /// One f64.
     ScalarF64, f64, u64, true, |value| value, |value| value
+}
+
+scalar_lanes! {
+    /// One f32 as on a target that looks up tables and multiplies by powers of two.
+    TableF32, f32, u32, false, |value| value as f32, |value| value as u32,
+    fn looks_up(&self) -> bool {
+        true
+    },
+    fn looked_up(&mut self, table: &'static [f64; 16], at: f32) -> f32 {
+        table[(at.to_bits() & 15) as usize] as f32
+    },
+    fn has_times_power(&self) -> bool {
+        true
+    },
+    fn times_power(&mut self, a: f32, count: f32) -> f32 {
+        // Exact in f64, for any f32 and any power that is not far outside of its range, then rounded once.
+        (f64::from(a) * f64::from(count.floor().clamp(-400.0, 400.0)).exp2()) as f32
+    }
 }

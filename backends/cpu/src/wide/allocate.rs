@@ -203,7 +203,7 @@ impl Reading for Shared<'_> {
 /// The register of a constant that can be read from memory instead.
 pub(super) fn poolable(op: &Op) -> Option<Vector> {
     match *op {
-        Op::Constant { to, .. } | Op::LaneNumbers { to } => Some(to),
+        Op::Constant { to, .. } | Op::LaneNumbers { to } | Op::Words { to, .. } => Some(to),
         _ => None,
     }
 }

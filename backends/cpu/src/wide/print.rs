@@ -142,6 +142,11 @@ fn vector_text(op: &Op) -> Option<String> {
             Lane::I64 => format!("{to} = i64 {}", bits as i64),
         },
         Op::LaneNumbers { to } => format!("{to} = lane-numbers"),
+        Op::Words { to, words } => {
+            let words: Vec<String> = words.iter().map(|word| format!("{word:#x}")).collect();
+            format!("{to} = words {}", words.join(" "))
+        }
+        Op::LookUp { to, table, at } => format!("{to} = look-up {table} {at}"),
         Op::Copy { to, x } => format!("{to} = {x}"),
         Op::Dyad { op, lane, to, x, y } => format!("{to} = {lane} {} {x} {y}", dyad(op)),
         Op::Monad { op, lane, to, x } => format!("{to} = {lane} {} {x}", monad(op)),

@@ -239,6 +239,8 @@ pub enum Op {
     Constant { to: Vector, lane: Lane, bits: u64 },
     /// 0, 1, 2, ... as I32 lanes.
     LaneNumbers { to: Vector },
+    /// Sixteen words, one for each lane of four bytes.
+    Words { to: Vector, words: [u32; 16] },
     /// A copy.
     Copy { to: Vector, x: Vector },
     /// `to = op(x, y)`.
@@ -254,6 +256,8 @@ pub enum Op {
     /// `to = x * 2^floor(y)` of floats, rounded once, with IEEE answers, except that a quiet NaN times 2^inf is inf and
     /// times 2^-inf is 0. AVX-512 alone.
     Scale { lane: Lane, to: Vector, x: Vector, y: Vector },
+    /// `to[i] = table[at[i] mod 16]` of F32 or I32 lanes, sixteen of them. AVX-512 alone.
+    LookUp { to: Vector, table: Vector, at: Vector },
     /// `to = x op y`.
     Compare { op: Condition, lane: Lane, to: Predicate, x: Vector, y: Operand },
     /// `to = mask ? yes : no`.
@@ -363,6 +367,8 @@ impl Op {
         match *self {
             Self::Constant { to, .. }
             | Self::LaneNumbers { to }
+            | Self::Words { to, .. }
+            | Self::LookUp { to, .. }
             | Self::Copy { to, .. }
             | Self::Dyad { to, .. }
             | Self::Monad { to, .. }
@@ -409,6 +415,7 @@ impl Op {
         match *self {
             Self::Constant { .. }
             | Self::LaneNumbers { .. }
+            | Self::Words { .. }
             | Self::Always { .. }
             | Self::Set { .. }
             | Self::Frame { .. } => vec![],
@@ -426,6 +433,7 @@ impl Op {
             Self::Select { mask, yes, no, .. } => {
                 vec![R::Predicate(mask), R::Vector(yes), R::Vector(no)]
             }
+            Self::LookUp { table, at, .. } => vec![R::Vector(table), R::Vector(at)],
             Self::Splat { from, .. } => vec![R::Scalar(from)],
             Self::Logic { x, y, .. } => vec![R::Predicate(x), R::Predicate(y)],
             Self::Not { x, .. } => vec![R::Predicate(x)],

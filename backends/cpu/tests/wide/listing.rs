@@ -82,7 +82,7 @@ fn monads() -> Vec<Op> {
 }
 
 fn others() -> Vec<Op> {
-    let mut out = vec![Op::LaneNumbers { to: TO }];
+    let mut out = vec![Op::LaneNumbers { to: TO }, Op::LookUp { to: TO, table: X, at: Y }];
     for lane in LANES {
         for bits in [0, u64::MAX >> (64 - 8 * lane.bytes()), 5] {
             out.push(Op::Constant { to: TO, lane, bits });

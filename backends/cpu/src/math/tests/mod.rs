@@ -15,7 +15,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use tilewright_ir::base::{BinaryOp, UnaryOp};
 
-use super::scalar::{ScalarF32, ScalarF64};
+use super::scalar::{ScalarF32, ScalarF64, TableF32};
 use super::{power, unary};
 use reference::{double_distance, double_error, exact_single, single_error};
 
@@ -230,6 +230,32 @@ fn power_accuracy() {
         println!("f32 pow fused {fused}: {worst:?}; f64: {worst_double:?}");
         let limit = BinaryOp::Pow.ulps() / 2.0;
         assert!(worst.ulps <= limit && worst_double.ulps <= limit, "{worst:?} {worst_double:?}");
+    }
+}
+
+/// The exponential of targets that look up a table.
+fn by_table(op: UnaryOp, x: f32) -> f32 {
+    unary(&mut TableF32 { fused: true }, op, x).expect("a function of floats")
+}
+
+#[test]
+fn tables_are_accurate() {
+    for op in [UnaryOp::Exp, UnaryOp::Exp2] {
+        let mut worst = Worst { ulps: 0.0, at: 0.0 };
+        for bits in (0..=u32::MAX).step_by(997) {
+            let x = f32::from_bits(bits);
+            worst.see(single_error(by_table(op, x), exact_single(op, x)), x);
+        }
+        for x in (0..4_000_000).map(|i| -106.0 + i as f32 * 5e-5) {
+            worst.see(single_error(by_table(op, x), exact_single(op, x)), x);
+        }
+        println!("f32 {} by table: {:.3} ulp at {:e}", op.name(), worst.ulps, worst.at);
+        assert!(worst.ulps <= op.ulps() / 2.0, "{op}: {worst:?}");
+        let values = [f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, 1000.0, -1000.0];
+        for x in values {
+            assert_eq!(by_table(op, x).to_bits(), single(op, true, x).to_bits(), "{op}({x})");
+        }
+        assert!(by_table(op, f32::NAN).is_nan());
     }
 }
 

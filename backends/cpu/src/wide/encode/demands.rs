@@ -59,6 +59,7 @@ impl Demands for Needs {
                 (if from_memory { 0 } else { loaded(x) }, 0)
             }
             Op::Shift { x, .. } | Op::LanesDown { x, .. } | Op::Scale { x, .. } => (loaded(x), 0),
+            Op::LookUp { at, .. } => (loaded(at), 0),
             Op::Zip { x, y, .. } | Op::Pieces { x, y, .. } => (loaded(x) + loaded(y), 0),
             Op::Select { lane, no, .. } => (loaded(no) + self.narrowed_masks(lane.bytes()), 0),
             Op::Load { element, span: Span::Where(_), .. } => {

@@ -224,7 +224,10 @@ impl<'a> Encoder<'a> {
     fn op(&mut self, op: &Op) -> Result<(), Refusal> {
         self.taken = 0;
         match *op {
-            Op::Constant { to, .. } | Op::LaneNumbers { to } => self.constant(to, op),
+            Op::Constant { to, .. } | Op::LaneNumbers { to } | Op::Words { to, .. } => {
+                self.constant(to, op)
+            }
+            Op::LookUp { to, table, at } => self.look_up(to, table, at),
             Op::Copy { to, x } => self.copy(to, x),
             Op::Dyad { op, lane, to, x, y } => self.dyad(op, lane, to, (x, y)),
             Op::Monad { op, lane, to, x } => self.monad(op, lane, to, x),

@@ -145,6 +145,9 @@ rows! {
         EVEX_Vscalefps_zmm_k1z_zmm_zmmm512b32_er / INVALID INVALID;
     SCALE_F64: EVEX_Vscalefpd_xmm_k1z_xmm_xmmm128b64 EVEX_Vscalefpd_ymm_k1z_ymm_ymmm256b64
         EVEX_Vscalefpd_zmm_k1z_zmm_zmmm512b64_er / INVALID INVALID;
+    // `to, at, table`.
+    LOOK_UP_32: INVALID INVALID EVEX_Vpermps_zmm_k1z_zmm_zmmm512b32
+        / INVALID INVALID;
     ZIP_LOW_32: EVEX_Vunpcklps_xmm_k1z_xmm_xmmm128b32 EVEX_Vunpcklps_ymm_k1z_ymm_ymmm256b32
         EVEX_Vunpcklps_zmm_k1z_zmm_zmmm512b32 / VEX_Vunpcklps_xmm_xmm_xmmm128
         VEX_Vunpcklps_ymm_ymm_ymmm256;

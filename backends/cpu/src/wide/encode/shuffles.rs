@@ -8,6 +8,14 @@ use super::writer::{Arg, Under};
 use super::{Encoder, rows};
 
 impl Encoder<'_> {
+    /// Looks up the lanes of `at` in the sixteen of a table.
+    pub(super) fn look_up(&mut self, to: Vector, table: Vector, at: Vector) -> Result<(), Refusal> {
+        let bytes = self.bytes(4)?;
+        let table = self.source(table, 4, bytes);
+        let at = Arg::Vector(self.register(at, bytes)?, bytes);
+        self.writer.row(&rows::LOOK_UP_32, bytes, &[self.arg(to, bytes), at, table], Under::All)
+    }
+
     pub(super) fn zip(
         &mut self,
         lane: Lane,

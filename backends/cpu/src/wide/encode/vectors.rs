@@ -63,6 +63,9 @@ impl Encoder<'_> {
                 .cycle()
                 .take(count)
                 .collect(),
+            Op::Words { words, .. } => {
+                words.iter().take(count / 4).flat_map(|word| word.to_le_bytes()).collect()
+            }
             _ => (0..count as u32 / 4).flat_map(u32::to_le_bytes).collect(),
         };
         self.writer.constant(&bytes)

@@ -8,7 +8,7 @@
 mod lanes;
 
 use super::program::{
-    Address, Element, Leaf, Limit, Logic, Node, Op, Operand, Predicate, Scalar, Span, Vector,
+    Address, Element, Lane, Leaf, Limit, Logic, Node, Op, Operand, Predicate, Scalar, Span, Vector,
 };
 use lanes::Value;
 
@@ -225,11 +225,16 @@ impl Machine<'_> {
             }
             Op::Dot { of, to, x, y, z } => {
                 let (x, y, z) = (self.vector(x)?, self.operand(y, 4)?, self.vector(z)?);
-                let word =
-                    |of: &Value, i: usize| of.bits(i, crate::wide::program::Lane::I32) as u32;
+                let word = |of: &Value, i: usize| of.bits(i, Lane::I32) as u32;
                 let each_lane =
                     |i| u64::from(lanes::dot(of, word(&x, i), word(&y, i), word(&z, i)));
                 (to, each(&each_lane, 4))
+            }
+            Op::Words { to, words } => (to, each(&|lane| u64::from(words[lane % 16]), 4)),
+            Op::LookUp { to, table, at } => {
+                let (table, at) = (self.vector(table)?, self.vector(at)?);
+                let of = |i| table.bits((at.bits(i, Lane::I32) % 16) as usize, Lane::I32);
+                (to, each(&of, 4))
             }
             Op::Scale { lane, to, x, y } => {
                 let (x, y) = (self.vector(x)?, self.vector(y)?);

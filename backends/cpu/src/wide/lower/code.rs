@@ -113,6 +113,23 @@ impl Code {
         to
     }
 
+    /// The numbers of a table, as f32 lanes, at the places that the low four bits of each lane say.
+    pub(super) fn looked_up(&mut self, table: &[f64; 16], at: Vector) -> Vector {
+        let words = table.map(|number| (number as f32).to_bits());
+        let known = self.constants.iter().find_map(|op| match *op {
+            Op::Words { to, words: known } if known == words => Some(to),
+            _ => None,
+        });
+        let table = known.unwrap_or_else(|| {
+            let to = self.vector();
+            self.constants.push(Op::Words { to, words });
+            to
+        });
+        let to = self.vector();
+        self.op(Op::LookUp { to, table, at });
+        to
+    }
+
     pub(super) fn dyad(&mut self, op: Dyad, lane: Lane, x: Vector, y: Vector) -> Vector {
         let to = self.vector();
         self.op(Op::Dyad { op, lane, to, x, y: Operand::Vector(y) });

@@ -12,6 +12,8 @@ pub(super) struct LeafLanes<'c> {
     pub(super) double: bool,
     /// Whether `Op::Scale` may be used.
     pub(super) scales: bool,
+    /// Whether a vector has sixteen lanes, so that `Op::LookUp` may be used.
+    pub(super) whole: bool,
 }
 
 impl LeafLanes<'_> {
@@ -106,6 +108,12 @@ impl Lanes for LeafLanes<'_> {
     }
     fn has_times_power(&self) -> bool {
         self.scales
+    }
+    fn looks_up(&self) -> bool {
+        self.scales && !self.double && self.whole
+    }
+    fn looked_up(&mut self, table: &'static [f64; 16], at: Vector) -> Vector {
+        self.code.looked_up(table, at)
     }
     fn times_power(&mut self, a: Vector, count: Vector) -> Vector {
         let to = self.code.vector();

@@ -173,7 +173,8 @@ impl NestLowering<'_> {
     }
 
     fn float_lanes(&mut self, double: bool) -> LeafLanes<'_> {
-        LeafLanes { code: &mut self.code, double, scales: self.around.isa.is_avx512() }
+        let (scales, whole) = (self.around.isa.is_avx512(), self.lanes == 16);
+        LeafLanes { code: &mut self.code, double, scales, whole }
     }
 
     fn unary(&mut self, op: UnaryOp, dtype: DType, x: Value) -> Result<Value, Unsupported> {

@@ -144,6 +144,10 @@ fn constant(rng: &mut ChaCha8Rng, to: Vector, kind: Kind) -> Op {
     if kind == Kind::Integer && rng.random_range(0..4) == 0 {
         return Op::LaneNumbers { to };
     }
+    if kind == Kind::Single && rng.random_range(0..4) == 0 {
+        let words = std::array::from_fn(|_| rng.random_range(-10.0f32..10.0).to_bits());
+        return Op::Words { to, words };
+    }
     let bits = match rng.random_range(0..6) {
         0 => 0,
         1 => u64::MAX >> (64 - 8 * lane.bytes()),

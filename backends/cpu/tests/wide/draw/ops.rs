@@ -79,6 +79,11 @@ impl Drawing<'_> {
                 let (to, x) = (self.to(exact), self.from(exact));
                 self.push(Op::Copy { to, x });
             }
+            // Bits of loose kinds are not known, so they are no places in a table.
+            1 if self.isa.is_avx512() && exact == Kind::Single && self.lanes == 16 => {
+                let (to, table, at) = (self.to(exact), self.from(exact), self.from(exact));
+                self.push(Op::LookUp { to, table, at });
+            }
             1 => self.select(exact),
             2 if self.rng.random() => self.lanes_down(exact),
             2 => self.shuffle(exact),
