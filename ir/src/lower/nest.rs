@@ -16,7 +16,7 @@
 use super::place::Placer;
 use super::skip::{self, Lets};
 use super::stream::Stream;
-use super::{chunk, micro};
+use super::{chunk, contraction, micro};
 use crate::base::{AxisId, BinaryOp, BufferId, Expr, LocalId, ReduceOp, chain_terms_max};
 use crate::plan::{Let, Pass, PassProgram, State, start_value};
 use crate::schedule::{PassConfig, PhaseConfig, next_block};
@@ -211,9 +211,21 @@ impl<'a> Nest<'a> {
         }
     }
 
-    /// The axis and the step to what the next iteration of the grid reads, if the pass fetches that.
+    /// The axis and the step to what the pass fetches, if it does: what the next iteration of the grid reads, and in a
+    /// contraction, which reads much for each vector of its result, the next register tile.
     fn ahead(&self) -> Option<(AxisId, u64)> {
-        next_block(self.plan, self.phase).filter(|_| self.config.ahead)
+        let contracts = |axis: &AxisId| {
+            let states = self.pass.states.iter();
+            let mut found =
+                states.filter_map(|of| contraction(self.plan, self.pass, of, Some(*axis)));
+            self.pass.axes.contains(axis) && found.next().is_some()
+        };
+        let tile = |axis| (axis, self.config.micro.get(&axis).copied().unwrap_or(1));
+        let next = match self.config.vector.filter(contracts) {
+            Some(axis) => Some(tile(axis)),
+            None => next_block(self.plan, self.phase),
+        };
+        next.filter(|_| self.config.ahead)
     }
 
     /// How many terms of a block are added in a row, where the block has too many.

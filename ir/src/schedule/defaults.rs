@@ -196,6 +196,7 @@ pub(super) fn guess_pass(
     guess_blocks(plan, pass, shape, target, &mut config);
     guess_packs(plan, pass, &mut config);
     groups::guess_groups(plan, pass, shape, target, &mut config);
+    guess_order(plan, pass, &mut config);
     let bytes = |result: &crate::plan::PassResult| {
         let value = &plan.values[result.buffer.index()];
         value.dtype.bytes_of(plan.axes.volume(value.axes.iter().copied().collect()))
@@ -436,6 +437,14 @@ fn guess_packs(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
         } else if reused && columns >= PACKED_COLUMNS && tall && panel(&found.a, config) {
             config.pack_a = Pack::Panel;
         }
+    }
+}
+
+/// Where the second operand is read where it lies, all rows of a strip of it before the next strip.
+fn guess_order(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
+    if let Some(rows) = rows(plan, pass, config.vector).filter(|_| !config.pack_b.copies()) {
+        config.order.retain(|&axis| axis != rows);
+        config.order.push(rows);
     }
 }
 

@@ -7,6 +7,7 @@
 use super::defaults::rows;
 use super::shape::{Shape, contractions};
 use super::{Pack, PassConfig};
+use crate::base::Expr;
 use crate::lower::dots;
 use crate::plan::{Pass, PassProgram};
 use crate::target::Target;
@@ -40,7 +41,9 @@ pub(super) fn guess_groups(
     }
     let (axis, count) = first.depth;
     let (extent, terms) = (plan.axes.extent(rows), plan.axes.extent(axis));
-    let joins = extent.saturating_mul(count) <= JOINED_MAX;
+    // What is computed is computed once.
+    let is_read = matches!(first.b, Expr::Load(_));
+    let joins = is_read && extent.saturating_mul(count) <= JOINED_MAX;
     let block = count * if joins { JOINED_GROUPS } else { GROUPS };
     if config.block.get(&axis).is_some_and(|&step| step > block || step < terms) {
         config.block.insert(axis, block.min(terms));
@@ -53,9 +56,6 @@ pub(super) fn guess_groups(
         let vectors = (JOINED_ACCUMULATORS / tile).clamp(2, 4);
         config.micro.insert(rows, tile);
         config.micro.insert(vector, vectors.min(most) * shape.lanes);
-        // All rows of a column's groups, before they leave the nearest cache.
-        config.order.retain(|&axis| axis != rows);
-        config.order.push(rows);
         return;
     }
     config.pack_b = Pack::Dots;

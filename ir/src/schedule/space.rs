@@ -407,6 +407,10 @@ impl Space {
             | Field::Order => true,
             Field::Fetch | Field::Stores => config.passes[pass].vector.is_some(),
             Field::Ahead => {
+                let along = config.passes[pass].vector.filter(|axis| shape.axes.contains(axis));
+                if contracts && along.is_some() {
+                    return true;
+                }
                 let follows = phase.passes.first() != Some(&pass);
                 let has_next = ahead::next(&self.plan, phase).is_some();
                 follows && has_next && config.passes[pass].vector.is_some()

@@ -170,6 +170,7 @@ impl NestLowering<'_> {
         let to = self.code.vector();
         self.code.op(Op::Load { element, to, at: at_address, span });
         self.fetch_ahead(position, displacement);
+        self.fetch_next(position, displacement);
         Some(to)
     }
 
