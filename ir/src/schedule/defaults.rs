@@ -307,6 +307,8 @@ fn guess_tile(
         Some(_) if has_totals(plan, shape, target) => row_vectors(plan.axes.extent(vector), lanes),
         Some(_) => 2,
         None if !contractions(plan, pass, config.vector).is_empty() => ROW_VECTORS,
+        // One value a row: more of them only make the blocks of rows larger, which have to stay in a cache.
+        None if is_of_rows(plan, pass) => 1,
         None => 4,
     };
     let count = (1..=vectors).rev().find(|&count| {
@@ -332,6 +334,12 @@ fn guess_tile(
         let best = values.into_iter().filter(fits).filter(even).filter(|&tile| tile <= 16).max();
         config.micro.insert(rows, best.unwrap_or(1));
     }
+}
+
+/// Whether a map of a group has one value for all of its stream.
+fn is_of_rows(plan: &PassProgram, pass: &Pass) -> bool {
+    let apart = |group: usize| set(&plan.groups[group]).is_disjoint(set(&pass.axes));
+    pass.stream.is_empty() && pass.group.is_some_and(apart)
 }
 
 /// Whether so few rows share the second operand that it is read where it lies: then much of a row at once counts more
