@@ -163,9 +163,14 @@ impl Machine<'_> {
         value
     }
 
-    /// What a shuffle of two vectors gives.
+    /// What a shuffle gives.
     fn shuffled(&self, op: &Op) -> Result<Value, String> {
         match *op {
+            Op::LookUp { table, at, .. } => {
+                let (table, at) = (self.vector(table)?, self.vector(at)?);
+                let of = |i| table.bits((at.bits(i, Lane::I32) % 16) as usize, Lane::I32);
+                Ok(self.each(&of, 4))
+            }
             Op::Zip { lane, unit, high, x, y, .. } => {
                 let (x, y, unit) = (self.vector(x)?, self.vector(y)?, usize::from(unit));
                 let piece = 16 / lane.bytes() as usize;
@@ -231,11 +236,6 @@ impl Machine<'_> {
                 (to, each(&each_lane, 4))
             }
             Op::Words { to, words } => (to, each(&|lane| u64::from(words[lane % 16]), 4)),
-            Op::LookUp { to, table, at } => {
-                let (table, at) = (self.vector(table)?, self.vector(at)?);
-                let of = |i| table.bits((at.bits(i, Lane::I32) % 16) as usize, Lane::I32);
-                (to, each(&of, 4))
-            }
             Op::Scale { lane, to, x, y } => {
                 let (x, y) = (self.vector(x)?, self.vector(y)?);
                 let of = |i| lanes::scale(lane, x.bits(i, lane), y.bits(i, lane));
@@ -251,7 +251,9 @@ impl Machine<'_> {
                 let of = |i| if i + count < self.lanes { x.bits(i + count, lane) } else { 0 };
                 (to, each(&of, lane.bytes()))
             }
-            Op::Zip { to, .. } | Op::Pieces { to, .. } => (to, self.shuffled(op)?),
+            Op::Zip { to, .. } | Op::Pieces { to, .. } | Op::LookUp { to, .. } => {
+                (to, self.shuffled(op)?)
+            }
             Op::Splat { lane, to, from } => {
                 let from = self.scalar(from)? as u64;
                 (to, each(&|_| from, lane.bytes()))
