@@ -450,7 +450,8 @@ fn guess_packs(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
 
 /// Where the second operand is read where it lies, all rows of a strip of it before the next strip.
 fn guess_order(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
-    if let Some(rows) = rows(plan, pass, config.vector).filter(|_| !config.pack_b.copies()) {
+    let streams = pass.group.is_none() && !config.pack_b.copies();
+    if let Some(rows) = rows(plan, pass, config.vector).filter(|_| streams) {
         config.order.retain(|&axis| axis != rows);
         config.order.push(rows);
     }

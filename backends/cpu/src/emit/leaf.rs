@@ -123,7 +123,11 @@ impl PhaseEmitter<'_, '_> {
 
     fn call(&mut self, nest: &Nest, number: u32, words: &[Word]) {
         let places: Vec<_> = nest.dag.places.iter().chain([&nest.target]).collect();
-        let pointers = self.base_pointers(&places);
+        let mut pointers = self.base_pointers(&places);
+        for (pointer, _) in pointers.iter_mut().zip(&places).filter(|(_, place)| place.packed) {
+            // Leaves count whole bytes.
+            *pointer = self.b.ins().ushr_imm_u(*pointer, 1);
+        }
         let bytes = u32::try_from(words.len() * 8).expect("a frame has few words");
         let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3);
         let slot = self.b.create_sized_stack_slot(slot);

@@ -153,6 +153,7 @@ fn vector_text(op: &Op) -> Option<String> {
         Op::Shift { op, lane, to, x, count } => {
             format!("{to} = {lane} shift-{} {x} {count}", words(&op))
         }
+        Op::Nibbles { to, at, bytes } => format!("{to} = nibbles {at}{}", mask_text(bytes)),
         Op::Dot { of, to, x, y, z } => format!("{to} = dot {} {x} {y} {z}", words(&of)),
         Op::MultiplyAdd { lane, to, x, y, z } => format!("{to} = {lane} multiply-add {x} {y} {z}"),
         Op::Scale { lane, to, x, y } => format!("{to} = {lane} scale {x} {y}"),

@@ -281,6 +281,9 @@ pub enum Op {
     FirstLanes { to: Predicate, count: Scalar },
     /// Elements of memory.
     Load { element: Element, to: Vector, at: Address, span: Span },
+    /// Elements of 4 bits, two to a byte and the low half first, into I32 lanes with their sign. The predicate says which
+    /// bytes are read, half as many as there are lanes; the others are zeros. AVX2 has no predicate here.
+    Nibbles { to: Vector, at: Address, bytes: Option<Predicate> },
     /// The elements at `at + index` bytes, `index` an I32 for each lane; zeros where the predicate does not hold.
     Gather { element: Element, to: Vector, at: Address, index: Vector, mask: Option<Predicate> },
     /// Elements to memory; `streaming` past the caches (whole vectors of words or doubles, aligned to their size);
@@ -382,6 +385,7 @@ impl Op {
             | Self::Pieces { to, .. }
             | Self::Splat { to, .. }
             | Self::Load { to, .. }
+            | Self::Nibbles { to, .. }
             | Self::Gather { to, .. } => Some(Register::Vector(to)),
             Self::Compare { to, .. }
             | Self::Logic { to, .. }
@@ -440,6 +444,9 @@ impl Op {
             Self::FirstLanes { count, .. } => vec![R::Scalar(count)],
             Self::Load { at, span: of, .. } => {
                 [Some(address(at)), span(of)].into_iter().flatten().collect()
+            }
+            Self::Nibbles { at, bytes, .. } => {
+                [Some(address(at)), bytes.map(R::Predicate)].into_iter().flatten().collect()
             }
             Self::Store { from, at, span: of, .. } => {
                 [Some(R::Vector(from)), Some(address(at)), span(of)].into_iter().flatten().collect()

@@ -161,6 +161,7 @@ fn predicates() -> Vec<Op> {
 
 fn memory() -> Vec<Op> {
     let mut out = vec![];
+    out.extend([None, Some(P)].map(|bytes| Op::Nibbles { to: TO, at: at(64), bytes }));
     for element in ELEMENTS {
         for span in [Span::Whole, Span::Where(P), Span::Splat, Span::First] {
             out.push(Op::Load { element, to: TO, at: at(64), span });

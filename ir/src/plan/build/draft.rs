@@ -9,7 +9,7 @@
 
 use super::facts::{Facts, is_input};
 use super::within;
-use crate::base::{AxisId, AxisSet, BinaryOp};
+use crate::base::{AxisId, AxisSet, BinaryOp, CompareOp, ReduceOp};
 use crate::graph::{Graph, NodeId, Op};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -288,6 +288,7 @@ impl Uses {
 /// Adds optional maps for expensive values that would otherwise be evaluated more often than they have elements.
 fn store_shared(graph: &Graph, facts: &Facts, drafts: &mut Vec<Draft>) {
     let heavy = heavy(graph);
+    let compared = compared(graph, facts);
     let group_of = group_of(drafts);
     let mut home: BTreeMap<NodeId, usize> = BTreeMap::new();
     let mut writer: BTreeMap<usize, usize> = BTreeMap::new();
@@ -311,14 +312,31 @@ fn store_shared(graph: &Graph, facts: &Facts, drafts: &mut Vec<Draft>) {
             continue;
         }
         let index = stored_by_output(graph, facts, node, &writer, drafts).unwrap_or_else(|| {
-            drafts.push(map(graph, facts, node));
+            let optional = !compared[node.index()];
+            drafts.push(Draft { optional, ..map(graph, facts, node) });
             drafts.len() - 1
         });
-        if !drafts[index].optional {
+        if !drafts[index].stored.contains(&node) {
             drafts[index].stored.push(node);
         }
         home.insert(node, index);
     }
+}
+
+/// Which values are compared for equality, themselves or what is computed of them element by element. Their functions are
+/// evaluated once: where two passes evaluate one, vectors of other widths may round it another way.
+fn compared(graph: &Graph, facts: &Facts) -> Vec<bool> {
+    let mut compared = vec![false; graph.nodes.len()];
+    for node in graph.ids().rev() {
+        compared[node.index()] =
+            facts.users[node.index()].iter().any(|user| match graph.node(*user).op {
+                Op::Compare(CompareOp::Eq, ..) => true,
+                Op::Reduce(ReduceOp::Max | ReduceOp::Min, ..) => compared[user.index()],
+                Op::Reduce(..) | Op::Scan(..) | Op::Gather(..) => false,
+                _ => compared[user.index()],
+            });
+    }
+    compared
 }
 
 /// Whether a node would be evaluated more than once for each of its elements.

@@ -47,6 +47,7 @@ impl Demands for Needs {
                 let both = pooled.contains(&z) && (memory(y) || pooled.contains(&x));
                 (first(x, y) + usize::from(both) + splat(y), 0)
             }
+            Op::Nibbles { .. } => (1, 0),
             Op::Dot { to, x, y, z, .. } => {
                 // A factor that the summand overwrites is kept aside.
                 let kept = |of: Vector| usize::from(of == to && z != to);

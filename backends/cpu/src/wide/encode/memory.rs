@@ -34,6 +34,30 @@ impl Encoder<'_> {
         }
     }
 
+    /// A byte in each pair of lanes; its high half moves up into the upper lane, then signs come from the left.
+    pub(super) fn nibbles(
+        &mut self,
+        to: Vector,
+        at: Address,
+        bytes_read: Option<Predicate>,
+    ) -> Result<(), Refusal> {
+        let under = match bytes_read {
+            Some(_) if self.isa == Isa::Avx2 => {
+                return Err(Refusal::Missing(self.isa, "nibbles under a predicate".to_string()));
+            }
+            Some(mask) => Under::Zero(self.predicate(mask)),
+            None => Under::All,
+        };
+        let bytes = self.bytes(4)?;
+        let (to, upper) = (self.arg(to, bytes), Arg::Vector(self.scratch(), bytes));
+        let (from, shift) = (Arg::Memory(self.address(at)?), Arg::Byte(28));
+        self.writer.row(&rows::LOAD_U8_64, bytes, &[to, from], under)?;
+        self.writer.row(&rows::LEFT_64, bytes, &[upper, to, shift], Under::All)?;
+        self.writer.row(&rows::OR_32, bytes, &[to, to, upper], Under::All)?;
+        self.writer.row(&rows::LEFT_32, bytes, &[to, to, shift], Under::All)?;
+        self.writer.row(&rows::RIGHT_ARITHMETIC_32, bytes, &[to, to, shift], Under::All)
+    }
+
     fn load_where(
         &mut self,
         element: Element,

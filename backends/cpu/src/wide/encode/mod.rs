@@ -233,6 +233,7 @@ impl<'a> Encoder<'a> {
             Op::Monad { op, lane, to, x } => self.monad(op, lane, to, x),
             Op::Shift { op, lane, to, x, count } => self.shift(op, lane, to, (x, count)),
             Op::MultiplyAdd { lane, to, x, y, z } => self.multiply_add(lane, to, (x, y, z)),
+            Op::Nibbles { to, at, bytes } => self.nibbles(to, at, bytes),
             Op::Dot { of, to, x, y, z } => self.dot(of, to, (x, y, z)),
             Op::Scale { lane, to, x, y } => self.scale(lane, to, x, y),
             Op::Compare { op, lane, to, x, y } => self.condition(op, lane, to, (x, y)),

@@ -8,7 +8,8 @@
 mod lanes;
 
 use super::program::{
-    Address, Element, Lane, Leaf, Limit, Logic, Node, Op, Operand, Predicate, Scalar, Span, Vector,
+    Address, Element, Lane, Leaf, Limit, Logic, Narrow, Node, Op, Operand, Predicate, Scalar, Span,
+    Vector,
 };
 use lanes::Value;
 
@@ -228,13 +229,7 @@ impl Machine<'_> {
                 };
                 (to, each(&of, lane.bytes()))
             }
-            Op::Dot { of, to, x, y, z } => {
-                let (x, y, z) = (self.vector(x)?, self.operand(y, 4)?, self.vector(z)?);
-                let word = |of: &Value, i: usize| of.bits(i, Lane::I32) as u32;
-                let each_lane =
-                    |i| u64::from(lanes::dot(of, word(&x, i), word(&y, i), word(&z, i)));
-                (to, each(&each_lane, 4))
-            }
+            Op::Dot { of, to, x, y, z } => (to, self.dot(of, (x, y, z))?),
             Op::Words { to, words } => (to, each(&|lane| u64::from(words[lane % 16]), 4)),
             Op::Scale { lane, to, x, y } => {
                 let (x, y) = (self.vector(x)?, self.vector(y)?);
@@ -258,6 +253,7 @@ impl Machine<'_> {
                 let from = self.scalar(from)? as u64;
                 (to, each(&|_| from, lane.bytes()))
             }
+            Op::Nibbles { to, at, bytes } => (to, self.nibbles(at, bytes)?),
             Op::Load { element, to, at, span } => (to, self.load(element, at, span)?),
             Op::Gather { element, to, at, index, mask } => {
                 let (at, index) = (self.address(at)?, self.vector(index)?);
@@ -285,6 +281,27 @@ impl Machine<'_> {
         for lane in (0..self.lanes).filter(|lane| mask >> lane & 1 == 1) {
             let bits = self.read(at + step * lane as u64, element.bytes())?;
             value.set(lane, element.lane_bytes(), lanes::widen(element, bits));
+        }
+        Ok(value)
+    }
+
+    fn dot(&self, of: Narrow, (x, y, z): (Vector, Operand, Vector)) -> Result<Value, String> {
+        let (x, y, z) = (self.vector(x)?, self.operand(y, 4)?, self.vector(z)?);
+        let word = |of: &Value, lane: usize| of.bits(lane, Lane::I32) as u32;
+        let sum = |lane| u64::from(lanes::dot(of, word(&x, lane), word(&y, lane), word(&z, lane)));
+        Ok(self.each(&sum, 4))
+    }
+
+    fn nibbles(&self, at: Address, bytes: Option<Predicate>) -> Result<Value, String> {
+        let at = self.address(at)?;
+        let mask = bytes.map_or(Ok(self.all()), |mask| self.predicate(mask))?;
+        let mut value = Value::default();
+        for byte in (0..self.lanes / 2).filter(|byte| mask >> byte & 1 == 1) {
+            let bits = self.read(at + byte as u64, 1)? as u8;
+            for (lane, half) in [(2 * byte, bits << 4), (2 * byte + 1, bits)] {
+                let number = i32::from(half.cast_signed() >> 4);
+                value.set(lane, 4, u64::from(number.cast_unsigned()));
+            }
         }
         Ok(value)
     }

@@ -96,7 +96,9 @@ impl NestLowering<'_> {
             return Err(self.refused("i32 to bf16 in wide vectors"));
         }
         let float = self.code.monad(Monad::FloatOfInteger, Lane::I32, x);
-        Ok(self.round_to(to, float))
+        // Every integer of so few bits is a number of the type.
+        let digits = if to == DType::F16 { 11 } else { 8 };
+        Ok(if from.bits() <= digits { float } else { self.round_to(to, float) })
     }
 
     /// f32 lanes rounded to the numbers of a float type.

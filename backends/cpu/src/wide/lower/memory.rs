@@ -5,12 +5,12 @@
 
 use super::nest::{Mode, NestLowering};
 use super::value::{Value, lane_of};
-use crate::machine::{Base, Offsets, Place};
+use crate::machine::{Base, Offsets, Place, Term};
 use crate::wide::program::{
     Condition, Dyad, Element, Lane, Logic, Op, Predicate, Shift, Span, Vector,
 };
-use tilewright_ir::DType;
 use tilewright_ir::backend::Unsupported;
+use tilewright_ir::{AxisId, DType};
 
 /// Bytes of a line of the caches.
 pub(super) const LINE_BYTES: i64 = 64;
@@ -61,7 +61,9 @@ impl NestLowering<'_> {
 
     /// Bytes from the pointer of a place to its element at a position.
     pub(super) fn displacement(&self, place: &Place, at: &Offsets) -> i64 {
-        at.iter().map(|&(axis, offset)| place.offset_bytes(axis, self.elements(axis, offset))).sum()
+        let offset =
+            |&(axis, offset): &(AxisId, u64)| place.offset_bytes(axis, self.elements(axis, offset));
+        in_bytes(place, at.iter().map(offset).sum())
     }
 
     /// Loads from a place at a position.
@@ -101,6 +103,13 @@ impl NestLowering<'_> {
         let displacement = self.displacement(place, at);
         let address = self.code.address(self.pointers[position], displacement);
         let (element, to) = (element_of(place.dtype), self.code.vector());
+        if place.packed {
+            let bytes = mask.map(|_| self.bytes_of_tail()).transpose()?;
+            self.code.op(Op::Nibbles { to, at: address, bytes });
+            self.fetch_ahead(position, displacement);
+            self.fetch_next(position, displacement);
+            return Ok(to);
+        }
         match self.along(place) {
             Along::Apart(stride) => {
                 let index = self.distances(stride)?;
@@ -123,6 +132,33 @@ impl NestLowering<'_> {
         Ok(to)
     }
 
+    /// Which bytes of packed elements belong to the last vector.
+    fn bytes_of_tail(&mut self) -> Result<Predicate, Unsupported> {
+        let Mode::Tail { known: Some(known), .. } = self.mode else {
+            return Err(self.refused("packed elements whose number is known when the code runs"));
+        };
+        let count = self.code.set(known.div_ceil(2).cast_signed());
+        let to = self.code.predicate();
+        self.code.op(Op::FirstLanes { to, count });
+        Ok(to)
+    }
+
+    /// Whether the vectors of a packed place begin with bytes: then its addresses are whole.
+    pub(super) fn begins_a_byte(&self, place: &Place) -> bool {
+        let even = |term: &Term| {
+            let block = self.block(term.axis);
+            let even_blocks = !block.moves || block.step.is_multiple_of(2);
+            let single = !block.moves && block.lengths().all(|length| length <= 1);
+            match self.is_vector(term.axis) {
+                true => term.stride_bytes == 1 && even_blocks,
+                false => term.stride_bytes % 2 == 0 || single,
+            }
+        };
+        let vector = self.nest.micro.vector.and_then(|axis| place.term(axis));
+        let picks = place.picks.is_empty() && place.origin_bytes % 2 == 0;
+        vector.is_some() && picks && self.lanes >= 4 && place.terms.iter().all(even)
+    }
+
     /// Fetches what a later step of the innermost loop loads, unless it is the thread's own memory or so near that it
     /// comes by itself.
     fn fetch_ahead(&mut self, position: usize, displacement: i64) {
@@ -134,6 +170,7 @@ impl NestLowering<'_> {
             return;
         };
         let ahead = term.stride_bytes.saturating_mul(self.nest.micro.fetch.cast_signed());
+        let ahead = in_bytes(place, ahead);
         let at = self.code.address(self.pointers[position], displacement.saturating_add(ahead));
         self.code.op(Op::Prefetch { at, level: 1 });
     }
@@ -148,7 +185,7 @@ impl NestLowering<'_> {
         else {
             return;
         };
-        let next = term.stride_bytes.saturating_mul(step.cast_signed());
+        let next = in_bytes(place, term.stride_bytes.saturating_mul(step.cast_signed()));
         let at = self.code.address(self.pointers[position], displacement.saturating_add(next));
         self.code.op(Op::Prefetch { at, level: 2 });
     }
@@ -161,7 +198,7 @@ impl NestLowering<'_> {
         at: &Offsets,
     ) -> Option<Vector> {
         let place = self.places[position];
-        if self.along(place) != Along::Neighbours || self.mode == Mode::One {
+        if self.along(place) != Along::Neighbours || self.mode == Mode::One || place.packed {
             return None;
         }
         let displacement = self.displacement(place, at);
@@ -232,4 +269,9 @@ impl NestLowering<'_> {
             (_, Value::Lanes(x)) => x,
         }
     }
+}
+
+/// A distance in a place in bytes: packed elements count half bytes.
+pub(super) fn in_bytes(place: &Place, distance: i64) -> i64 {
+    if place.packed { distance / 2 } else { distance }
 }

@@ -5,6 +5,7 @@
 //! Invariant: pointers point at the element of the current loop position with every unrolled offset zero.
 
 use super::code::Code;
+use super::memory::in_bytes;
 use super::part::{Kind, Part, Stretch};
 use super::{BlockShape, Surroundings, Word};
 use crate::machine::{Memo, Nest, Panel, Place};
@@ -157,8 +158,11 @@ impl<'n> NestLowering<'n> {
         if self.nest.scan.is_some() {
             return Err(self.refused("a scan in wide vectors"));
         }
-        if self.places.iter().any(|place| place.packed) {
-            return Err(self.refused("packed i4 in wide vectors"));
+        if self.vector_is_reduced() && self.places.iter().any(|place| place.packed) {
+            return Err(self.refused("packed i4 along a sum in wide vectors"));
+        }
+        if self.places.iter().any(|place| place.packed && !self.begins_a_byte(place)) {
+            return Err(self.refused("packed i4 that begin inside of bytes in wide vectors"));
         }
         for place in &self.places {
             for panel in &place.panels {
@@ -443,7 +447,7 @@ impl<'n> NestLowering<'n> {
             let Some(stride) = self.places[place].linear_stride_bytes(axis, part.step) else {
                 continue;
             };
-            let value = stride * part.step.cast_signed();
+            let value = in_bytes(self.places[place], stride * part.step.cast_signed());
             let to = self.pointers[place];
             self.code.op(Op::AddConstant { to, x: to, value });
         }

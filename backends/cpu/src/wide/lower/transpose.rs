@@ -66,7 +66,7 @@ impl NestLowering<'_> {
             axis != vector && count > 1 && count <= self.lanes && beside
         };
         let apart = stride_bytes != 0 && stride_bytes != bytes;
-        let panel = !place.panels.is_empty();
+        let panel = !place.panels.is_empty() || place.packed;
         let &(axis, count) =
             self.counts.iter().find(|entry| near(entry)).filter(|_| apart && !panel)?;
         let rows = match self.mode {

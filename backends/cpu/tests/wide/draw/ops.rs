@@ -251,8 +251,24 @@ impl Drawing<'_> {
                 let at = self.place(0, 1, 1);
                 self.push(Op::Prefetch { at, level });
             }
+            8 if self.lanes >= 4 && self.has(Kind::Integer) => self.nibbles(),
             _ => self.store(),
         }
+    }
+
+    /// All bytes, or on AVX-512 the first of them up to the last byte of the region.
+    fn nibbles(&mut self) {
+        let to = self.to(Kind::Integer);
+        if !self.isa.is_avx512() || self.rng.random() {
+            let at = self.place(0, self.lanes / 2, 1);
+            return self.push(Op::Nibbles { to, at, bytes: None });
+        }
+        let count = self.rng.random_range(0..self.lanes / 2);
+        let (mask, scalar) = (self.predicate(), self.scalar());
+        self.push(Op::Set { to: scalar, value: count as i64 });
+        self.push(Op::FirstLanes { to: mask, count: scalar });
+        let at = self.place(0, count, 1);
+        self.push(Op::Nibbles { to, at, bytes: Some(mask) });
     }
 
     /// A span and a place for it: all elements, those of a predicate up to the last byte of the region, or one.
