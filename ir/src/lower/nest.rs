@@ -28,6 +28,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const LAST_PARTS_MAX: usize = 200;
 /// Terms that a running sum adds in a row before it hands them on: short enough for the bound of every prefix.
 const SCAN_BLOCK: u64 = 16;
+/// Operations on vectors that take longer than a line from memory, several times over.
+const AHEAD_OPERATIONS: u64 = 1024;
 /// Chains inside of a block are multiples of this, so that unrolled steps fit.
 const CHAIN_UNIT: u64 = 8;
 
@@ -220,12 +222,24 @@ impl<'a> Nest<'a> {
                 states.filter_map(|of| contraction(self.plan, self.pass, of, Some(*axis)));
             self.pass.axes.contains(axis) && found.next().is_some()
         };
-        let tile = |axis| (axis, self.config.micro.get(&axis).copied().unwrap_or(1));
         let next = match self.config.vector.filter(contracts) {
-            Some(axis) => Some(tile(axis)),
+            Some(axis) => Some((axis, self.tile_ahead(axis))),
             None => next_block(self.plan, self.phase),
         };
         next.filter(|_| self.config.ahead)
+    }
+
+    /// Elements to the register tile whose turn comes when what is fetched now has arrived.
+    fn tile_ahead(&self, vector: AxisId) -> u64 {
+        let tile = self.config.micro.get(&vector).copied().unwrap_or(1).max(1);
+        let rows = self.pass.axes.iter().filter(|&&axis| axis != vector).map(|&axis| {
+            let grid = self.phase.grid.iter().find(|(of, _)| *of == axis).map(|&(_, step)| step);
+            grid.unwrap_or(self.config.block[&axis]).min(self.plan.axes.extent(axis))
+        });
+        let terms = self.stream.iter().map(|&(axis, step)| step.min(self.plan.axes.extent(axis)));
+        let lanes = self.target.lanes(4);
+        let operations = rows.chain(terms).fold(tile.div_ceil(lanes), u64::saturating_mul);
+        tile.saturating_mul(AHEAD_OPERATIONS.div_ceil(operations.max(1)))
     }
 
     /// How many terms of a block are added in a row, where the block has too many.

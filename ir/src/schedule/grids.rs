@@ -12,6 +12,9 @@ use crate::plan::PassProgram;
 use crate::target::Target;
 use std::collections::BTreeMap;
 
+/// Hundredths of the least time that are good enough.
+const BALANCED: u64 = 105;
+
 /// Elements that one grid iteration of a map or a plain reduction touches, at least.
 const GRID_WORK: u64 = 8192;
 /// Rows and columns of a contraction in one grid iteration: large, so that packing pays.
@@ -210,7 +213,50 @@ fn share(
             }
             grid.insert(axis, smaller);
         }
+        if target.threads > 1 && grid[&axis] < extent {
+            let others = axes.iter().filter(|(of, _)| *of != axis).map(blocks_of(plan, grid));
+            let others = others.fold(chunks, u64::saturating_mul);
+            let limits = (floor, unit(run, axis));
+            let step = balanced((extent, grid[&axis]), others, target.threads, limits);
+            grid.insert(axis, step);
+        }
     }
+}
+
+/// Blocks of an axis of a grid.
+fn blocks_of<'a>(
+    plan: &'a PassProgram,
+    grid: &'a BTreeMap<AxisId, u64>,
+) -> impl Fn(&(AxisId, u64)) -> u64 + 'a {
+    |(axis, _)| plan.axes.extent(*axis).div_ceil(grid[axis])
+}
+
+/// A step near another one whose blocks all threads finish together: 1000 elements are four blocks of 256 for two threads
+/// rather than seven of 144. A step that leaves little over stays; where several others are as good, the largest.
+fn balanced(
+    (extent, step): (u64, u64),
+    others: u64,
+    threads: u64,
+    (floor, unit): (u64, u64),
+) -> u64 {
+    let legal = |&next: &u64| {
+        next >= floor
+            && next.is_multiple_of(unit)
+            && next > step / 2
+            && next < step.saturating_mul(2)
+    };
+    // Hundredths of the time that as many threads would take if nothing were left over.
+    let time = |step: u64| {
+        let blocks = extent.div_ceil(step).saturating_mul(others);
+        let turns = blocks.div_ceil(threads).saturating_mul(threads);
+        turns.saturating_mul(step).saturating_mul(100) / extent.saturating_mul(others).max(1)
+    };
+    if time(step) <= BALANCED {
+        return step;
+    }
+    let enough = |&next: &u64| extent.div_ceil(next).saturating_mul(others) >= threads;
+    let near = steps(extent).into_iter().filter(legal).filter(enough);
+    near.min_by_key(|&next| (time(next) / 3, u64::MAX - next)).unwrap_or(step)
 }
 
 /// Axes in the order in which they are cut. Blocks that share what is packed would pack it again, so the axis along
