@@ -17,6 +17,9 @@ use tilewright::{Kernel, Origin, host};
 /// The threads that schedules for other machines are made for.
 pub(crate) const THREADS: u64 = 2;
 
+/// What qemu-riscv64 says as it gives up on its own.
+const STUMBLE: &str = "decode_save_opc: Assertion";
+
 /// Kernels in one library, with their inputs.
 pub(crate) struct Library {
     folder: tempfile::TempDir,
@@ -142,6 +145,12 @@ impl Library {
 
     /// Runs the driver, under another program if there is one; what it printed if it failed.
     pub(crate) fn run(&self, under: &[&str], program: &str, library: Option<&str>) {
+        assert!(self.runs(under, program, library), "the emulator stumbled");
+    }
+
+    /// As `run`; `false` where the emulator itself gave up. qemu-riscv64 before version 8 does so where a conversion that
+    /// names its rounding is the first instruction of floats that it translates, which depends on where a page ends.
+    pub(crate) fn runs(&self, under: &[&str], program: &str, library: Option<&str>) -> bool {
         let program = self.path(program);
         let command: Vec<&Path> = under.iter().map(Path::new).chain([program.as_path()]).collect();
         let emulated = (!under.is_empty()).then_some(("EMULATED", "1"));
@@ -156,9 +165,13 @@ impl Library {
             output.unwrap_or_else(|error| panic!("{:?} is needed here: {error}", command[0]));
         let (said, complained) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if !output.status.success() && complained.contains(STUMBLE) {
+            return false;
+        }
         assert!(output.status.success(), "{:?}: {said}{complained}", output.status);
         let count = format!("{} functions, 0 faults\n", self.functions());
         assert!(said.ends_with(&count), "{said}");
+        true
     }
 
     /// Compares what the driver wrote with the reference.
