@@ -65,8 +65,9 @@ impl NestLowering<'_> {
         let whole = self.block(axis).lengths().all(|length| length.is_multiple_of(of.count()));
         let fits = |factor: Factor| {
             factor.place.is_none_or(|place| {
-                let depth = self.places[place].depth;
-                whole || depth == Some((axis, of.count()))
+                let place = self.places[place];
+                let panel = place.panel_of(axis).is_none_or(|panel| panel.width == of.count());
+                panel && (whole || place.depth == Some((axis, of.count())))
             })
         };
         let found = Dot { of, axis, same, lanes };
