@@ -27,6 +27,9 @@ pub struct Target {
     /// Features whose instructions take longer than what they replace, measured; defaults do without them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slow: Vec<String>,
+    /// Multiply-adds of whole vectors that a core begins in one cycle, measured; 0 where nobody measured it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub multiply_adds: u64,
     /// The marketing name of the chip.
     pub chip: String,
     /// Bytes of one vector register that the back end uses.
@@ -63,6 +66,11 @@ const DOT_PRODUCTS: [(&str, DType, DType, DType, u64, bool); 5] = [
 ];
 
 impl Target {
+    /// Whether register tiles have to be large: two multiply-adds a cycle ask more of the caches than few rows give.
+    pub fn is_eager(&self) -> bool {
+        self.multiply_adds >= 2
+    }
+
     /// As `dot_product`, where the instruction is faster than what it replaces.
     pub fn fast_dot_product(&self, a: DType, b: DType, sum: DType) -> Option<DotProduct> {
         let row = DOT_PRODUCTS.iter().find(|row| (row.1, row.2, row.3) == (a, b, sum))?;
@@ -86,4 +94,9 @@ impl Target {
     pub fn memory_bytes(&self, name: &str) -> u64 {
         self.memory.iter().find(|level| level.name == name).map_or(0, |level| level.bytes)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

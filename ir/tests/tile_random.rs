@@ -26,6 +26,7 @@ fn target() -> Target {
         isa: "x86_64".into(),
         features: vec![],
         slow: vec![],
+        multiply_adds: 0,
         chip: "test".into(),
         vector_bytes: 32,
         vector_registers: 16,

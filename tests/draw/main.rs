@@ -213,6 +213,7 @@ fn the_documents_show_what_is_drawn() {
         isa: "x86_64".to_string(),
         features: vec![],
         slow: vec![],
+        multiply_adds: 0,
         chip: "test".to_string(),
         vector_bytes: 16,
         vector_registers: 16,

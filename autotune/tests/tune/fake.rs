@@ -73,6 +73,7 @@ impl Fake {
             isa: "x86_64".to_string(),
             features: vec![],
             slow: vec![],
+            multiply_adds: 0,
             chip: "a chip".to_string(),
             vector_bytes: 16,
             vector_registers: 16,

@@ -75,6 +75,7 @@ pub fn target(wide: Option<Isa>) -> Target {
         backend: "cpu".to_string(),
         isa: std::env::consts::ARCH.to_string(),
         slow: crate::pace::slow(&features),
+        multiply_adds: crate::pace::multiply_adds(&features),
         features,
         chip: chip(),
         vector_bytes: wide.map_or(16, Isa::vector_bytes),

@@ -19,8 +19,14 @@ pub(crate) fn paces(_turns: u64) -> Option<[Artifact; 2]> {
     None
 }
 
+/// Loops of multiply-adds of f32 in one chain, and of as many side by side; `None` where there are none.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn chain_pace(_turns: u64) -> Option<[Artifact; 2]> {
+    None
+}
+
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{paces, probes};
+pub(crate) use x86::{chain_pace, paces, probes};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -102,6 +108,16 @@ mod x86 {
         let dots = turns(count, (512, chains), dot).ok()?;
         let multiply_adds = turns(count, (512, chains), plain).ok()?;
         Some([artifact(dots, None), artifact(multiply_adds, None)])
+    }
+
+    /// As above.
+    pub(crate) fn chain_pace(count: u64) -> Option<[Artifact; 2]> {
+        let (bits, _, chains) = WIDTHS[2];
+        let row = |a: &mut CodeAssembler, _| multiply_add(a, bits, false, (0, chains));
+        let apart = |a: &mut CodeAssembler, chain| multiply_add(a, bits, false, (chain, chains));
+        let row = turns(count, (bits, chains), row).ok()?;
+        let apart = turns(count, (bits, chains), apart).ok()?;
+        Some([artifact(row, None), artifact(apart, None)])
     }
 
     /// A loop of one instruction for each chain.

@@ -100,7 +100,15 @@ pub(super) fn guess(plan: &PassProgram, shapes: &[Shape], target: &Target, confi
 fn reads_far(plan: &PassProgram, position: usize, config: &PassConfig, far: u64) -> bool {
     let pass = &plan.passes[position];
     let along_result = config.vector.is_some_and(|axis| pass.axes.contains(&axis));
-    let found = contractions(plan, pass, config.vector);
+    along_result
+        && !config.pack_b.copies()
+        && pass.group.is_none()
+        && is_far(plan, pass, config.vector, far)
+}
+
+/// Whether a second operand of a contraction has more bytes than a near cache.
+pub(super) fn is_far(plan: &PassProgram, pass: &Pass, vector: Option<AxisId>, far: u64) -> bool {
+    let found = contractions(plan, pass, vector);
     let mut is_far = false;
     for operand in found.iter().map(|found| &found.b) {
         operand.walk(&mut |part: &Expr| {
@@ -110,7 +118,7 @@ fn reads_far(plan: &PassProgram, position: usize, config: &PassConfig, far: u64)
             }
         });
     }
-    along_result && !config.pack_b.copies() && pass.group.is_none() && is_far
+    is_far
 }
 
 /// Operations for an element of the pass, with those of the maps that it may inline.

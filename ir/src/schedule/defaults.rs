@@ -34,8 +34,12 @@ const PACKED_ROWS: u64 = 32;
 const THIN_VECTORS: u64 = 6;
 const THIN_ROWS: u64 = 4;
 const THIN_BLOCK: u64 = 64;
+/// Rows of a tile of three vectors that fills the registers.
+const EAGER_ROWS: u64 = 8;
+/// Terms of a block of one row whose factors come from far: so many rows of them are read side by side, each in its order.
+const LONE_BLOCK: u64 = 32;
 /// Rows that are read side by side without a copy.
-const ROWS_APART: u64 = 8;
+const ROWS_APART: u64 = 12;
 /// Columns from which on packing the rows of a contraction pays.
 const PACKED_COLUMNS: u64 = 128;
 /// Rows of a scalar scan that run side by side.
@@ -188,6 +192,7 @@ pub(super) fn guess_pass(
     let mut config = naive_pass(plan, shape);
     config.vector = guess_vector(plan, pass, shape, target);
     config.unroll = match rows(plan, pass, config.vector) {
+        Some(_) if target.is_eager() => 4,
         Some(_) => 2,
         None if !contractions(plan, pass, config.vector).is_empty() => 1,
         None => 4,
@@ -303,8 +308,14 @@ fn guess_tile(
     }
     let rows = rows(plan, pass, config.vector);
     let vectors = match rows {
+        Some(rows) if is_thin(plan, rows, shape, target) && target.is_eager() => {
+            let rows = plan.axes.extent(rows).min(EAGER_ROWS);
+            (eager_accumulators(target) / rows).min(THIN_VECTORS)
+        }
         Some(rows) if is_thin(plan, rows, shape, target) => THIN_VECTORS,
-        Some(_) if has_totals(plan, shape, target) => row_vectors(plan.axes.extent(vector), lanes),
+        Some(_) if has_totals(plan, shape, target) => {
+            row_vectors(plan.axes.extent(vector), lanes, target)
+        }
         Some(_) => 2,
         None if !contractions(plan, pass, config.vector).is_empty() => ROW_VECTORS,
         // One value a row: more of them only make the blocks of rows larger, which have to stay in a cache.
@@ -323,6 +334,9 @@ fn guess_tile(
         // accumulators without spills (measured). Else all do but for the vectors of a row and one broadcast.
         let most = match target.accumulates_in_place {
             // Each accumulator has a total beside it.
+            true if has_totals(plan, shape, target) && target.is_eager() => {
+                eager_accumulators(target)
+            }
             true if is_thin(plan, rows, shape, target) => THIN_ROWS * count,
             true if has_totals(plan, shape, target) => (target.vector_registers - count - 1) / 2,
             true => target.vector_registers.saturating_sub(count + 1 + epilogue_registers(shape)),
@@ -354,10 +368,17 @@ fn has_totals(plan: &PassProgram, shape: &Shape, target: &Target) -> bool {
     shape.rounds && target.vector_registers >= 32 && terms > chain_terms_max(terms)
 }
 
-/// Vectors of a register tile of four or six rows: three load least, two leave less of a short row.
-fn row_vectors(extent: u64, lanes: u64) -> u64 {
+/// Accumulators of a tile whose totals stand in memory: what a cut costs is less than what a small tile loads where two
+/// multiply-adds begin in a cycle (measured: 8 x 48 takes 0.85 of the time of 4 x 48).
+fn eager_accumulators(target: &Target) -> u64 {
+    target.vector_registers * 3 / 4
+}
+
+/// Vectors of a register tile of few rows: three load least, two leave less of a short row. With many rows both load as
+/// little, and what is left of a row counts.
+fn row_vectors(extent: u64, lanes: u64, target: &Target) -> u64 {
     let vectors = extent.div_ceil(lanes.max(1));
-    if vectors >= 12 || vectors.is_multiple_of(3) { 3 } else { 2 }
+    if (vectors >= 12 && !target.is_eager()) || vectors.is_multiple_of(3) { 3 } else { 2 }
 }
 
 /// Registers for what is computed of a sum: masks, scales and numbers of its functions.
@@ -389,8 +410,14 @@ fn guess_blocks(
     let chain = chain_of(plan, shape);
     let thin =
         rows(plan, pass, config.vector).is_some_and(|rows| is_thin(plan, rows, shape, target));
+    let far = target.memory_bytes("L2").max(1 << 18);
+    let lone = rows(plan, pass, config.vector).is_none() && pass.group.is_none();
     let most = match contracts && !wide {
         true if thin => THIN_BLOCK.min(chain),
+        true if lone && ahead::is_far(plan, pass, config.vector, far) => {
+            let terms = plan.axes.volume(shape.stream.iter().copied().collect());
+            LONE_BLOCK.max(terms.div_ceil(chain)).min(CONTRACTION_BLOCK)
+        }
         true => CONTRACTION_BLOCK,
         false => chain,
     };

@@ -20,6 +20,8 @@ const GRID_WORK: u64 = 8192;
 /// Rows and columns of a contraction in one grid iteration: large, so that packing pays.
 const GRID_ROWS: u64 = 1024;
 const GRID_COLUMNS: u64 = 2048;
+/// Columns where the second operand is read where it lies, row by row: long stretches are what the hardware fetches ahead.
+const ROW_COLUMNS: u64 = 8192;
 /// Rows where passes are fused, whose intermediates have to stay in the caches.
 const FUSED_ROWS: u64 = 96;
 /// Rows of a group that visits all of its stream. One with a mask wastes half a block of rows and of the stream for each row.
@@ -93,6 +95,7 @@ pub(super) fn fill_cache(
                 !contractions(plan, &plan.passes[pass], config.passes[pass].vector).is_empty()
             };
             let most = match (phase.passes.len(), phase.passes.iter().any(contracts)) {
+                (1, _) if target.is_eager() => most + PACK_SLACK,
                 (1, _) => most.saturating_mul(4) + PACK_SLACK,
                 (_, true) => most,
                 // Short work on a row: what lies between stays in the nearest cache.
@@ -139,8 +142,10 @@ fn grid_step(run: &[Site<'_>], axis: AxisId, extent: u64, work: u64) -> u64 {
     let reads_rows = |site: &Site<'_>| {
         site.config.vector == Some(axis) && !site.shape.stream.is_empty() && site.is_contraction()
     };
+    let reads_in_place = |site: &Site<'_>| !site.config.pack_b.copies();
     let wanted = match (contracts, vector) {
-        (false, _) if run.iter().any(reads_rows) => GRID_COLUMNS,
+        (false, _) if run.iter().any(reads_rows) => ROW_COLUMNS,
+        (true, true) if run.len() == 1 && run.iter().all(reads_in_place) => ROW_COLUMNS,
         (true, true) => GRID_COLUMNS,
         (true, false) if tile > 1 && run.iter().any(visits_all) => GROUP_ROWS,
         (true, false) if tile > 1 && run.len() > 1 => FUSED_ROWS,

@@ -12,6 +12,7 @@ pub(crate) fn target(levels: &[(&str, u64)]) -> Target {
         isa: "x86_64".to_string(),
         features: vec![],
         slow: vec![],
+        multiply_adds: 0,
         chip: "test".to_string(),
         vector_bytes: 16,
         vector_registers: 16,

@@ -134,6 +134,7 @@ impl Machine {
             isa: self.arch.to_string(),
             features: vec![],
             slow: vec![],
+            multiply_adds: 0,
             chip: "typical".to_string(),
             vector_bytes: self.wide.map_or(16, Isa::vector_bytes),
             vector_registers: match (self.wide, self.arch) {

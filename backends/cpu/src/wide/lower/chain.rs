@@ -9,7 +9,10 @@ use super::Word;
 use super::nest::NestLowering;
 use super::part::{Kind, Part, Stretch};
 use crate::machine::Cut;
-use crate::wide::program::{Address, Element, Limit, Op, Scalar, Span, Vector};
+use super::value::lane_of;
+use crate::wide::program::{
+    Address, Dyad, Element, Limit, Op, Operand, Scalar, Span, Vector,
+};
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::plan::start_value;
 use tilewright_ir::{AxisId, DType};
@@ -119,6 +122,12 @@ impl NestLowering<'_> {
             let accumulator = self.nest.accumulators[number / each];
             let dtype = self.nest.dag.dtype(accumulator.term);
             let identity = start_value(accumulator.op, dtype).value;
+            if identity.to_bits() == 0 {
+                // Cores know that it needs no multiply-adder, which they do not know of two dozen copies of one register.
+                let (lane, y) = (lane_of(dtype), Operand::Vector(to));
+                self.code.op(Op::Dyad { op: Dyad::Xor, lane, to, x: to, y });
+                continue;
+            }
             let x = self.literal(identity, dtype).lanes();
             self.code.op(Op::Copy { to, x });
         }
