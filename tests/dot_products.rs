@@ -1,4 +1,4 @@
-//! Contractions of narrow elements whose products the processor adds in groups, in schedules drawn at random.
+//! Contractions of narrow elements whose products the processor adds in groups or in tiles, in schedules drawn at random.
 //!
 //! Every pair of types that there is an instruction for, operands that lie along either of their axes, extents that cut
 //! groups, panels and blocks anywhere. Where the processor has no such instruction the choice must not be offered.
@@ -13,19 +13,22 @@ use tilewright::ir::schedule::{ChoiceValue, Schedule, Setting, Space};
 use tilewright::{BoundKernel, Kernel};
 use tilewright_cpu::CpuBackend;
 
-/// Both operands, the sum, the result, and the feature that has the instruction.
-const TYPES: [(&str, &str, &str, &str, &str); 7] = [
-    ("bf16", "bf16", "f32", "bf16", "avx512bf16"),
-    ("bf16", "bf16", "f32", "f32", "avx512bf16"),
-    ("i8", "i8", "i32", "i32", "avx512vnni"),
-    ("u8", "i8", "i32", "i32", "avx512vnni"),
-    ("i8", "u8", "i32", "i32", "avx512vnni"),
-    ("i16", "i16", "i32", "i32", "avx512vnni"),
-    ("i8", "i8", "i32", "f32", "avx512vnni"),
+/// Both operands, the sum, the result, the features that have the instructions for vectors and for tiles.
+const TYPES: [(&str, &str, &str, &str, &str, &str); 8] = [
+    ("bf16", "bf16", "f32", "bf16", "avx512bf16", "amx-bf16"),
+    ("bf16", "bf16", "f32", "f32", "avx512bf16", "amx-bf16"),
+    ("i8", "i8", "i32", "i32", "avx512vnni", "amx-int8"),
+    ("u8", "i8", "i32", "i32", "avx512vnni", "amx-int8"),
+    ("i8", "u8", "i32", "i32", "avx512vnni", "amx-int8"),
+    ("u8", "u8", "i32", "i32", "none", "amx-int8"),
+    ("i16", "i16", "i32", "i32", "avx512vnni", "none"),
+    ("i8", "i8", "i32", "f32", "avx512vnni", "amx-int8"),
 ];
 const LAYOUTS: [(&str, &str); 4] = [("m,k", "k,n"), ("m,k", "n,k"), ("k,m", "k,n"), ("k,m", "n,k")];
 /// Schedules drawn for each kernel and way of packing.
 const DRAWN: usize = 3;
+/// Kernels that are added in tiles, for each layout.
+const TILED: usize = 3;
 
 fn bind(text: &str, sizes: &Sizes) -> BoundKernel {
     let kernel = Kernel::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -98,7 +101,7 @@ fn sizes(rng: &mut ChaCha8Rng) -> Sizes {
         1 => *[16, 32, 48, 64].get(rng.random_range(0..4)).unwrap(),
         _ => rng.random_range(1..most),
     };
-    let extents = [("m", extent(40)), ("k", extent(150)), ("n", extent(120))];
+    let extents = [("m", extent(80)), ("k", extent(150)), ("n", extent(120))];
     extents.into_iter().map(|(name, extent)| (name.to_string(), extent)).collect()
 }
 
@@ -112,16 +115,21 @@ fn schedules_that_add_in_groups_are_right() {
     let seed = std::env::var("TILEWRIGHT_SEED").map_or(0, |seed| seed.parse().unwrap());
     println!("seed {seed}");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    for (a, b, sum, result, feature) in TYPES {
-        let mut judged = 0;
+    for (a, b, sum, result, of_vectors, of_tiles) in TYPES {
+        let (mut grouped, mut tiled) = (0, 0);
         for (of_a, of_b) in LAYOUTS {
             let text = format!(
                 "kernel matmul(A: {a}[{of_a}], B: {b}[{of_b}]) -> C: {result}[m,n] {{\n  sum[k]((A : {sum}) * (B : {sum}))\n}}\n"
             );
             for pack in ["dots", "join"] {
-                judged += judge(&text, &sizes(&mut rng), pack, &mut rng);
+                grouped += judge(&text, &sizes(&mut rng), pack, &mut rng);
+            }
+            for _ in 0..TILED {
+                tiled += judge(&text, &sizes(&mut rng), "tiles", &mut rng);
             }
         }
-        assert_eq!(judged > 0, has(feature), "{a} {b}: {judged} schedules with {feature}");
+        for (judged, feature) in [(grouped, of_vectors), (tiled, of_tiles)] {
+            assert_eq!(judged > 0, has(feature), "{a} {b}: {judged} schedules with {feature}");
+        }
     }
 }

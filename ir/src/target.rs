@@ -65,10 +65,35 @@ const DOT_PRODUCTS: [(&str, DType, DType, DType, u64, bool); 5] = [
     ("avx512vnni", DType::I8, DType::I8, DType::I32, 4, true),
 ];
 
+/// As `DOT_PRODUCTS`, of whole tiles, without a bias.
+const TILE_PRODUCTS: [(&str, DType, DType, DType, u64); 5] = [
+    ("amx-bf16", DType::Bf16, DType::Bf16, DType::F32, 2),
+    ("amx-int8", DType::I8, DType::I8, DType::I32, 4),
+    ("amx-int8", DType::I8, DType::U8, DType::I32, 4),
+    ("amx-int8", DType::U8, DType::I8, DType::I32, 4),
+    ("amx-int8", DType::U8, DType::U8, DType::I32, 4),
+];
+
+/// Rows of a tile register, and bytes of a row.
+pub const TILE_ROWS: u64 = 16;
+/// See `TILE_ROWS`.
+pub const TILE_ROW_BYTES: u64 = 64;
+/// Tile registers.
+pub const TILES: u64 = 8;
+/// Additions in a row inside of one product of tiles of bf16: one for each group of a row, then one of both halves.
+pub const TILE_CHAIN: u64 = 17;
+
 impl Target {
     /// Whether register tiles have to be large: two multiply-adds a cycle ask more of the caches than few rows give.
     pub fn is_eager(&self) -> bool {
         self.multiply_adds >= 2
+    }
+
+    /// How products of narrow elements are added in whole tiles, if the target has registers for them.
+    pub fn tile_product(&self, a: DType, b: DType, sum: DType) -> Option<DotProduct> {
+        let has = |feature: &str| self.features.iter().any(|own| own == feature);
+        let row = TILE_PRODUCTS.iter().find(|row| (row.1, row.2, row.3) == (a, b, sum))?;
+        has(row.0).then_some(DotProduct { sum, count: row.4, biased: false })
     }
 
     /// As `dot_product`, where the instruction is faster than what it replaces.

@@ -47,7 +47,7 @@ Exit codes:
 Environment:
   TILEWRIGHT_STORE     the store's file (else $XDG_DATA_HOME/tilewright/store.sqlite)
   TILEWRIGHT_RUNNER    the program that runs candidates (else the one built in)
-  TILEWRIGHT_ISA       the vectors of the code: portable, avx2, avx512, avx512vnni, avx512bf16 (else the widest)
+  TILEWRIGHT_ISA       the vectors of the code: portable, avx2, avx512, avx512vnni, avx512bf16, avx512amx (else the widest)
   TILEWRIGHT_PERF_MAP  1: name generated code for `perf report`";
 
 /// Compiles tensor kernels, tunes them by measuring, and checks every number before it believes a time.

@@ -65,6 +65,7 @@ fn serve(
     let plan = read_plan(files, plan_bytes).map_err(at(0))?;
     let memory = memory::map_all(&plan, files).map_err(at(1))?;
     sys::close_all();
+    sys::ask_for_tiles();
     let pool = Pool::start(&memory.scratch, &plan.cpus).map_err(at(3))?;
     sandbox::note_faults(control).map_err(at(2))?;
     sandbox::limit_resources(&plan).map_err(at(2))?;

@@ -32,6 +32,7 @@ pub(crate) const RLIMIT_AS: c_int = 9;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod number {
     pub(crate) const FUTEX: i64 = 202;
+    pub(crate) const ARCH_PRCTL: i64 = 158;
     pub(crate) const SCHED_YIELD: i64 = 24;
     pub(crate) const RT_SIGRETURN: i64 = 15;
     pub(crate) const RESTART_SYSCALL: i64 = 219;
@@ -140,6 +141,16 @@ pub(crate) fn limit(resource: c_int, value: u64, grace: u64) -> Result<(), u32> 
 pub(crate) fn set_action(signal: c_int, action: &SignalAction) -> Result<(), u32> {
     // SAFETY: the action has the C library's layout and lives through the call; no old one is asked for.
     check(unsafe { sigaction(signal, &raw const *action, std::ptr::null_mut()) })
+}
+
+/// Asks for the right to use tile registers, which candidates may. Where there are none the system refuses.
+pub(crate) fn ask_for_tiles() {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let (request, tiles): (u64, u64) = (0x1023, 18);
+        // SAFETY: takes two numbers and sets an attribute of this process.
+        unsafe { syscall(number::ARCH_PRCTL, request, tiles) };
+    }
 }
 
 /// Closes every descriptor.

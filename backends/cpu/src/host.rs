@@ -34,7 +34,8 @@ pub fn isa() -> Result<OwnedTargetIsa, Unsupported> {
     builder.finish(settings::Flags::new(flags)).map_err(|error| refused(error.to_string()))
 }
 
-/// The variable that chooses the vectors: `portable`, `avx2`, `avx512`, `avx512vnni` or `avx512bf16`; without it the widest that the host has.
+/// The variable that chooses the vectors: `portable`, `avx2`, `avx512`, `avx512vnni`, `avx512bf16` or `avx512amx`; without
+/// it the widest that the host has.
 pub const ISA_VARIABLE: &str = "TILEWRIGHT_ISA";
 
 /// The instruction set of wide vectors; `None` for vectors of 128 bits alone.
@@ -58,7 +59,7 @@ pub fn named(name: &str) -> Result<Option<Isa>, Unsupported> {
         return Ok(None);
     }
     let Some(isa) = Isa::ALL.into_iter().find(|isa| isa.name() == name) else {
-        let known = "`portable`, `avx2`, `avx512`, `avx512vnni` or `avx512bf16`";
+        let known = "`portable`, `avx2`, `avx512`, `avx512vnni`, `avx512bf16` or `avx512amx`";
         return Err(refused(format!("the instruction set `{name}`, which is none of {known}")));
     };
     match isa.detected() {
@@ -92,12 +93,16 @@ fn portable_registers() -> u64 {
 
 /// Instructions beside the base of a set of vectors: of them the code uses those of the chosen set alone.
 const CHOSEN: [&str; 2] = ["avx512bf16", "avx512vnni"];
+/// Instructions that only that set has: the system is asked for them.
+const TILES: [&str; 3] = ["amx-bf16", "amx-int8", "amx-tile"];
 
 /// What the host has, of what code with these vectors may use.
 fn features(wide: Option<Isa>) -> Vec<String> {
     let mut features = detected();
     let uses = |name: &str| wide.is_some_and(|isa| isa.features().contains(&name));
     features.retain(|name| !CHOSEN.contains(&name.as_str()) || uses(name));
+    features.extend(TILES.into_iter().filter(|name| uses(name)).map(str::to_string));
+    features.sort();
     features
 }
 

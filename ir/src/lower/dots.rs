@@ -13,7 +13,7 @@
 use super::contraction::Contraction;
 use crate::base::{AxisId, AxisSet, BinaryOp, DType, Expr, Literal, ReduceOp};
 use crate::plan::{Pass, PassProgram};
-use crate::target::{DotProduct, Target};
+use crate::target::{DotProduct, TILE_ROW_BYTES, Target};
 
 /// What makes unsigned bytes of signed ones.
 const BIAS: f64 = 128.0;
@@ -27,6 +27,8 @@ pub(crate) struct Dots {
     pub(crate) b: Expr,
     /// The streamed axis of the groups, and their length.
     pub(crate) depth: (AxisId, u64),
+    /// The axis of the result whose rows a tile of the first operand has, and the terms of a row; `None` without tiles.
+    pub(crate) tiles: Option<(AxisId, u64)>,
     product: DotProduct,
 }
 
@@ -37,8 +39,33 @@ pub(crate) fn dots(
     found: &Contraction,
     target: &Target,
 ) -> Option<Dots> {
+    grouped(plan, pass, found, |a, b, sum| target.dot_product(a, b, sum))
+}
+
+/// How a contraction is added in tiles, if the target can. Their rows are those of the longest axis that the first operand
+/// alone varies along.
+pub(crate) fn tiled(
+    plan: &PassProgram,
+    pass: &Pass,
+    found: &Contraction,
+    target: &Target,
+) -> Option<Dots> {
+    let found = grouped(plan, pass, found, |a, b, sum| target.tile_product(a, b, sum))?;
+    let only_a = found.a.axes(plan) - found.b.axes(plan);
+    let rows = pass.axes.iter().copied().filter(|&axis| only_a.contains(axis));
+    let rows = rows.max_by_key(|&axis| plan.axes.extent(axis))?;
+    let terms = TILE_ROW_BYTES / found.a.dtype(plan).bytes();
+    Some(Dots { tiles: Some((rows, terms)), ..found })
+}
+
+fn grouped(
+    plan: &PassProgram,
+    pass: &Pass,
+    found: &Contraction,
+    product: impl Fn(DType, DType, DType) -> Option<DotProduct>,
+) -> Option<Dots> {
     let (Expr::Cast(sum, a), Expr::Cast(of_b, b)) = (&found.a, &found.b) else { return None };
-    let product = target.dot_product(a.dtype(plan), b.dtype(plan), *sum)?;
+    let product = product(a.dtype(plan), b.dtype(plan), *sum)?;
     let stream: AxisSet = pass.stream.iter().copied().collect();
     let shared = a.axes(plan) & b.axes(plan);
     let rows = a.axes(plan) - stream;
@@ -47,7 +74,7 @@ pub(crate) fn dots(
     }
     let axis = pass.stream.iter().copied().max_by_key(|&axis| plan.axes.extent(axis))?;
     let (a, b) = (a.as_ref().clone(), b.as_ref().clone());
-    Some(Dots { a, b, depth: (axis, product.count), product })
+    Some(Dots { a, b, depth: (axis, product.count), tiles: None, product })
 }
 
 impl Dots {

@@ -4,8 +4,11 @@
 
 use crate::base::{AxisId, AxisSet};
 use crate::schedule::PassConfig;
-use crate::target::Target;
+use crate::target::{TILE_ROW_BYTES, Target};
 use crate::tile::{Buffer, Layout, Micro};
+
+/// Bytes of the narrowest lanes.
+const LANE_BYTES: u64 = 4;
 
 /// For a carry of a pass: the register tile over the result's axes and, in a reduction, the vector axis.
 pub(super) fn of_carry(axes: &[AxisId], config: &PassConfig) -> Micro {
@@ -47,13 +50,16 @@ pub(super) fn of_copy(
     config: &PassConfig,
     target: &Target,
 ) -> Micro {
-    // A lane holds a whole group.
-    let group = match buffer.layout {
-        Layout::Panel { depth: Some((_, count)), .. } => count,
-        _ => 1,
+    // A lane holds a whole group, unless that is a row of a tile.
+    let rows = |count: u64| count * buffer.dtype.bytes() >= TILE_ROW_BYTES;
+    let lane_bytes = match buffer.layout {
+        Layout::Panel { depth: Some((_, count)), .. } if rows(count) => LANE_BYTES,
+        Layout::Panel { depth: Some((_, count)), .. } => buffer.dtype.bytes() * count,
+        _ => buffer.dtype.bytes(),
     };
-    let lanes = target.lanes(buffer.dtype.bytes() * group);
+    let lanes = target.lanes(lane_bytes);
     let (axis, width) = match buffer.layout {
+        Layout::Panel { depth: Some((axis, count)), .. } if rows(count) => (Some(axis), count),
         Layout::Panel { width: 1, depth: Some((axis, _)), .. } => (Some(axis), lanes),
         Layout::Panel { axis, width, .. } => (Some(axis), width),
         Layout::Rows | Layout::Strides(_) => (buffer.axes.last().copied(), lanes),
@@ -63,7 +69,7 @@ pub(super) fn of_copy(
     // A whole row of a panel at once: from there the next panel is a constant away.
     let width = if across.is_some() { lanes } else { width };
     let deep = match buffer.layout {
-        Layout::Panel { width, depth: Some((axis, count)), .. } if width > 1 => {
+        Layout::Panel { width, depth: Some((axis, count)), .. } if width > 1 && !rows(count) => {
             (across != Some(axis)).then_some((axis, count))
         }
         _ => None,

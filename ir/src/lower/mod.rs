@@ -21,7 +21,7 @@ mod stream;
 mod whole;
 
 pub(crate) use contraction::{Contraction, contraction, is_costly};
-pub(crate) use dots::dots;
+pub(crate) use dots::{dots, tiled};
 pub(crate) use inline::inline;
 pub(crate) use split::{Cut, Origin, Split, split};
 pub(crate) use stream::panel;

@@ -6,10 +6,11 @@
 use super::dots::Dots;
 use super::nest::Nest;
 use super::place::{Placer, grid_span};
-use super::{Contraction, contraction, dots, micro};
+use super::{Contraction, contraction, dots, micro, tiled};
 use crate::base::{AxisId, AxisSet, BinaryOp, BufferId, Expr, LocalId};
 use crate::plan::State;
 use crate::schedule::{Pack, PassConfig};
+use crate::target::TILE_ROWS;
 use crate::tile::{Layout, Micro, Scope, Span, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +32,8 @@ struct Packing {
     pack: Pack,
     /// The axis whose neighbours lie in groups, and how many.
     depth: Option<(AxisId, u64)>,
+    /// The axis of the rows of its tiles.
+    rows: Option<AxisId>,
 }
 
 impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
@@ -52,7 +55,7 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
                 if let Some(dots) = self.dots(&found) {
                     return self.grouped(&dots, stream, so_far);
                 }
-                let pack = |pack: Pack| Packing { pack, depth: None };
+                let pack = |pack: Pack| Packing { pack, depth: None, rows: None };
                 let a = self.operand(&found.a, pack(config.pack_a), "a");
                 let b = self.operand(&found.b, pack(config.pack_b), "b");
                 Expr::mma(stream, a, b, so_far)
@@ -78,19 +81,28 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
     /// The groups of a contraction, if it is to be added in groups.
     fn dots(&self, found: &Contraction) -> Option<Dots> {
         let (plan, pass, target) = (self.nest.plan, self.nest.pass, self.nest.target);
-        let wanted = self.nest.config.pack_b.is_grouped();
-        wanted.then(|| dots(plan, pass, found, target)).flatten()
+        match self.nest.config.pack_b {
+            Pack::Tiles => tiled(plan, pass, found, target),
+            Pack::Dots | Pack::Join => dots(plan, pass, found, target),
+            Pack::No | Pack::Rows | Pack::Panel => None,
+        }
     }
 
     /// A contraction in groups, added to what there is so far.
     fn grouped(&mut self, dots: &Dots, stream: AxisSet, so_far: Expr) -> Expr {
         let depth = Some(dots.depth);
-        let a = self.operand(&dots.a, Packing { pack: Pack::Rows, depth }, "a");
+        let packing = match dots.tiles {
+            Some((rows, terms)) => {
+                Packing { pack: Pack::Tiles, depth: Some((dots.depth.0, terms)), rows: Some(rows) }
+            }
+            None => Packing { pack: Pack::Rows, depth, rows: None },
+        };
+        let a = self.operand(&dots.a, packing, "a");
         let pack = match self.nest.config.pack_b {
             Pack::Join => Pack::No,
-            Pack::No | Pack::Rows | Pack::Panel | Pack::Dots => Pack::Panel,
+            Pack::No | Pack::Rows | Pack::Panel | Pack::Dots | Pack::Tiles => Pack::Panel,
         };
-        let b = self.operand(&dots.unsigned_b(), Packing { pack, depth }, "b");
+        let b = self.operand(&dots.unsigned_b(), Packing { pack, depth, rows: None }, "b");
         let start = match dots.excess(a.clone(), stream) {
             None => so_far,
             Some(excess) => {
@@ -173,8 +185,11 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
     /// The order of a copy over some axes. Rows in groups are panels of one row.
     fn layout(&self, axes: AxisSet, order: &[AxisId], packing: Packing) -> Layout {
         let depth = packing.depth;
+        if let Some(axis) = packing.rows {
+            return Layout::Panel { axis, width: TILE_ROWS, depth };
+        }
         match (packing.pack, depth) {
-            (Pack::Panel | Pack::Dots | Pack::Join, _) => {
+            (Pack::Panel | Pack::Dots | Pack::Tiles | Pack::Join, _) => {
                 let (axis, width) = panel(&self.nest.pass.axes, axes, self.nest.config)
                     .expect("a panel is only offered for an operand with a register tile");
                 Layout::Panel { axis, width, depth }

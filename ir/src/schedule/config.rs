@@ -19,6 +19,8 @@ pub enum Pack {
     Panel,
     /// In panels with groups of summed neighbours, whose products are added together; the other operand in rows of them.
     Dots,
+    /// As `Dots`, for products of whole tiles; the other operand in tiles.
+    Tiles,
     /// Read where it lies and joined to such groups in registers; the other operand in rows of them.
     Join,
 }
@@ -31,7 +33,7 @@ impl Pack {
 
     /// Whether products are added in groups.
     pub fn is_grouped(self) -> bool {
-        matches!(self, Self::Dots | Self::Join)
+        matches!(self, Self::Dots | Self::Tiles | Self::Join)
     }
 }
 

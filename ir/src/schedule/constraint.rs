@@ -7,9 +7,9 @@ use super::key::Field;
 use super::shape::{Part, Shape, Touch, contractions};
 use super::{Config, Pack, PassConfig, PhaseConfig};
 use crate::base::{AxisId, AxisSet, chain_terms_max};
-use crate::lower::{dots, panel};
+use crate::lower::{dots, panel, tiled};
 use crate::plan::PassProgram;
-use crate::target::Target;
+use crate::target::{TILE_ROWS, TILES, Target};
 
 /// Blocks of the stream that one state may pass through.
 const BLOCKS_MAX: u64 = 1 << 20;
@@ -66,8 +66,32 @@ impl Site<'_> {
         if tiled { self.config.micro.get(&axis).copied().unwrap_or(1) } else { 1 }
     }
 
+    /// The axis of the rows of a register tile of tile registers, that of their terms, and how many a row has; `None`
+    /// where it is one of vectors.
+    pub(super) fn tiles(&self) -> Option<(AxisId, (AxisId, u64))> {
+        if self.config.pack_b != Pack::Tiles {
+            return None;
+        }
+        let pass = &self.plan.passes[self.position];
+        let found = contractions(self.plan, pass, self.config.vector);
+        let found = tiled(self.plan, pass, found.first()?, self.target)?;
+        found.tiles.map(|(rows, terms)| (rows, (found.depth.0, terms)))
+    }
+
+    /// Tile registers that the tile needs, if its sums are in them: sums, the fewer of both factors, one of the other.
+    fn tile_registers(&self) -> Option<u64> {
+        let rows = self.tile(self.tiles()?.0).div_ceil(TILE_ROWS);
+        let columns = self.config.vector.map_or(1, |axis| self.tile(axis));
+        let columns = columns.div_ceil(self.shape.lanes);
+        Some(rows.saturating_mul(columns).saturating_add(rows.min(columns) + 1))
+    }
+
     /// Registers that the tile needs: accumulators, vectors of the second operand, one broadcast.
     pub(super) fn registers(&self) -> u64 {
+        if let Some(needed) = self.tile_registers() {
+            // As many of all vector registers as of all tile registers.
+            return needed.saturating_mul(self.target.vector_registers.div_ceil(TILES));
+        }
         let volume: u64 =
             self.shape.all_axes().fold(1, |all: u64, axis| all.saturating_mul(self.tile(axis)));
         let vector = self.config.vector.map_or(1, |axis| self.tile(axis));
@@ -101,7 +125,12 @@ impl Site<'_> {
             let over = self.shape.all_axes().filter(|&axis| axes.contains(axis));
             over.map(count).fold(1, u64::saturating_mul)
         };
-        let main = |axis: AxisId| self.tile(axis).div_ceil(self.tile_unit(axis));
+        // Rows of tile registers are looped over.
+        let rows = self.tiles().map(|tiles| tiles.0);
+        let main = |axis: AxisId| match rows == Some(axis) {
+            true => 1,
+            false => self.tile(axis).div_ceil(self.tile_unit(axis)),
+        };
         let all = product(&|axis| main(axis) + self.rest_positions(axis));
         let main = product(&main);
         let mut traversed = self.shape.stream.iter().copied().chain(self.shape.scan);
@@ -179,9 +208,19 @@ impl Site<'_> {
             let step = self.step(axis);
             step.is_multiple_of(count) || step >= self.plan.axes.extent(axis)
         };
-        let in_groups = |found| {
-            let dots = dots(self.plan, pass, found, self.target);
-            dots.is_some_and(|dots| whole(dots.depth))
+        let in_groups = |found| match self.config.pack_b {
+            Pack::Tiles => {
+                let found = tiled(self.plan, pass, found, self.target);
+                found.is_some_and(|found| {
+                    let (rows, terms) = found.tiles.expect("a product of tiles has rows");
+                    let of_rows = self.tile(rows).is_multiple_of(TILE_ROWS);
+                    whole((found.depth.0, terms)) && (of_rows || self.tile(rows) >= self.step(rows))
+                })
+            }
+            _ => {
+                let dots = dots(self.plan, pass, found, self.target);
+                dots.is_some_and(|dots| whole(dots.depth))
+            }
         };
         of_result && !found.is_empty() && found.iter().all(in_groups)
     }
@@ -213,7 +252,7 @@ impl Site<'_> {
         for (field, pack) in
             [(Field::PackA, self.config.pack_a), (Field::PackB, self.config.pack_b)]
         {
-            if matches!(pack, Pack::Panel | Pack::Dots) && !self.has_panel(field) {
+            if matches!(pack, Pack::Panel | Pack::Dots | Pack::Tiles) && !self.has_panel(field) {
                 let message = "the operand has no axis with a register tile".to_string();
                 faults.push(Fault { field, message, legal: "no, rows".to_string() });
             }

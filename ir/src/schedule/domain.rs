@@ -6,7 +6,7 @@ use super::key::{Field, Key, word, yes_no};
 use super::shape::{Shape, contractions, stores_output};
 use super::{Choice, ChoiceValue, Config, Domain, Pack, ahead, splits};
 use crate::base::AxisId;
-use crate::lower::{Contraction, dots};
+use crate::lower::{Contraction, dots, tiled};
 use crate::plan::PassProgram;
 use crate::target::Target;
 
@@ -152,10 +152,12 @@ impl List<'_> {
             return;
         }
         let grouped = found.iter().any(|of| dots(self.plan, pass, of, self.target).is_some());
+        let in_tiles = found.iter().any(|of| tiled(self.plan, pass, of, self.target).is_some());
         let name = pass.name.clone();
         for (field, operand) in [(Field::PackA, "first"), (Field::PackB, "second")] {
-            let grouped = field == Field::PackB && grouped;
-            let grouped = [Pack::Dots, Pack::Join].into_iter().filter(|_| grouped);
+            let is_b = field == Field::PackB;
+            let grouped = [(Pack::Dots, grouped), (Pack::Tiles, in_tiles), (Pack::Join, grouped)];
+            let grouped = grouped.into_iter().filter(|of| is_b && of.1).map(|of| of.0);
             let packs = [Pack::No, Pack::Rows, Pack::Panel].into_iter().chain(grouped);
             let packs = packs.map(|pack| word(pack.name())).collect();
             let meaning =

@@ -8,9 +8,9 @@ use super::defaults::rows;
 use super::shape::{Shape, contractions};
 use super::{Pack, PassConfig};
 use crate::base::Expr;
-use crate::lower::dots;
+use crate::lower::{dots, tiled};
 use crate::plan::{Pass, PassProgram};
-use crate::target::Target;
+use crate::target::{TILE_ROWS, Target};
 
 /// Rows times elements of a group up to which joining costs less than a copy (measured: 24 rows of pairs, 8 of fours).
 const JOINED_MAX: u64 = 48;
@@ -21,6 +21,11 @@ const JOINED_ACCUMULATORS: u64 = 16;
 /// Groups of a block, copied and joined.
 const GROUPS: u64 = 128;
 const JOINED_GROUPS: u64 = 64;
+
+/// Rows from which on tiles pay.
+const TILED_ROWS_MIN: u64 = 4;
+/// Bytes of a row of the first operand in one block: those of two tiles of columns fill most of the nearest cache.
+const TILED_BYTES: u64 = 1024;
 
 /// Chooses groups where they pay.
 pub(super) fn guess_groups(
@@ -33,6 +38,9 @@ pub(super) fn guess_groups(
     let (Some(vector), Some(rows)) = (config.vector, rows(plan, pass, config.vector)) else {
         return;
     };
+    if guess_tiles(plan, pass, shape, target, config) {
+        return;
+    }
     let found = contractions(plan, pass, config.vector);
     let all: Option<Vec<_>> = found.iter().map(|of| dots(plan, pass, of, target)).collect();
     let Some(first) = all.as_ref().and_then(|all| all.first()) else { return };
@@ -64,4 +72,33 @@ pub(super) fn guess_groups(
         config.micro.insert(rows, tile);
         config.micro.insert(vector, VECTORS.min(most) * shape.lanes);
     }
+}
+
+/// Chooses tiles where they pay; whether it does.
+fn guess_tiles(
+    plan: &PassProgram,
+    pass: &Pass,
+    shape: &Shape,
+    target: &Target,
+    config: &mut PassConfig,
+) -> bool {
+    let found = contractions(plan, pass, config.vector);
+    let all: Option<Vec<_>> = found.iter().map(|of| tiled(plan, pass, of, target)).collect();
+    let all = all.unwrap_or_default();
+    let (Some(vector), Some(first)) = (config.vector, all.first()) else { return false };
+    let (Some((rows, _)), (axis, _)) = (first.tiles, first.depth) else { return false };
+    let (extent, columns) = (plan.axes.extent(rows), plan.axes.extent(vector));
+    if !pass.axes.contains(&vector) || columns <= shape.lanes / 2 || extent < TILED_ROWS_MIN {
+        return false;
+    }
+    let terms = plan.axes.extent(axis);
+    let block = TILED_BYTES / first.a.dtype(plan).bytes();
+    config.block.insert(axis, block.min(terms).max(1));
+    let rows_of_tile = if extent > TILE_ROWS { 2 * TILE_ROWS } else { extent };
+    let vectors = if extent > TILE_ROWS { 2 } else { 3 };
+    config.micro.insert(rows, rows_of_tile);
+    config.micro.insert(vector, columns.div_ceil(shape.lanes).clamp(1, vectors) * shape.lanes);
+    config.pack_a = Pack::No;
+    config.pack_b = Pack::Tiles;
+    true
 }

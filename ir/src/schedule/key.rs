@@ -150,6 +150,7 @@ impl Pack {
             Self::Rows => "rows",
             Self::Panel => "panel",
             Self::Dots => "dots",
+            Self::Tiles => "tiles",
             Self::Join => "join",
         }
     }
@@ -159,6 +160,7 @@ impl Pack {
             "rows" => Self::Rows,
             "panel" => Self::Panel,
             "dots" => Self::Dots,
+            "tiles" => Self::Tiles,
             "join" => Self::Join,
             _ => Self::No,
         }

@@ -9,6 +9,7 @@ use super::limits::Exceeded;
 use super::space::Point;
 use super::{ChoiceValue, Config, Domain, Pack, Schedule, Space, splits, streams};
 use crate::base::AxisId;
+use crate::target::TILE_ROWS;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -125,6 +126,7 @@ impl Space {
             self.repair_steps(position, config);
             self.repair_tiles(position, config, rng);
             self.repair_blocks(position, config);
+            self.repair_rows(position, config);
             self.repair_vector(position, config);
             self.repair_packs(position, config);
         }
@@ -303,6 +305,27 @@ impl Space {
             let most = self.site(position, config, |site| site.tile_max(axis)).unwrap_or(1);
             let tile = config.passes[position].micro[&axis];
             config.passes[position].micro.insert(axis, tile.min(most));
+        }
+    }
+
+    /// Whole tiles of rows, and blocks of whole rows of tiles, where sums are in tile registers.
+    fn repair_rows(&self, position: usize, config: &mut Config) {
+        let found = self.site(position, config, |site| {
+            let (rows, (axis, terms)) = site.tiles()?;
+            Some((rows, site.step(rows), site.tile(rows), axis, site.step(axis), terms))
+        });
+        let Some((rows, step, tile, axis, block, terms)) = found.flatten() else { return };
+        if !tile.is_multiple_of(TILE_ROWS) && tile < step {
+            let legal = self.legal_tiles(position, rows, 1, step);
+            let whole = |&tile: &u64| tile.is_multiple_of(TILE_ROWS) || tile == step;
+            if let Some(tile) = legal.into_iter().find(whole) {
+                config.passes[position].micro.insert(rows, tile);
+            }
+        }
+        let extent = self.plan.axes.extent(axis);
+        let whole = |&next: &u64| next >= block && (next.is_multiple_of(terms) || next >= extent);
+        if let Some(step) = steps(extent).into_iter().find(whole) {
+            config.passes[position].block.insert(axis, step);
         }
     }
 

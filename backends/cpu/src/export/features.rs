@@ -44,6 +44,9 @@ const ROWS: &[Row] = &[
     Row("avx512vbmi", Some("has_avx512vbmi"), Word::SevenC, 1),
     Row("avx512vnni", None, Word::SevenC, 11),
     Row("avx512fp16", None, Word::SevenD, 23),
+    Row("amx-bf16", None, Word::SevenD, 22),
+    Row("amx-tile", None, Word::SevenD, 24),
+    Row("amx-int8", None, Word::SevenD, 25),
     Row("avxvnni", None, Word::SevenOneA, 4),
     Row("avx512bf16", None, Word::SevenOneA, 5),
     Row("lzcnt", Some("has_lzcnt"), Word::ExtendedC, 5),
@@ -99,6 +102,7 @@ pub(super) fn saved_states(machine: Machine) -> u32 {
         None => 0,
         Some(Isa::Avx2) => 0x06,
         Some(Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16) => 0xe6,
+        Some(Isa::Avx512Amx) => 0x6_00e6,
     }
 }
 

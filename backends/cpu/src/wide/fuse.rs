@@ -100,7 +100,7 @@ fn take(op: &mut Op, waiting: &mut Waiting) -> Option<usize> {
 
 /// Keeps the list of waiting loads up to date behind an operation.
 fn note(op: &Op, position: usize, uses: &Uses, waiting: &mut Waiting) {
-    if matches!(op, Op::Store { .. } | Op::Scatter { .. }) {
+    if matches!(op, Op::Store { .. } | Op::Scatter { .. } | Op::Tile(_)) {
         waiting.clear();
     }
     if let Some(Register::Scalar(moved)) = op.assigned() {

@@ -24,9 +24,7 @@ fn blocks(nodes: Vec<Node>, width: usize) -> Vec<Node> {
     let (mut done, mut straight) = (vec![], vec![]);
     for node in nodes {
         match node {
-            Node::Op(op) if !matches!(op.assigned(), Some(Register::Scalar(_))) => {
-                straight.push(op);
-            }
+            Node::Op(op) if may_move(&op) => straight.push(op),
             other => {
                 flush(&mut straight, &mut done, width);
                 done.push(inside(other, width));
@@ -35,6 +33,11 @@ fn blocks(nodes: Vec<Node>, width: usize) -> Vec<Node> {
     }
     flush(&mut straight, &mut done, width);
     done
+}
+
+/// Whether an operation may pass others of its piece: scalars are addresses, and tiles are registers of their own.
+fn may_move(op: &Op) -> bool {
+    !matches!(op.assigned(), Some(Register::Scalar(_))) && !matches!(op, Op::Tile(_))
 }
 
 fn inside(node: Node, width: usize) -> Node {

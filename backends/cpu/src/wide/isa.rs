@@ -2,6 +2,8 @@
 //!
 //! Invariant: `encode` writes no instruction outside of the features that `Isa::features` names.
 
+#[cfg(target_arch = "x86_64")]
+use super::permission;
 use super::program::Narrow;
 use std::fmt;
 
@@ -16,11 +18,14 @@ pub enum Isa {
     Avx512Vnni,
     /// As `Avx512Vnni`, with sums of products of bf16.
     Avx512Bf16,
+    /// As `Avx512Bf16`, with tile registers (AMX).
+    Avx512Amx,
 }
 
 impl Isa {
     /// From the widest.
-    pub const ALL: [Self; 4] = [Self::Avx512Bf16, Self::Avx512Vnni, Self::Avx512, Self::Avx2];
+    pub const ALL: [Self; 5] =
+        [Self::Avx512Amx, Self::Avx512Bf16, Self::Avx512Vnni, Self::Avx512, Self::Avx2];
 
     /// The name in texts and options.
     pub fn name(self) -> &'static str {
@@ -29,6 +34,7 @@ impl Isa {
             Self::Avx512 => "avx512",
             Self::Avx512Vnni => "avx512vnni",
             Self::Avx512Bf16 => "avx512bf16",
+            Self::Avx512Amx => "avx512amx",
         }
     }
 
@@ -40,16 +46,21 @@ impl Isa {
     /// Whether it adds products of narrow elements in groups.
     pub fn has_dot(self, of: Narrow) -> bool {
         match of {
-            Narrow::Bytes | Narrow::Words => matches!(self, Self::Avx512Vnni | Self::Avx512Bf16),
-            Narrow::Bf16 => self == Self::Avx512Bf16,
+            Narrow::Bytes | Narrow::Words => self >= Self::Avx512Vnni,
+            Narrow::Bf16 => self >= Self::Avx512Bf16,
         }
+    }
+
+    /// Whether it has tile registers.
+    pub fn has_tiles(self) -> bool {
+        self == Self::Avx512Amx
     }
 
     /// Bytes of a vector register.
     pub fn vector_bytes(self) -> u64 {
         match self {
             Self::Avx2 => 32,
-            Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 => 64,
+            Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 | Self::Avx512Amx => 64,
         }
     }
 
@@ -57,7 +68,7 @@ impl Isa {
     pub fn vectors(self) -> usize {
         match self {
             Self::Avx2 => 16,
-            Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 => 32,
+            Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 | Self::Avx512Amx => 32,
         }
     }
 
@@ -65,7 +76,7 @@ impl Isa {
     pub fn predicates(self) -> usize {
         match self {
             Self::Avx2 => 0,
-            Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 => 7,
+            Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 | Self::Avx512Amx => 7,
         }
     }
 
@@ -95,10 +106,25 @@ impl Isa {
                 "f16c",
                 "bmi2",
             ],
+            Self::Avx512Amx => &[
+                "avx512f",
+                "avx512bw",
+                "avx512dq",
+                "avx512vl",
+                "avx512vnni",
+                "avx512bf16",
+                "amx-tile",
+                "amx-bf16",
+                "amx-int8",
+                "fma",
+                "f16c",
+                "bmi2",
+            ],
         }
     }
 
-    /// Whether this processor, and the operating system on it, have the set.
+    /// Whether this processor, and the operating system on it, have the set. For tile registers that asks the system
+    /// once for the right to use them, for the whole process.
     pub fn detected(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         {
@@ -117,6 +143,7 @@ impl Isa {
                 Self::Avx512 => avx2 && avx512,
                 Self::Avx512Vnni => avx2 && avx512 && vnni,
                 Self::Avx512Bf16 => avx2 && avx512 && vnni && bf16,
+                Self::Avx512Amx => avx2 && avx512 && vnni && bf16 && permission::has_tiles(),
             }
         }
         #[cfg(not(target_arch = "x86_64"))]

@@ -13,9 +13,12 @@ pub mod interpret;
 mod isa;
 mod live;
 mod lower;
+#[cfg(target_arch = "x86_64")]
+mod permission;
 mod print;
 pub mod program;
 mod prune;
+pub mod tiles;
 
 pub use encode::encode;
 pub(crate) use fuse::fuse;

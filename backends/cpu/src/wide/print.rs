@@ -191,6 +191,7 @@ fn memory_text(op: &Op) -> Option<String> {
             format!("scatter {} {at} {index} {from}{}", name(element), mask_text(mask))
         }
         Op::Prefetch { at, level } => format!("prefetch {at} level {level}"),
+        Op::Tile(op) => op.to_string(),
         _ => return None,
     })
 }

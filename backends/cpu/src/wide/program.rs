@@ -8,6 +8,8 @@
 //! Invariant: a register is assigned before it is read on every way there; no byte outside of the elements named is read
 //! or written.
 
+use super::tiles::TileOp;
+
 /// A virtual vector register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Vector(pub u32);
@@ -309,6 +311,8 @@ pub enum Op {
     DivideConstant { to: Scalar, x: Scalar, value: u64 },
     /// A word of the frame.
     Frame { to: Scalar, word: u32 },
+    /// An operation of tile registers. They are no part of the allocation: a leaf names those that it uses.
+    Tile(TileOp),
 }
 
 /// Where a loop ends.
@@ -400,7 +404,9 @@ impl Op {
             | Self::MultiplyConstant { to, .. }
             | Self::DivideConstant { to, .. }
             | Self::Frame { to, .. } => Some(Register::Scalar(to)),
-            Self::Store { .. } | Self::Scatter { .. } | Self::Prefetch { .. } => None,
+            Self::Store { .. } | Self::Scatter { .. } | Self::Prefetch { .. } | Self::Tile(_) => {
+                None
+            }
         }
     }
 
@@ -460,6 +466,7 @@ impl Op {
                 own.into_iter().chain(mask.map(R::Predicate)).collect()
             }
             Self::Prefetch { at, .. } => vec![address(at)],
+            Self::Tile(op) => op.read(),
             Self::Move { x, .. }
             | Self::AddConstant { x, .. }
             | Self::MultiplyConstant { x, .. }

@@ -9,6 +9,7 @@ use tilewright_cpu::wide::program::{
     Address, Condition, Dyad, Element, Lane, Leaf, Logic, Monad, Narrow, Node, Op, Operand,
     Predicate, Scalar, Shift, Span, Vector,
 };
+use tilewright_cpu::wide::tiles::{Tile, TileOp, TileProduct};
 use tilewright_cpu::wide::{Isa, Refusal, disassemble, encode};
 
 const LANES: [Lane; 4] = [Lane::F32, Lane::F64, Lane::I32, Lane::I64];
@@ -180,6 +181,19 @@ fn memory() -> Vec<Op> {
     out
 }
 
+fn tiles() -> Vec<Op> {
+    let [to, x, y] = [0, 1, 7].map(Tile);
+    let rows = [
+        TileOp::Zero { to },
+        TileOp::Load { to: x, at: at(64), stride: S },
+        TileOp::Store { from: y, at: at(-64), stride: S },
+    ];
+    let products = TileProduct::ALL.map(|of| TileOp::Add { of, to, x, y });
+    let no_tile = TileOp::Zero { to: Tile(8) };
+    let twice = TileOp::Add { of: TileProduct::Bf16, to, x, y: x };
+    rows.into_iter().chain(products).chain([no_tile, twice]).map(Op::Tile).collect()
+}
+
 fn scalars() -> Vec<Op> {
     let (to, x) = (Scalar(0), S);
     vec![
@@ -263,6 +277,7 @@ fn listing(isa: Isa) -> String {
     // The other sets are AVX-512 and these.
     let parts = match isa {
         Isa::Avx512Vnni | Isa::Avx512Bf16 => vec![dots()],
+        Isa::Avx512Amx => vec![tiles()],
         Isa::Avx2 | Isa::Avx512 => {
             vec![dyads(), monads(), others(), dots(), predicates(), memory(), scalars()]
         }

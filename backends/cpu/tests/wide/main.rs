@@ -8,3 +8,4 @@ mod draw;
 mod listing;
 mod random;
 mod small;
+mod tiles;

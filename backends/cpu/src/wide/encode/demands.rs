@@ -104,14 +104,17 @@ pub(super) struct Survey {
     pub(super) widest: u64,
     /// Whether something goes through the stage.
     pub(super) staged: bool,
+    /// Whether tile registers are used.
+    pub(super) tiled: bool,
 }
 
 impl Survey {
     pub(super) fn of(leaf: &Leaf, isa: Isa) -> Self {
-        let mut found = Self { widest: 4, staged: false };
+        let mut found = Self { widest: 4, staged: false, tiled: false };
         let mut see = |op: &Op| {
             found.widest = found.widest.max(lane_bytes(op));
             found.staged |= goes_lane_by_lane(op, isa);
+            found.tiled |= matches!(op, Op::Tile(_));
         };
         leaf.constants.iter().for_each(&mut see);
         visit(&leaf.body, &mut see);

@@ -15,6 +15,7 @@ mod products;
 mod rows;
 mod scalars;
 mod shuffles;
+mod tiles;
 mod vectors;
 mod writer;
 
@@ -82,6 +83,8 @@ struct Encoder<'a> {
     writer: Writer,
     /// Scratch vectors taken by the operation at hand.
     taken: usize,
+    /// Whether the leaf uses tile registers.
+    tiled: bool,
     /// Bytes of the stack before the spilled scalars.
     stage_bytes: i32,
 }
@@ -98,6 +101,7 @@ impl<'a> Encoder<'a> {
             constants,
             writer: Writer::new(isa)?,
             taken: 0,
+            tiled: survey.tiled,
             stage_bytes: if survey.staged { STAGE_BYTES } else { 0 },
         })
     }
@@ -121,10 +125,14 @@ impl<'a> Encoder<'a> {
         match self.stack_bytes() {
             0 => Ok(()),
             bytes => self.writer.asm.sub(rsp, bytes).map_err(refusal),
-        }
+        }?;
+        if self.tiled { self.configure_tiles() } else { Ok(()) }
     }
 
     fn leave(&mut self) -> Result<(), Refusal> {
+        if self.tiled {
+            self.release_tiles()?;
+        }
         if self.stack_bytes() != 0 {
             self.writer.asm.add(rsp, self.stack_bytes()).map_err(refusal)?;
         }
@@ -267,6 +275,7 @@ impl<'a> Encoder<'a> {
             Op::MultiplyConstant { to, x, value } => self.multiply_constant(to, x, value),
             Op::DivideConstant { to, x, value } => self.divide_constant(to, x, value),
             Op::Frame { to, word } => self.frame(to, word),
+            Op::Tile(op) => self.tile(op),
         }
     }
 

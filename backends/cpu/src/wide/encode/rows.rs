@@ -30,7 +30,7 @@ impl Row {
         };
         let codes: &[Code] = match isa {
             Isa::Avx2 => &self.avx2,
-            Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 => &self.avx512,
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 | Isa::Avx512Amx => &self.avx512,
         };
         codes.get(place).copied().filter(|&code| code != INVALID)
     }

@@ -48,7 +48,7 @@ impl Encoder<'_> {
         // The older instruction numbers the pieces of both operands through.
         let pick = match self.isa {
             Isa::Avx2 => pick & 1 | (2 | pick >> 1 & 1) << 4,
-            Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 => pick,
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 | Isa::Avx512Amx => pick,
         };
         let args = [self.arg(to, bytes), x, y, Arg::Byte(pick)];
         self.writer.row(&rows::PIECES, bytes, &args, Under::All)

@@ -132,7 +132,7 @@ impl Encoder<'_> {
     pub(super) fn ones(&mut self, to: u8, bytes: u64) -> Result<(), Refusal> {
         let to = Arg::Vector(to, bytes);
         match self.isa {
-            Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 => {
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 | Isa::Avx512Amx => {
                 let args = [to, to, to, Arg::Byte(0xff)];
                 self.writer.row(&rows::TERNARY_32, bytes, &args, Under::All)
             }

@@ -6,11 +6,13 @@
 //! Invariant: an access outside of the regions is an error, as is a read of a register that nothing assigned.
 
 mod lanes;
+mod tiles;
 
 use super::program::{
     Address, Element, Lane, Leaf, Limit, Logic, Narrow, Node, Op, Operand, Predicate, Scalar, Span,
     Vector,
 };
+use super::tiles::TILES;
 use lanes::Value;
 
 /// Bytes at an address.
@@ -34,6 +36,7 @@ pub fn interpret(leaf: &Leaf, frame: &[u64], memory: &mut [Region]) -> Result<()
         vectors: vec![None; leaf.vectors as usize],
         predicates: vec![None; leaf.predicates as usize],
         scalars: vec![None; leaf.scalars as usize],
+        tiles: [None; TILES],
     };
     for op in &leaf.constants {
         machine.op(op)?;
@@ -48,6 +51,7 @@ struct Machine<'a> {
     vectors: Vec<Option<Value>>,
     predicates: Vec<Option<u32>>,
     scalars: Vec<Option<i64>>,
+    tiles: [Option<tiles::Rows>; TILES],
 }
 
 impl Machine<'_> {
@@ -385,6 +389,7 @@ impl Machine<'_> {
                     self.write(index.added(lane, at), element.bytes(), bits)?;
                 }
             }
+            Op::Tile(ref op) => self.tile_op(op)?,
             _ => {}
         }
         Ok(())

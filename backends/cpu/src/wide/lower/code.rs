@@ -17,6 +17,7 @@ pub(super) struct Code {
     constants: Vec<Op>,
     known: BTreeMap<(Lane, u64), Vector>,
     lane_numbers: Option<Vector>,
+    numbers: BTreeMap<i64, Scalar>,
     vectors: u32,
     predicates: u32,
     scalars: u32,
@@ -115,19 +116,23 @@ impl Code {
 
     /// The numbers of a table, as f32 lanes, at the places that the low four bits of each lane say.
     pub(super) fn looked_up(&mut self, table: &[f64; 16], at: Vector) -> Vector {
-        let words = table.map(|number| (number as f32).to_bits());
+        let table = self.words(table.map(|number| (number as f32).to_bits()));
+        let to = self.vector();
+        self.op(Op::LookUp { to, table, at });
+        to
+    }
+
+    /// Sixteen words, one for each lane.
+    pub(super) fn words(&mut self, words: [u32; 16]) -> Vector {
         let known = self.constants.iter().find_map(|op| match *op {
             Op::Words { to, words: known } if known == words => Some(to),
             _ => None,
         });
-        let table = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let to = self.vector();
             self.constants.push(Op::Words { to, words });
             to
-        });
-        let to = self.vector();
-        self.op(Op::LookUp { to, table, at });
-        to
+        })
     }
 
     pub(super) fn dyad(&mut self, op: Dyad, lane: Lane, x: Vector, y: Vector) -> Vector {
@@ -187,6 +192,17 @@ impl Code {
     pub(super) fn always(&mut self, value: bool) -> Predicate {
         let to = self.predicate();
         self.op(Op::Always { to, value });
+        to
+    }
+
+    /// A number in a scalar that is set once, at the beginning.
+    pub(super) fn number(&mut self, value: i64) -> Scalar {
+        if let Some(&known) = self.numbers.get(&value) {
+            return known;
+        }
+        let to = self.scalar();
+        self.first(Op::Set { to, value });
+        self.numbers.insert(value, to);
         to
     }
 

@@ -15,6 +15,7 @@ mod nest;
 mod part;
 mod reduce;
 mod tile;
+mod tiles;
 mod transpose;
 mod value;
 
@@ -64,8 +65,9 @@ pub(crate) enum Word {
     Last,
 }
 
-/// Vectors of partial results that a leaf may keep in memory.
-pub(crate) const PARTIALS_MAX: u64 = nest::TILE_VECTORS_MAX;
+/// Vectors of partial results that a leaf may keep in memory: those of a register tile, or of seven tile registers.
+pub(crate) const PARTIALS_MAX: u64 = 112;
+const _: () = assert!(PARTIALS_MAX >= nest::TILE_VECTORS_MAX);
 
 /// What surrounds a nest.
 pub(crate) struct Surroundings<'a> {

@@ -54,8 +54,12 @@ pub(super) struct NestLowering<'n> {
     pub(super) counts: Vec<(AxisId, u64)>,
     /// The groups of the reduction, while it is written.
     pub(super) dot: Option<super::dot::Dot>,
+    /// How the sum is added in tile registers, if it is.
+    pub(super) tiling: Option<super::tiles::Tiling>,
     /// Whether the current part of the target's axis of groups begins with one.
     pub(super) in_groups: bool,
+    /// The current part of the axis of a tile's rows.
+    pub(super) row_part: Option<Part>,
     /// How the chains of the reductions are cut, where they are too long.
     pub(super) chain: Option<super::chain::Chain>,
     /// The innermost reduced axis while its steps are written, if vectors are fetched ahead along it.
@@ -85,12 +89,15 @@ impl<'n> NestLowering<'n> {
             held: None,
             counts: vec![],
             dot: None,
+            tiling: None,
+            row_part: None,
             in_groups: false,
             chain: None,
             fetching: None,
             streaming: false,
             rests: 0,
         };
+        lowering.tiling = lowering.find_tiling();
         lowering.check()?;
         for place in 0..lowering.places.len() {
             let pointer = lowering.word(Word::Pointer(place));
@@ -171,7 +178,7 @@ impl<'n> NestLowering<'n> {
         }
         let axes = self.nest.outer.iter().chain(&self.nest.reduce);
         let vectors: u64 = axes.map(|&axis| self.tile_positions(axis)).product();
-        if vectors > TILE_VECTORS_MAX {
+        if vectors > TILE_VECTORS_MAX && self.tiling.is_none() {
             return Err(self.refused(&format!("a register tile of {vectors} vectors")));
         }
         Ok(())
@@ -241,12 +248,17 @@ impl<'n> NestLowering<'n> {
             return self.tile();
         };
         let stretch = self.whole(axis);
-        let parts = self.target_parts(axis, &stretch);
+        let tiling = self.tiling.filter(|tiling| tiling.rows == axis);
+        let parts = match tiling {
+            Some(tiling) => self.row_parts(tiling, &stretch),
+            None => self.target_parts(axis, &stretch),
+        };
         self.cut(axis, &stretch, &parts, true, |lowering, part| {
             let saved = lowering.mode;
             if lowering.is_vector(axis) {
                 lowering.mode = lowering.mode_of(axis, &stretch, part);
             }
+            lowering.row_part = tiling.map(|_| part).or(lowering.row_part);
             lowering.counts.push((axis, part.count));
             let outcome = lowering.outer_loops(level + 1);
             lowering.counts.pop();

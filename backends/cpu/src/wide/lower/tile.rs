@@ -13,7 +13,7 @@ use tilewright_ir::{AxisId, DType};
 
 impl NestLowering<'_> {
     /// All positions of the current register tile, the vector axis fastest.
-    fn positions(&self) -> Vec<Offsets> {
+    pub(super) fn positions(&self) -> Vec<Offsets> {
         let mut axes: Vec<(AxisId, u64)> =
             self.counts.iter().copied().filter(|entry| entry.1 > 1).collect();
         axes.sort_by_key(|entry| self.is_vector(entry.0));
@@ -31,6 +31,9 @@ impl NestLowering<'_> {
 
     /// Computes one register tile: reductions, result, store.
     pub(super) fn tile(&mut self) -> Result<(), Unsupported> {
+        if let (Some(tiling), Some(part)) = (self.tiling, self.row_part) {
+            return self.tile_of_tiles(tiling, part);
+        }
         let positions = self.positions();
         let saved = self.mode;
         if !self.nest.accumulators.is_empty() {
@@ -57,7 +60,7 @@ impl NestLowering<'_> {
     }
 
     /// Loads what the target holds, or takes the start value in the first block.
-    fn carried_values(&mut self, positions: &[Offsets]) -> Result<(), Unsupported> {
+    pub(super) fn carried_values(&mut self, positions: &[Offsets]) -> Result<(), Unsupported> {
         let Some(start) = self.nest.carried else { return Ok(()) };
         if !self.nest.dag.any(|node| node == Expression::Carried) {
             return Ok(());
@@ -111,7 +114,7 @@ impl NestLowering<'_> {
         to
     }
 
-    fn store_tile(&mut self, positions: &[Offsets]) -> Result<(), Unsupported> {
+    pub(super) fn store_tile(&mut self, positions: &[Offsets]) -> Result<(), Unsupported> {
         let Some(last) = self.nest.last else {
             return self.store_values(self.nest.result, positions);
         };

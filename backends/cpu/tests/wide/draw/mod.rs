@@ -88,7 +88,9 @@ pub(crate) struct Drawing<'a> {
 /// A random leaf that `isa` should be able to run, unless it has too many registers.
 pub(crate) fn draw(rng: &mut ChaCha8Rng, isa: Isa) -> Leaf {
     let lanes = match isa {
-        Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 => [2, 4, 8, 16][rng.random_range(0..4)],
+        Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 | Isa::Avx512Amx => {
+            [2, 4, 8, 16][rng.random_range(0..4)]
+        }
         Isa::Avx2 => [2, 4, 8][rng.random_range(0..3)],
     };
     let fits = |bytes: u64| (16..=isa.vector_bytes()).contains(&(lanes * bytes));
