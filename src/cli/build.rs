@@ -45,7 +45,7 @@ pub(super) struct Args {
     /// The architecture to build for, `x86_64`, `aarch64` or `riscv64`; without it this one
     #[arg(long, value_name = "ARCH")]
     target: Option<String>,
-    /// The vectors, `portable`, `avx2`, `avx512`, `avx512vnni` or `avx512bf16`; without it the widest that this machine has
+    /// The vectors, `portable`, `avx2`, `avx512`, `avx512vnni`, `avx512bf16` or `avx512amx`; without it the widest that this machine has
     #[arg(long, value_name = "VECTORS")]
     isa: Option<String>,
     /// Use at most this many threads

@@ -46,22 +46,9 @@ fn machine(arch: Arch, wide: Option<Isa>) -> Machine {
     Machine { arch, wide }
 }
 
-/// The sets that libraries may use.
-fn exported() -> impl Iterator<Item = Isa> {
-    Isa::ALL.into_iter().filter(|isa| !isa.has_tiles())
-}
-
-#[test]
-fn tiles_are_refused_in_libraries() {
-    let refused = Machine::named(Arch::X86_64, Some("avx512amx")).unwrap_err();
-    assert!(refused.what.contains("use `avx512bf16`"), "{refused:?}");
-    let widest = Machine::named(Arch::host().unwrap(), None).unwrap();
-    assert!(widest.wide.is_none_or(|isa| !isa.has_tiles()), "{widest}");
-}
-
 #[test]
 fn the_catalogue_is_right_from_static_and_shared_libraries() {
-    let detected = exported().filter(|isa| isa.detected()).map(Some);
+    let detected = Isa::ALL.into_iter().filter(|isa| isa.detected()).map(Some);
     for wide in detected.chain([None]) {
         let library = everything(machine(Arch::host().unwrap(), wide));
         library.compile("cc", "driver", &["libunder_test.a"]);
@@ -156,7 +143,7 @@ fn portable_code_runs_on_an_old_processor() {
 #[test]
 fn a_processor_without_the_instructions_is_refused() {
     let kernel = &catalogue()[0];
-    for isa in exported() {
+    for isa in Isa::ALL {
         let mut library = Library::new(machine(Arch::X86_64, Some(isa)));
         small(kernel).for_each(|sizes| library.add(kernel, sizes, 0));
         library.write();

@@ -24,10 +24,12 @@ pub(crate) fn slow(features: &[String]) -> Vec<String> {
     static BF16: OnceLock<bool> = OnceLock::new();
     let name = "avx512bf16";
     let has = features.iter().any(|feature| feature == name);
-    let is_slow = || *BF16.get_or_init(|| {
-        let ratio = probe::paces(TURNS).and_then(|loops| ratio(&loops));
-        ratio.is_some_and(|ratio| ratio > WORTH_MAX)
-    });
+    let is_slow = || {
+        *BF16.get_or_init(|| {
+            let ratio = probe::paces(TURNS).and_then(|loops| ratio(&loops));
+            ratio.is_some_and(|ratio| ratio > WORTH_MAX)
+        })
+    };
     if has && is_slow() { vec![name.to_string()] } else { vec![] }
 }
 

@@ -78,6 +78,15 @@ fn grouped(
 }
 
 impl Dots {
+    /// Whether rows of tiles can be read where they lie: terms of the first operand side by side, in whole groups.
+    pub(crate) fn has_rows(&self, plan: &PassProgram) -> bool {
+        let Expr::Load(buffer) = self.a else { return false };
+        let value = &plan.values[buffer.index()];
+        let (axis, count) = self.depth;
+        let near = value.strides.as_ref().is_none_or(|strides| strides.last() == Some(&1));
+        near && value.axes.last() == Some(&axis) && plan.axes.extent(axis).is_multiple_of(count)
+    }
+
     /// The type of the sum.
     fn sum(&self) -> DType {
         self.product.sum

@@ -7,6 +7,10 @@ use crate::schedule::PassConfig;
 use crate::target::{TILE_ROW_BYTES, Target};
 use crate::tile::{Buffer, Layout, Micro};
 
+/// Bytes of a row of an operand that is copied in groups which are copied at once.
+const STRIP_BYTES: u64 = 256;
+/// Rows that a copy in groups fetches ahead.
+const COPY_FETCH: u64 = 16;
 /// Bytes of the narrowest lanes.
 const LANE_BYTES: u64 = 4;
 
@@ -74,9 +78,22 @@ pub(super) fn of_copy(
         }
         _ => None,
     };
+    // Several panels at once, strip by strip: whole lines are read, and few places written.
+    let strip = match deep {
+        Some(_) => (STRIP_BYTES / (width * buffer.dtype.bytes())).max(1),
+        None => 1,
+    };
+    let order = match (deep, vector) {
+        (Some((depth, _)), Some(vector)) => {
+            let others = buffer.axes.iter().copied().filter(|&of| of != depth && of != vector);
+            others.chain([vector, depth]).collect()
+        }
+        _ => vec![],
+    };
     let across = across.map(|axis| (axis, lanes)).into_iter().chain(deep);
-    let tile = vector.map(|axis| (axis, width)).into_iter().chain(across).collect();
-    Micro { tile, vector, ..Micro::default() }
+    let tile = vector.map(|axis| (axis, width * strip)).into_iter().chain(across).collect();
+    let fetch = if deep.is_some() { COPY_FETCH } else { 0 };
+    Micro { tile, vector, order, fetch, ..Micro::default() }
 }
 
 fn order(axes: &[AxisId], config: &PassConfig) -> Vec<AxisId> {

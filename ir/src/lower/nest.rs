@@ -17,9 +17,9 @@ use super::place::Placer;
 use super::skip::{self, Lets};
 use super::stream::Stream;
 use super::{chunk, contraction, micro};
-use crate::base::{AxisId, BinaryOp, BufferId, Expr, LocalId, ReduceOp, chain_terms_max};
+use crate::base::{AxisId, BinaryOp, BufferId, Expr, Literal, LocalId, ReduceOp, chain_terms_max};
 use crate::plan::{Let, Pass, PassProgram, State, start_value};
-use crate::schedule::{PassConfig, PhaseConfig, next_block};
+use crate::schedule::{Pack, PassConfig, PhaseConfig, next_block};
 use crate::target::Target;
 use crate::tile::{Carry, For, Micro, Place, Scan, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,12 +164,27 @@ impl<'a> Nest<'a> {
             let like = &self.plan.locals[state.local.index()];
             names.insert(state.local, placer.local(&like.name, like.dtype, like.axes));
         }
+        let direct = self.direct_result(placer, &names);
+        let once = self.single_result().filter(|_| direct.is_none());
         let mut stream = Stream::new(self, placer, names.clone());
-        let held = |state: &State| Expr::Local(names[&state.local]);
-        let next: Vec<Expr> =
+        let held = |state: &State| match once {
+            Some(_) => Expr::Literal(self.start(state)),
+            None => Expr::Local(names[&state.local]),
+        };
+        let mut next: Vec<Expr> =
             self.pass.states.iter().map(|state| stream.next(state, held(state))).collect();
         let mut levels = stream.levels;
-        let direct = self.direct_result(placer, &names);
+        if let Some((result, value)) = once {
+            let body = levels.pop().expect("the last level is inside of the stream");
+            let outer = levels.last_mut().expect("the stream is inside of the grid");
+            outer.extend(body);
+            let held = Expr::Local(names[&self.pass.states[0].local]);
+            let sum = next.pop().expect("a pass with one result of one block has one state");
+            let expr = replaced(&placer.translate(&value, &names), &held, &sum);
+            let buffer = placer.at(result);
+            outer.push(Stmt::Store { buffer, expr, micro: self.carry_micro() });
+            return levels;
+        }
         let carries = self.pass.states.iter().zip(next);
         let carries =
             carries.map(|(state, next)| self.carry(state, names[&state.local], next, &direct));
@@ -201,16 +216,45 @@ impl<'a> Nest<'a> {
         Carry {
             local,
             axes: self.pass.axes.clone(),
-            start: start_value(state.op, self.plan.locals[state.local.index()].dtype),
+            start: self.start(state),
             place,
             next,
-            micro: Micro {
-                chain: self.chain(),
-                ahead: self.ahead(),
-                ..micro::of_carry(&self.pass.axes, self.config)
-            },
+            micro: self.carry_micro(),
             last,
         }
+    }
+
+    fn start(&self, state: &State) -> Literal {
+        start_value(state.op, self.plan.locals[state.local.index()].dtype)
+    }
+
+    fn carry_micro(&self) -> Micro {
+        Micro {
+            chain: self.chain(),
+            ahead: self.ahead(),
+            ..micro::of_carry(&self.pass.axes, self.config)
+        }
+    }
+
+    /// The result and its value where all of the stream is one block and the sum is in tile registers: then it is made of the
+    /// sum, which need not be kept.
+    fn single_result(&self) -> Option<(BufferId, Expr)> {
+        let ([state], [result]) = (&self.pass.states[..], &self.pass.results[..]) else {
+            return None;
+        };
+        let whole = |&(axis, step): &(AxisId, u64)| step >= self.plan.axes.extent(axis);
+        let is_block = self.stream.iter().all(whole) && self.pass.group.is_none();
+        let mut bounds = skip::bounds(self.lets, &[self.position], &self.pass.stream);
+        chunk::restrict(self.plan, self.pass, (self.phase, &self.stream), &mut bounds);
+        if !is_block || !bounds.is_empty() || self.config.pack_b != Pack::Tiles {
+            return None;
+        }
+        let mut parts = LAST_PARTS_MAX;
+        let value = expand(&result.value, &self.pass.result_lets, &mut parts)?;
+        let mut uses = 0;
+        value.walk(&mut |part: &Expr| uses += usize::from(*part == Expr::Local(state.local)));
+        let axes = &self.plan.values[result.buffer.index()].axes;
+        (uses == 1 && *axes == self.pass.axes).then_some((result.buffer, value))
     }
 
     /// The axis and the step to what the pass fetches, if it does: what the next iteration of the grid reads, and in a
@@ -369,6 +413,14 @@ fn needed<'a>(lets: &'a [Let], exprs: &[Expr]) -> Vec<&'a Let> {
     }
     needed.reverse();
     needed
+}
+
+/// An expression with one of its parts replaced.
+fn replaced(expr: &Expr, part: &Expr, by: &Expr) -> Expr {
+    match expr == part {
+        true => by.clone(),
+        false => expr.map_children(|child| replaced(child, part, by)),
+    }
 }
 
 /// The expression with every let written out, unless that takes more than `parts` parts.

@@ -92,6 +92,9 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
     fn grouped(&mut self, dots: &Dots, stream: AxisSet, so_far: Expr) -> Expr {
         let depth = Some(dots.depth);
         let packing = match dots.tiles {
+            Some(_) if !self.nest.config.pack_a.copies() && dots.has_rows(self.nest.plan) => {
+                Packing { pack: Pack::No, depth, rows: None }
+            }
             Some((rows, terms)) => {
                 Packing { pack: Pack::Tiles, depth: Some((dots.depth.0, terms)), rows: Some(rows) }
             }

@@ -6,7 +6,7 @@ use super::constraint::{Site, sites};
 use super::defaults::rows;
 use super::domain::steps;
 use super::shape::{Shape, contractions};
-use super::{Config, PhaseConfig, limits};
+use super::{Config, Pack, PhaseConfig, limits};
 use crate::base::{AxisId, AxisSet};
 use crate::plan::PassProgram;
 use crate::target::Target;
@@ -94,7 +94,10 @@ pub(super) fn fill_cache(
             let contracts = |&pass: &usize| {
                 !contractions(plan, &plan.passes[pass], config.passes[pass].vector).is_empty()
             };
+            let tiled = config.passes[phase.head].pack_b == Pack::Tiles;
             let most = match (phase.passes.len(), phase.passes.iter().any(contracts)) {
+                // Tile registers take so much in a cycle that it has to be near.
+                (1, _) if tiled => most + PACK_SLACK,
                 (1, _) if target.is_eager() => most + PACK_SLACK,
                 (1, _) => most.saturating_mul(4) + PACK_SLACK,
                 (_, true) => most,

@@ -7,7 +7,7 @@
 use super::defaults::rows;
 use super::shape::{Shape, contractions};
 use super::{Pack, PassConfig};
-use crate::base::Expr;
+use crate::base::{Expr, chain_terms_max};
 use crate::lower::{dots, tiled};
 use crate::plan::{Pass, PassProgram};
 use crate::target::{TILE_ROWS, Target};
@@ -26,6 +26,10 @@ const JOINED_GROUPS: u64 = 64;
 const TILED_ROWS_MIN: u64 = 4;
 /// Bytes of a row of the first operand in one block: those of two tiles of columns fill most of the nearest cache.
 const TILED_BYTES: u64 = 1024;
+/// Rows up to which it counts more that the result is stored once (measured).
+const WHOLE_BYTES: u64 = 4096;
+/// As `TILED_BYTES` for the rows of one tile: what is copied is used once, so it should not leave the nearest cache (measured).
+const THIN_BYTES: u64 = 128;
 
 /// Chooses groups where they pay.
 pub(super) fn guess_groups(
@@ -92,7 +96,16 @@ fn guess_tiles(
         return false;
     }
     let terms = plan.axes.extent(axis);
-    let block = TILED_BYTES / first.a.dtype(plan).bytes();
+    let bytes = first.a.dtype(plan).bytes();
+    let mut block = match extent > TILE_ROWS {
+        true if terms * bytes <= WHOLE_BYTES => terms,
+        true => TILED_BYTES / bytes,
+        false => THIN_BYTES / bytes,
+    };
+    // Each block adds one term to a chain.
+    while shape.rounds && terms.div_ceil(block.max(1)) > chain_terms_max(terms) {
+        block *= 2;
+    }
     config.block.insert(axis, block.min(terms).max(1));
     let rows_of_tile = if extent > TILE_ROWS { 2 * TILE_ROWS } else { extent };
     let vectors = if extent > TILE_ROWS { 2 } else { 3 };

@@ -9,7 +9,9 @@ use super::forms::{FORM, WRITTEN};
 use super::key::{Field, Key};
 use super::limits::Exceeded;
 use super::shape::Shape;
-use super::{ChoiceValue, Config, PhaseConfig, Schedule, Setting, ahead, code, defaults, limits};
+use super::{
+    ChoiceValue, Config, Pack, PhaseConfig, Schedule, Setting, ahead, code, defaults, limits,
+};
 use crate::base::AxisSet;
 use crate::check::nearest;
 use crate::diag::Diagnostic;
@@ -421,7 +423,10 @@ impl Space {
             Field::Micro(axis) => {
                 shape.axes.contains(&axis) || config.passes[pass].vector == Some(axis)
             }
-            Field::PackA => contracts && !config.passes[pass].pack_b.is_grouped(),
+            Field::PackA => {
+                let pack = config.passes[pass].pack_b;
+                contracts && (!pack.is_grouped() || pack == Pack::Tiles)
+            }
             Field::PackB => contracts,
         }
     }

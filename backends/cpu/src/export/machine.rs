@@ -66,23 +66,21 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The machine with the vectors of that name; without a name the widest that the host has, but for tile registers, and
-    /// elsewhere those of 128 bits.
+    /// The machine with the vectors of that name; without a name the widest that the host has, which elsewhere are those
+    /// of 128 bits.
     ///
     /// # Errors
-    /// A set of vectors that there is not, or not on that architecture, or not in a library.
+    /// A set of vectors that there is not, or not on that architecture.
     pub fn named(arch: Arch, vectors: Option<&str>) -> Result<Self, Unsupported> {
         let refused = |what: String| Unsupported { what, place: format!("code for {arch}") };
         let wide = match vectors {
-            None if Some(arch) == Arch::host() => {
-                let detected = host::wide()?;
-                detected.map(|isa| if isa.has_tiles() { Isa::Avx512Bf16 } else { isa })
-            }
+            None if Some(arch) == Arch::host() => host::wide()?,
             None | Some("portable") => None,
             Some(name) => {
                 let known = Isa::ALL.into_iter().find(|isa| isa.name() == name);
                 let isa = known.ok_or_else(|| {
-                    let known = "`portable`, `avx2`, `avx512`, `avx512vnni` or `avx512bf16`";
+                    let known =
+                        "`portable`, `avx2`, `avx512`, `avx512vnni`, `avx512bf16` or `avx512amx`";
                     refused(format!("the instruction set `{name}`, which is none of {known}"))
                 })?;
                 Some(isa)
@@ -91,10 +89,6 @@ impl Machine {
         match wide {
             Some(isa) if arch != Arch::X86_64 => {
                 Err(refused(format!("`{isa}`, which only x86_64 has: use `portable`")))
-            }
-            // The program that loads a library would have to ask the system for the right to use them.
-            Some(isa) if isa.has_tiles() => {
-                Err(refused(format!("tile registers in a library: use `{}`", Isa::Avx512Bf16)))
             }
             _ => Ok(Self { arch, wide }),
         }

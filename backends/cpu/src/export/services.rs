@@ -5,8 +5,9 @@
 
 use super::features::{self, Word};
 use super::machine::{Arch, Machine};
+use crate::wide::{Isa, permission};
 use iced_x86::IcedError;
-use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, ebx, ecx, edx, r8, rbx};
+use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, ebx, ecx, edi, edx, esi, r8, rbx};
 
 /// Bytes between the head of `own_address` and the function that follows it.
 pub(super) const ADDRESS_BYTES: usize = 16;
@@ -123,6 +124,16 @@ fn ask(machine: Machine) -> Result<Vec<u8>, IcedError> {
             a.jne(lacks)?;
         }
     }
+    if machine.wide.is_some_and(Isa::has_tiles) {
+        // The system gives tile registers to a process that asks for them.
+        let (number, request, tiles) = permission::REQUEST;
+        a.mov(edi, request)?;
+        a.mov(esi, tiles)?;
+        a.mov(eax, number)?;
+        a.syscall()?;
+        a.test(eax, eax)?;
+        a.jne(lacks)?;
+    }
     a.mov(eax, 1)?;
     a.jmp(answer)?;
     a.set_label(&mut lacks)?;
@@ -138,7 +149,6 @@ fn ask(machine: Machine) -> Result<Vec<u8>, IcedError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wide::Isa;
 
     fn disassembly(bytes: &[u8]) -> Vec<String> {
         let decoder = iced_x86::Decoder::new(64, bytes, iced_x86::DecoderOptions::NONE);
@@ -159,11 +169,13 @@ mod tests {
 
     #[test]
     fn the_answer_is_addressed_at_the_head() {
-        for wide in [None, Some(Isa::Avx2), Some(Isa::Avx512)] {
+        for wide in [None, Some(Isa::Avx2), Some(Isa::Avx512), Some(Isa::Avx512Amx)] {
             let bytes = supported(Machine { arch: Arch::X86_64, wide }).unwrap();
             let code = disassembly(&bytes);
             assert_eq!(code[..2].join("; "), "lea r8,[rel 7]; mov eax,[r8]");
             assert_eq!(code.last().map(String::as_str), Some("ret"));
+            let asks = code.join("; ").contains("mov edi,1023h; mov esi,12h; mov eax,9Eh; syscall");
+            assert_eq!(asks, wide.is_some_and(Isa::has_tiles));
         }
     }
 }

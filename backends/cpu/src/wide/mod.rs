@@ -13,8 +13,7 @@ pub mod interpret;
 mod isa;
 mod live;
 mod lower;
-#[cfg(target_arch = "x86_64")]
-mod permission;
+pub(crate) mod permission;
 mod print;
 pub mod program;
 mod prune;

@@ -58,8 +58,9 @@ impl TileProduct {
 pub enum TileOp {
     /// Zeros.
     Zero { to: Tile },
-    /// Rows of memory, the first at an address, each `stride` bytes behind the one before.
-    Load { to: Tile, at: Address, stride: Scalar },
+    /// Rows of memory, the first at an address, each `stride` bytes behind the one before; `once` tells the caches that
+    /// they are not read again soon.
+    Load { to: Tile, at: Address, stride: Scalar, once: bool },
     /// Rows to memory.
     Store { from: Tile, at: Address, stride: Scalar },
     /// `to = to + ` the products of each row of x and each column of y.
@@ -100,7 +101,10 @@ impl fmt::Display for TileOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Zero { to } => write!(f, "{to} = tile zero"),
-            Self::Load { to, at, stride } => write!(f, "{to} = tile load {at} rows {stride}"),
+            Self::Load { to, at, stride, once } => {
+                let once = if *once { " once" } else { "" };
+                write!(f, "{to} = tile load {at} rows {stride}{once}")
+            }
             Self::Store { from, at, stride } => write!(f, "tile store {at} rows {stride} {from}"),
             Self::Add { of, to, x, y } => write!(f, "{to} = tile add {of} {x} {y}"),
         }

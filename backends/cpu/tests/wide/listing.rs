@@ -185,7 +185,8 @@ fn tiles() -> Vec<Op> {
     let [to, x, y] = [0, 1, 7].map(Tile);
     let rows = [
         TileOp::Zero { to },
-        TileOp::Load { to: x, at: at(64), stride: S },
+        TileOp::Load { to: x, at: at(64), stride: S, once: false },
+        TileOp::Load { to: x, at: at(64), stride: S, once: true },
         TileOp::Store { from: y, at: at(-64), stride: S },
     ];
     let products = TileProduct::ALL.map(|of| TileOp::Add { of, to, x, y });

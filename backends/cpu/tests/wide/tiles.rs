@@ -20,6 +20,7 @@ fn leaf(of: TileProduct) -> Leaf {
         to: Tile(tile),
         at: at(base, displacement),
         stride,
+        once: tile == 1,
     };
     let tiles = [
         load(0, 0, near),

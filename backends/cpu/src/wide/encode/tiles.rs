@@ -36,9 +36,13 @@ impl Encoder<'_> {
             TileOp::Zero { to } => {
                 self.writer.instruct(Code::VEX_Tilezero_tmm, &[register(to)?], Under::All)
             }
-            TileOp::Load { to, at, stride } => {
+            TileOp::Load { to, at, stride, once } => {
                 let args = [register(to)?, self.rows(at, stride)?];
-                self.writer.instruct(Code::VEX_Tileloadd_tmm_sibmem, &args, Under::All)
+                let code = match once {
+                    true => Code::VEX_Tileloaddt1_tmm_sibmem,
+                    false => Code::VEX_Tileloadd_tmm_sibmem,
+                };
+                self.writer.instruct(code, &args, Under::All)
             }
             TileOp::Store { from, at, stride } => {
                 let args = [self.rows(at, stride)?, register(from)?];

@@ -22,7 +22,7 @@ impl Machine<'_> {
     pub(super) fn tile_op(&mut self, op: &TileOp) -> Result<(), String> {
         match *op {
             TileOp::Zero { to } => self.tiles[usize::from(to.0)] = Some([0; TILE_BYTES]),
-            TileOp::Load { to, at, stride } => {
+            TileOp::Load { to, at, stride, .. } => {
                 let (start, stride) = (self.address(at)?, self.scalar(stride)?);
                 let mut rows = [0; TILE_BYTES];
                 for (word, bytes) in rows.chunks_exact_mut(8).enumerate() {

@@ -8,11 +8,9 @@
 use super::Word;
 use super::nest::NestLowering;
 use super::part::{Kind, Part, Stretch};
-use crate::machine::Cut;
 use super::value::lane_of;
-use crate::wide::program::{
-    Address, Dyad, Element, Limit, Op, Operand, Scalar, Span, Vector,
-};
+use crate::machine::Cut;
+use crate::wide::program::{Address, Dyad, Element, Limit, Op, Operand, Scalar, Span, Vector};
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::plan::start_value;
 use tilewright_ir::{AxisId, DType};

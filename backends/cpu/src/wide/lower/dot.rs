@@ -294,7 +294,7 @@ impl NestLowering<'_> {
 }
 
 /// How elements of a type are loaded with zeros above them.
-fn unsigned(dtype: DType) -> Option<Element> {
+pub(super) fn unsigned(dtype: DType) -> Option<Element> {
     match dtype.bytes() {
         1 if dtype.is_integer() => Some(Element::U8),
         2 if dtype != DType::F16 => Some(Element::U16),

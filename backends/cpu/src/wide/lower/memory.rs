@@ -51,6 +51,12 @@ impl NestLowering<'_> {
         }
     }
 
+    /// Whether the elements of a place that lie along the vector are neighbours of whole bytes.
+    pub(super) fn are_neighbours(&self, place: usize) -> bool {
+        let place = self.places[place];
+        self.along(place) == Along::Neighbours && !place.packed
+    }
+
     /// The lanes that are elements at a position; `None` if all are.
     pub(super) fn mask_at(&self, at: &Offsets) -> Option<Predicate> {
         let Mode::Tail { offset, mask, .. } = self.mode else { return None };
@@ -177,7 +183,7 @@ impl NestLowering<'_> {
 
     /// Fetches what the next iteration of the grid reads at this place of an argument into the second cache: until then
     /// the nearest one is needed for what this iteration works on. A line is fetched with the vector at its start.
-    fn fetch_next(&mut self, position: usize, displacement: i64) {
+    pub(super) fn fetch_next(&mut self, position: usize, displacement: i64) {
         let place = self.places[position];
         let Some((axis, step)) = self.nest.micro.ahead else { return };
         let is_own = matches!(place.base, Base::Scratch(_));

@@ -8,14 +8,17 @@
 mod chain;
 mod code;
 mod convert;
+mod copy;
 mod dot;
 mod math;
 mod memory;
+mod more;
 mod nest;
 mod part;
 mod reduce;
 mod tile;
 mod tiles;
+mod tiling;
 mod transpose;
 mod value;
 

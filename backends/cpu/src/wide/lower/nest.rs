@@ -55,9 +55,11 @@ pub(super) struct NestLowering<'n> {
     /// The groups of the reduction, while it is written.
     pub(super) dot: Option<super::dot::Dot>,
     /// How the sum is added in tile registers, if it is.
-    pub(super) tiling: Option<super::tiles::Tiling>,
+    pub(super) tiling: Option<super::tiling::Tiling>,
     /// Whether the current part of the target's axis of groups begins with one.
     pub(super) in_groups: bool,
+    /// What is fetched for later while products of tiles are added.
+    pub(super) ahead: Option<super::more::Ahead>,
     /// The current part of the axis of a tile's rows.
     pub(super) row_part: Option<Part>,
     /// How the chains of the reductions are cut, where they are too long.
@@ -90,6 +92,7 @@ impl<'n> NestLowering<'n> {
             counts: vec![],
             dot: None,
             tiling: None,
+            ahead: None,
             row_part: None,
             in_groups: false,
             chain: None,
@@ -260,7 +263,12 @@ impl<'n> NestLowering<'n> {
             }
             lowering.row_part = tiling.map(|_| part).or(lowering.row_part);
             lowering.counts.push((axis, part.count));
+            let copies = lowering.nest.accumulators.is_empty() && lowering.nest.micro.fetch > 0;
+            if copies && level + 1 == lowering.nest.outer.len() {
+                lowering.fetching = Some(axis);
+            }
             let outcome = lowering.outer_loops(level + 1);
+            lowering.fetching = None;
             lowering.counts.pop();
             lowering.mode = saved;
             outcome

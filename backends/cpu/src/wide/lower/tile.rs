@@ -155,7 +155,7 @@ impl NestLowering<'_> {
         if self.store_transposed(positions, |lowering, position| lowering.value(id, position))? {
             return Ok(());
         }
-        if self.store_groups(positions, id)? {
+        if self.store_groups(positions, id)? || self.store_copies(positions, id) {
             return Ok(());
         }
         for position in positions {

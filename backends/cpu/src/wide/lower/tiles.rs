@@ -1,166 +1,38 @@
 //! Sums of products of narrow elements in tile registers.
 //!
-//! Such a nest has one sum of products of two widened loads, both from the thread's own memory: the first factor in tiles
-//! of 16 rows of the result by 64 bytes along the innermost reduced axis, the second in groups of neighbours along that
-//! axis, those of neighbouring lanes side by side. Sums stay in registers until all terms are added; then they go to the
-//! memory of partial results, and each row is read from there as vectors just before it is used.
-//! Invariant: what is no term is zero in both factors. Rows and columns that are none are computed and never stored.
+//! Sums stay in registers until all terms are added; then they go to the target, if they are what is stored, or to the
+//! memory of partial results, from where each row is read as vectors just before it is used.
+//! Invariant: what is no term is zero in both factors. Rows and columns that are none are computed and never stored. A
+//! byte is read only if it belongs to the place, padding of copies included.
 
 use super::Word;
-use super::nest::NestLowering;
+use super::nest::{Mode, NestLowering};
 use super::part::{Kind, Part, Stretch};
+use super::tiling::{Counts, GROUP_BYTES, Tiling, tile};
 use super::value::Value;
-use crate::machine::{Base, Node, NodeId, Place};
-use crate::wide::program::{Address, Dyad, Element, Lane, Limit, Op, Scalar, Span, Vector};
-use crate::wide::tiles::{TILE_ROW_BYTES, TILE_ROWS, TILES, Tile, TileOp, TileProduct};
+use crate::machine::Node;
+use crate::wide::program::{
+    Address, Dyad, Element, Lane, Limit, Node as Control, Op, Scalar, Span, Vector,
+};
+use crate::wide::tiles::{TILE_ROW_BYTES, TILE_ROWS, TILES, Tile, TileOp};
 use tilewright_ir::backend::Unsupported;
-use tilewright_ir::target::TILE_CHAIN;
-use tilewright_ir::{AxisId, BinaryOp, DType, ReduceOp};
+use tilewright_ir::{AxisId, BinaryOp, DType};
 
-/// Bytes of a group: those of a lane.
-const GROUP_BYTES: i64 = 4;
 /// Bytes of a tile whose rows lie behind each other.
 const TILE_BYTES: u64 = TILE_ROWS * TILE_ROW_BYTES;
-/// Lanes of a row of a sum.
-const LANES: u64 = TILE_ROW_BYTES / 4;
 /// Bits of a byte.
 const BYTE_BITS: u64 = 8;
 
-/// A nest that adds products of tiles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tiling {
-    of: TileProduct,
-    /// The axis along which groups lie.
-    axis: AxisId,
-    /// The axis of the rows.
-    pub(super) rows: AxisId,
-    /// Rows in one register tile: whole tiles.
-    tile: u64,
-    /// The places of both factors.
-    x: usize,
-    y: usize,
-    /// Terms of a row of a tile.
-    terms: u64,
-}
-
-/// Tiles of a register tile.
-#[derive(Clone, Copy)]
-struct Counts {
-    down: u64,
-    across: u64,
-}
-
-impl Counts {
-    fn fit(self) -> bool {
-        let fewer = self.down.min(self.across);
-        self.down * self.across + fewer < TILES as u64
-    }
-
-    fn sum(self, row: u64, column: u64) -> Tile {
-        tile(row * self.across + column)
-    }
-}
-
-fn tile(number: u64) -> Tile {
-    Tile(u8::try_from(number).expect("tile registers are few"))
-}
-
 /// Where the rows of a tile are.
-type Rows = (Address, Scalar);
+#[derive(Clone, Copy)]
+struct Rows {
+    at: Address,
+    stride: Scalar,
+    /// Whether the innermost loop comes back to them.
+    once: bool,
+}
 
 impl NestLowering<'_> {
-    /// Whether the nest's sum is one of products of tiles.
-    pub(super) fn find_tiling(&self) -> Option<Tiling> {
-        let [accumulator] = self.nest.accumulators[..] else { return None };
-        let &axis = self.nest.reduce.last()?;
-        let product = self.nest.dag.node(accumulator.term);
-        let Node::Binary(BinaryOp::Mul, x, y) = product else { return None };
-        let has = self.around.isa.has_tiles() && self.lanes == LANES;
-        if !has || accumulator.op != ReduceOp::Sum || self.vector_is_reduced() {
-            return None;
-        }
-        let (x, y) = (self.tile_factor(x)?, self.tile_factor(y)?);
-        let is_x = |place: usize| self.vector_stride_of(place) == 0;
-        let (x, y) = if is_x(x) { (x, y) } else { (y, x) };
-        let sum = self.nest.dag.dtype(accumulator.term);
-        let of = product_of(self.places[x].dtype, self.places[y].dtype, sum)?;
-        let terms = TILE_ROW_BYTES / self.places[x].dtype.bytes();
-        let rows = self.rows_of(self.places[x], (axis, terms))?;
-        let tile = self.rows_in_tile(rows)?;
-        let found = Tiling { of, axis, rows, tile, x, y, terms };
-        (self.has_columns(found) && self.fits(found) && self.is_short(found)).then_some(found)
-    }
-
-    /// The place that a factor widens.
-    fn tile_factor(&self, id: NodeId) -> Option<usize> {
-        let Node::Cast(narrow) = self.nest.dag.node(id) else { return None };
-        let Node::Load(place) = self.nest.dag.node(narrow) else { return None };
-        let place = place as usize;
-        matches!(self.places[place].base, Base::Scratch(_)).then_some(place)
-    }
-
-    fn vector_stride_of(&self, place: usize) -> i64 {
-        let vector = self.nest.micro.vector.and_then(|axis| self.places[place].term(axis));
-        vector.map_or(0, |term| term.stride_bytes)
-    }
-
-    /// The axis of the result along which a place has rows of tiles.
-    fn rows_of(&self, place: &Place, depth: (AxisId, u64)) -> Option<AxisId> {
-        let bytes = TILE_ROW_BYTES.cast_signed();
-        let is_row = |axis: AxisId| {
-            let near = place.term(axis).is_some_and(|term| term.stride_bytes == bytes);
-            near && place.panel_of(axis).is_none_or(|panel| panel.width == TILE_ROWS)
-        };
-        let rows = self.nest.outer.iter().copied().find(|&axis| is_row(axis));
-        rows.filter(|_| place.depth == Some(depth))
-    }
-
-    /// Whether the second factor has its groups side by side.
-    fn has_columns(&self, found: Tiling) -> bool {
-        let place = self.places[found.y];
-        let count = found.of.count();
-        let in_groups = place.panel_of(found.axis).is_some_and(|panel| panel.width == count);
-        place.depth == Some((found.axis, count))
-            && self.vector_stride_of(found.y) == GROUP_BYTES
-            && place.term(found.rows).is_none()
-            && in_groups
-    }
-
-    /// Rows of the register tile in whole tiles.
-    fn rows_in_tile(&self, rows: AxisId) -> Option<u64> {
-        let tile = self.tile_of(rows);
-        let most = self.block(rows).lengths().max().unwrap_or(0);
-        match tile.is_multiple_of(TILE_ROWS) {
-            true => Some(tile.min(most.next_multiple_of(TILE_ROWS)).max(TILE_ROWS)),
-            false => (most <= TILE_ROWS).then_some(TILE_ROWS),
-        }
-    }
-
-    /// Whether there are registers for it, and rests along the sum are of one length.
-    fn fits(&self, found: Tiling) -> bool {
-        let Some(vector) = self.nest.micro.vector else { return false };
-        let other = |&axis: &AxisId| axis != vector && axis != found.rows;
-        let single = self.nest.outer.iter().copied().filter(other).all(|of| self.tile_of(of) == 1);
-        let across = self.tile_of(vector) / self.lanes;
-        let counts = Counts { down: found.tile / TILE_ROWS, across };
-        let lengths = self.block(found.axis).lengths();
-        let mut rests: Vec<u64> = lengths.map(|length| length % found.terms).collect();
-        rests.retain(|&rest| rest != 0);
-        rests.dedup();
-        single && self.nest.outer.contains(&vector) && counts.fit() && rests.len() <= 1
-    }
-
-    /// Whether no sum has more additions in a row than it may: each product of tiles adds one to those inside of it.
-    fn is_short(&self, found: Tiling) -> bool {
-        let longest = |axis: AxisId| self.block(axis).lengths().max().unwrap_or(0);
-        let products = self.nest.reduce.iter().map(|&axis| match axis == found.axis {
-            true => longest(axis).div_ceil(found.terms),
-            false => longest(axis),
-        });
-        let additions = products.fold(1, u64::saturating_mul).saturating_add(TILE_CHAIN);
-        self.nest.micro.chain == 0 || additions <= self.nest.micro.chain
-    }
-
     /// The parts of the axis of rows: whole register tiles, and a rest of any length.
     pub(super) fn row_parts(&self, tiling: Tiling, stretch: &Stretch) -> Vec<Part> {
         let step = tiling.tile;
@@ -179,14 +51,24 @@ impl NestLowering<'_> {
         parts
     }
 
-    /// Computes one register tile of tile registers, and stores it row by row.
+    /// Computes one register tile of tile registers, and stores it.
     pub(super) fn tile_of_tiles(&mut self, tiling: Tiling, part: Part) -> Result<(), Unsupported> {
         let across = self.counts.iter().find(|entry| self.is_vector(entry.0));
         let across = across.map_or(1, |entry| entry.1);
-        let counts = Counts { down: part.count.div_ceil(TILE_ROWS), across };
-        let sums = (0..counts.down * across).map(tile);
-        sums.for_each(|to| self.code.op(Op::Tile(TileOp::Zero { to })));
+        let counts = Counts { down: part.count.div_ceil(TILE_ROWS), across, rows: part.count };
+        let plain = self.plain_sums(tiling, part);
+        self.begin_sums(tiling, counts, plain);
+        self.ahead = self.begin_ahead(tiling, part);
         self.tile_loops(0, tiling, counts)?;
+        self.ahead = None;
+        if plain.is_some() {
+            self.each_sum(tiling, counts, |from, Rows { at, stride, .. }| TileOp::Store {
+                from,
+                at,
+                stride,
+            });
+            return Ok(());
+        }
         let partials = self.word(Word::Partials);
         let row_bytes = across * TILE_ROW_BYTES;
         let stride = self.code.number(row_bytes.cast_signed());
@@ -199,6 +81,79 @@ impl NestLowering<'_> {
             }
         }
         self.store_rows(tiling, part, (partials, row_bytes.cast_signed()))
+    }
+
+    /// Zeros, or what the target holds, where whole sums go there.
+    fn begin_sums(&mut self, tiling: Tiling, counts: Counts, plain: Option<bool>) {
+        let zeros: Vec<Op> = (0..counts.down * counts.across)
+            .map(|number| Op::Tile(TileOp::Zero { to: tile(number) }))
+            .collect();
+        if plain != Some(true) {
+            return zeros.into_iter().for_each(|op| self.code.op(op));
+        }
+        let condition = self.word(Word::First);
+        let outer = self.code.open();
+        zeros.into_iter().for_each(|op| self.code.op(op));
+        let then = self.code.close(outer);
+        let outer = self.code.open();
+        self.each_sum(tiling, counts, |to, Rows { at, stride, once }| TileOp::Load {
+            to,
+            at,
+            stride,
+            once,
+        });
+        let otherwise = self.code.close(outer);
+        self.code.node(Control::If { condition, then, otherwise });
+    }
+
+    /// An operation for each sum and its place in the target.
+    fn each_sum(&mut self, tiling: Tiling, counts: Counts, op: impl Fn(Tile, Rows) -> TileOp) {
+        let pointer = *self.pointers.last().expect("the target is the last place");
+        let place = &self.nest.target;
+        let stride = self.code.number(place.offset_bytes(tiling.rows, 1));
+        for row in 0..counts.down {
+            for column in 0..counts.across {
+                let bytes = place.offset_bytes(tiling.rows, row * TILE_ROWS)
+                    + place.offset_bytes(self.vector_axis(), column * self.lanes);
+                let at = self.code.address(pointer, bytes);
+                let of = op(counts.sum(row, column), Rows { at, stride, once: false });
+                self.code.op(Op::Tile(of));
+            }
+        }
+    }
+
+    /// Whether the sums themselves are stored, whole tiles of them, and if so whether they are added to what the target
+    /// holds. Floats are not: that would make their chains longer.
+    fn plain_sums(&self, tiling: Tiling, part: Part) -> Option<bool> {
+        let (target, dag) = (&self.nest.target, &self.nest.dag);
+        let sum = self.nest.accumulators[0].term;
+        let vector = target.term(self.vector_axis());
+        let whole = target.panel_of(tiling.rows).is_none_or(|panel| panel.width % TILE_ROWS == 0);
+        let fits = self.mode == Mode::Whole
+            && part.kind != Kind::Tail
+            && part.count.is_multiple_of(TILE_ROWS)
+            && self.nest.last.is_none()
+            && !self.streaming
+            && target.dtype == dag.dtype(sum)
+            && vector.is_some_and(|term| term.stride_bytes == GROUP_BYTES)
+            && target.term(tiling.rows).is_some()
+            && whole;
+        let is_sum = |id| matches!(dag.node(id), Node::Accumulator(_));
+        let is_held = |id| dag.node(id) == Node::Carried;
+        let from_0 = self.nest.carried.is_some_and(|start| start.value.to_bits() == 0);
+        let carries = match dag.node(self.nest.result) {
+            Node::Accumulator(_) => false,
+            Node::Binary(BinaryOp::Add, x, y) => {
+                let added = is_held(x) && is_sum(y) || is_sum(x) && is_held(y);
+                let exact = target.dtype == DType::I32 || self.around.always_first;
+                if !(added && exact && from_0) {
+                    return None;
+                }
+                !self.around.always_first
+            }
+            _ => return None,
+        };
+        fits.then_some(carries)
     }
 
     /// The loops over the reduced axes, from one of them on.
@@ -229,25 +184,59 @@ impl NestLowering<'_> {
         })
     }
 
-    /// The products of whole rows.
+    /// The products of whole rows. Of rows that are read where they lie, a tile that lacks some is copied.
     fn whole_step(&mut self, tiling: Tiling, counts: Counts) {
-        let xs = (0..counts.down).map(|row| self.x_rows(tiling, row)).collect::<Vec<_>>();
-        let ys = (0..counts.across).map(|column| self.y_rows(tiling, column)).collect::<Vec<_>>();
+        let xs: Vec<Rows> = (0..counts.down)
+            .map(|row| {
+                let from = self.x_rows(tiling, row);
+                let lacks = tiling.in_rows && counts.rows_of(row) < TILE_ROWS;
+                if !lacks {
+                    return from;
+                }
+                let to = self.copied(row);
+                for number in 0..counts.rows_of(row) {
+                    let at = self.x_row(tiling, row, number);
+                    let x = self.load_row(at, Span::Whole);
+                    self.store_row(to.at, number, x);
+                }
+                to
+            })
+            .collect();
+        let ys: Vec<Rows> = (0..counts.across).map(|column| self.y_rows(tiling, column)).collect();
         self.products(tiling, counts, (&xs, &ys));
+        self.fetch_more(tiling);
     }
 
     fn x_rows(&mut self, tiling: Tiling, row: u64) -> Rows {
+        let at = self.x_row(tiling, row, 0);
+        let bytes = match tiling.in_rows {
+            true => self.places[tiling.x].offset_bytes(tiling.rows, 1),
+            false => TILE_ROW_BYTES.cast_signed(),
+        };
+        Rows { at, stride: self.code.number(bytes), once: !tiling.passes_y }
+    }
+
+    /// A row of a tile of the first factor.
+    fn x_row(&mut self, tiling: Tiling, row: u64, number: u64) -> Address {
         let place = self.places[tiling.x];
-        let bytes = place.offset_bytes(tiling.rows, row * TILE_ROWS);
-        let at = self.code.address(self.pointers[tiling.x], bytes);
-        (at, self.code.number(TILE_ROW_BYTES.cast_signed()))
+        let bytes = place.offset_bytes(tiling.rows, row * TILE_ROWS + number);
+        self.code.address(self.pointers[tiling.x], bytes)
     }
 
     fn y_rows(&mut self, tiling: Tiling, column: u64) -> Rows {
         let place = self.places[tiling.y];
         let bytes = place.offset_bytes(self.vector_axis(), column * self.lanes);
         let at = self.code.address(self.pointers[tiling.y], bytes);
-        (at, self.code.number(place.offset_bytes(tiling.axis, tiling.of.count())))
+        let stride = self.code.number(place.offset_bytes(tiling.axis, tiling.of.count()));
+        Rows { at, stride, once: tiling.passes_y }
+    }
+
+    /// Memory for a copy of a tile.
+    fn copied(&mut self, number: u64) -> Rows {
+        let partials = self.word(Word::Partials);
+        let at = self.code.address(partials, (number * TILE_BYTES).cast_signed());
+        let stride = self.code.number(TILE_ROW_BYTES.cast_signed());
+        Rows { at, stride, once: false }
     }
 
     fn vector_axis(&self) -> AxisId {
@@ -277,38 +266,50 @@ impl NestLowering<'_> {
         }
     }
 
-    fn load_tile(&mut self, to: Tile, (at, stride): Rows) {
-        self.code.op(Op::Tile(TileOp::Load { to, at, stride }));
+    fn load_tile(&mut self, to: Tile, Rows { at, stride, once }: Rows) {
+        self.code.op(Op::Tile(TileOp::Load { to, at, stride, once }));
     }
 
     /// The products of what is left of the rows: both factors are copied with zeros behind them.
     fn rest_step(&mut self, tiling: Tiling, counts: Counts, terms: u64) {
-        let partials = self.word(Word::Partials);
-        let near = self.code.number(TILE_ROW_BYTES.cast_signed());
         let number = counts.down + counts.across;
-        let copies: Vec<Rows> = (0..number)
-            .map(|copy| (self.code.address(partials, (copy * TILE_BYTES).cast_signed()), near))
-            .collect();
+        let copies: Vec<Rows> = (0..number).map(|copy| self.copied(copy)).collect();
         let (xs, ys) = copies.split_at(counts.down as usize);
-        for (row, &(to, _)) in xs.iter().enumerate() {
-            self.copy_x(tiling, row as u64, (to, terms));
+        for (row, to) in (0..counts.down).zip(xs) {
+            match tiling.in_rows {
+                true => self.copy_rows(tiling, (row, counts.rows_of(row)), (to.at, terms)),
+                false => self.copy_tile(tiling, row, (to.at, terms)),
+            }
         }
-        for (column, &(to, _)) in ys.iter().enumerate() {
-            self.copy_y(tiling, column as u64, (to, terms));
+        for (column, to) in (0..counts.across).zip(ys) {
+            self.copy_y(tiling, column, (to.at, terms));
         }
         self.products(tiling, counts, (xs, ys));
     }
 
-    fn copy_x(&mut self, tiling: Tiling, row: u64, (to, terms): (Address, u64)) {
-        let (from, _) = self.x_rows(tiling, row);
+    /// Rows where they lie, of which nothing behind the last term is read.
+    fn copy_rows(&mut self, tiling: Tiling, (row, rows): (u64, u64), (to, terms): (Address, u64)) {
+        let groups = terms.div_ceil(tiling.of.count());
+        let count = self.code.set(groups.cast_signed());
+        let mask = self.code.predicate();
+        self.code.op(Op::FirstLanes { to: mask, count });
+        for number in 0..rows {
+            let at = self.x_row(tiling, row, number);
+            let x = self.load_row(at, Span::Where(mask));
+            self.store_row(to, number, x);
+        }
+    }
+
+    fn copy_tile(&mut self, tiling: Tiling, row: u64, (to, terms): (Address, u64)) {
         let bytes = terms * self.places[tiling.x].dtype.bytes();
         let kept = self.code.words(std::array::from_fn(|word| {
             low_bytes(bytes.saturating_sub(word as u64 * GROUP_BYTES.cast_unsigned()))
         }));
-        for row in 0..TILE_ROWS {
-            let x = self.load_row(from, row * TILE_ROW_BYTES);
+        for number in 0..TILE_ROWS {
+            let at = self.x_row(tiling, row, number);
+            let x = self.load_row(at, Span::Whole);
             let x = self.code.dyad(Dyad::And, Lane::I32, x, kept);
-            self.store_row(to, row, x);
+            self.store_row(to, number, x);
         }
     }
 
@@ -321,7 +322,7 @@ impl NestLowering<'_> {
             if left > 0 {
                 let bytes = columns + place.offset_bytes(tiling.axis, row * count);
                 let at = self.code.address(self.pointers[tiling.y], bytes);
-                y = self.load_row(at, 0);
+                y = self.load_row(at, Span::Whole);
             }
             if (1..count).contains(&left) {
                 let kept = self.code.integer(low_bytes(left * place.dtype.bytes()).cast_signed());
@@ -331,10 +332,9 @@ impl NestLowering<'_> {
         }
     }
 
-    fn load_row(&mut self, from: Address, bytes: u64) -> Vector {
+    fn load_row(&mut self, at: Address, span: Span) -> Vector {
         let to = self.code.vector();
-        let at = Address { displacement: from.displacement + bytes as i32, ..from };
-        self.code.op(Op::Load { element: Element::Word, to, at, span: Span::Whole });
+        self.code.op(Op::Load { element: Element::Word, to, at, span });
         to
     }
 
@@ -375,8 +375,9 @@ impl NestLowering<'_> {
         let row = Part { step: 1, count: 1, kind: Kind::Whole };
         let outcome = self.cut(tiling.rows, &stretch, &[row], true, |lowering, _| {
             for (number, position) in positions.iter().enumerate() {
-                let at = Address { base: pointer, displacement: 0 };
-                let sum = lowering.load_row(at, number as u64 * TILE_ROW_BYTES);
+                let displacement = (number as u64 * TILE_ROW_BYTES) as i32;
+                let at = Address { base: pointer, displacement };
+                let sum = lowering.load_row(at, Span::Whole);
                 lowering.memo.set_accumulator(0, position, Value::Lanes(sum));
             }
             lowering.store_tile(&positions)?;
@@ -385,22 +386,6 @@ impl NestLowering<'_> {
         });
         self.counts = counts;
         outcome
-    }
-}
-
-/// What both factors and the sum are, as a product.
-fn product_of(x: DType, y: DType, sum: DType) -> Option<TileProduct> {
-    let signed = |dtype| match dtype {
-        DType::I8 => Some(true),
-        DType::U8 => Some(false),
-        _ => None,
-    };
-    match (x, y, sum) {
-        (DType::Bf16, DType::Bf16, DType::F32) => Some(TileProduct::Bf16),
-        (_, _, DType::I32) => {
-            Some(TileProduct::Bytes { x_signed: signed(x)?, y_signed: signed(y)? })
-        }
-        _ => None,
     }
 }
 
