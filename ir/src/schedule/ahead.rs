@@ -6,6 +6,7 @@
 //! rows for every register tile, and fetches the next strip (16 rows by 64 MiB: 5.0 instead of 8.4 ms).
 //! Invariant: who may fetch depends on the plan and the target alone.
 
+use super::defaults::rows;
 use super::shape::{Shape, contractions, set};
 use super::{Config, PassConfig, PhaseConfig};
 use crate::base::{AxisId, BufferId, Expr};
@@ -63,13 +64,17 @@ fn tensors(plan: &PassProgram, pass: &Pass) -> Vec<BufferId> {
     found
 }
 
+/// Lets contractions of few rows fetch ahead, except of one row where a core begins two multiply-adds in a cycle: there the
+/// hardware fetches whole rows in time, and more requests only delay its own (measured on two threads: a fifth to a half).
+///
 /// Lets the longest of the passes that read a tensor once more fetch its next block, in each phase and for each tensor
 /// that no near cache holds.
 pub(super) fn guess(plan: &PassProgram, shapes: &[Shape], target: &Target, config: &mut Config) {
     let far = target.memory_bytes("L2").max(1 << 18);
     for position in 0..plan.passes.len() {
         let pass = &mut config.passes[position];
-        pass.ahead |= reads_far(plan, position, pass, far);
+        let waits = !target.is_eager() || rows(plan, &plan.passes[position], pass.vector).is_some();
+        pass.ahead |= waits && reads_far(plan, position, pass, far);
     }
     for phase in config.phases(plan) {
         let Some((axis, _)) = next(plan, &phase) else { continue };

@@ -5,10 +5,11 @@
 //! Invariant: both are legal wherever any schedule is; a guess that breaks a rule falls back to smaller choices.
 
 use super::constraint::sites;
-use super::domain::{steps, tiles};
+use super::domain::steps;
 use super::fusion::fuse;
 use super::grids::{fill_cache, guess_grids};
 use super::shape::{Shape, Touch, contractions, set, stores_output, touched_at};
+use super::tiles::{guess_tile, is_thin, packed_rows};
 use super::{Config, Pack, PassConfig, ahead, groups, limits, splits, streams};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, chain_terms_max};
 use crate::lower::is_costly;
@@ -22,32 +23,22 @@ const CONTRACTION_BLOCK: u64 = 256;
 const INNER_BLOCK: u64 = 512;
 /// Rows from which on the transposition of the second operand pays.
 const FEW_ROWS: u64 = 16;
-/// Dot products that run side by side.
-const DOT_PRODUCTS: u64 = 4;
 /// Bytes of a result, and halves of the last cache, from which on it goes past the caches.
 const STREAMED_BYTES: u64 = 8 << 20;
-/// Vectors of a register tile without rows: so much of a row is read at once.
-const ROW_VECTORS: u64 = 8;
-/// Rows from which on packing the second operand of a contraction pays.
-const PACKED_ROWS: u64 = 32;
-/// The register tile of fewer rows, and the terms of its block.
-const THIN_VECTORS: u64 = 6;
-const THIN_ROWS: u64 = 4;
+/// Terms of a block of so few rows that nothing is copied.
 const THIN_BLOCK: u64 = 64;
-/// Rows of a tile of three vectors that fills the registers.
-const EAGER_ROWS: u64 = 8;
 /// Terms of a block of one row whose factors come from far: so many rows of them are read side by side, each in its order.
 const LONE_BLOCK: u64 = 32;
 /// Rows that are read side by side without a copy.
 const ROWS_APART: u64 = 12;
 /// Columns from which on packing the rows of a contraction pays.
 const PACKED_COLUMNS: u64 = 128;
-/// Rows of a scalar scan that run side by side.
-const SCAN_ROWS: u64 = 4;
 /// Elements of a group's stream in one block: its scores stay in the caches while a register tile still has terms to add.
 const GROUP_BLOCK: u64 = 192;
 /// As `GROUP_BLOCK` where a mask leaves blocks out: shorter ones leave out more.
 const MASKED_BLOCK: u64 = 96;
+/// As `MASKED_BLOCK` where products take less of the time.
+const EAGER_MASKED_BLOCK: u64 = 64;
 /// As `GROUP_BLOCK` with few rows.
 const FEW_ROWS_BLOCK: u64 = 1024;
 /// As `GROUP_BLOCK` without rows.
@@ -141,7 +132,9 @@ pub(super) fn default(
         });
         match rows.max() {
             Some(rows) if rows < FEW_ROWS => FEW_ROWS_BLOCK,
-            Some(_) if plan.members(group).any(|position| shapes[position].skips) => MASKED_BLOCK,
+            Some(_) if plan.members(group).any(|position| shapes[position].skips) => {
+                if target.is_eager() { EAGER_MASKED_BLOCK } else { MASKED_BLOCK }
+            }
             Some(_) => GROUP_BLOCK,
             None if contracts => LONE_ROW_BLOCK,
             None => GROUP_ROW,
@@ -199,7 +192,7 @@ pub(super) fn guess_pass(
     };
     guess_tile(plan, pass, shape, target, &mut config);
     guess_blocks(plan, pass, shape, target, &mut config);
-    guess_packs(plan, pass, &mut config);
+    guess_packs(plan, pass, target, &mut config);
     groups::guess_groups(plan, pass, shape, target, &mut config);
     guess_order(plan, pass, &mut config);
     let bytes = |result: &crate::plan::PassResult| {
@@ -286,115 +279,6 @@ pub(super) fn rows(plan: &PassProgram, pass: &Pass, vector: Option<AxisId>) -> O
     rows.filter(|&axis| plan.axes.extent(axis) > 1).max_by_key(|&axis| plan.axes.extent(axis))
 }
 
-/// Two vectors by as many rows as the registers hold; without rows, up to four vectors.
-fn guess_tile(
-    plan: &PassProgram,
-    pass: &Pass,
-    shape: &Shape,
-    target: &Target,
-    config: &mut PassConfig,
-) {
-    let Some(vector) = config.vector else {
-        return scan_rows(plan, shape, config);
-    };
-    let lanes = shape.lanes;
-    if shape.stream.contains(&vector)
-        && !contractions(plan, pass, config.vector).is_empty()
-        && let Some(&axis) = shape.axes.last()
-    {
-        config.micro.insert(vector, shape.lanes);
-        config.micro.insert(axis, DOT_PRODUCTS.min(plan.axes.extent(axis)).max(1));
-        return;
-    }
-    let rows = rows(plan, pass, config.vector);
-    let vectors = match rows {
-        Some(rows) if is_thin(plan, rows, shape, target) && target.is_eager() => {
-            let rows = plan.axes.extent(rows).min(EAGER_ROWS);
-            (eager_accumulators(target) / rows).min(THIN_VECTORS)
-        }
-        Some(rows) if is_thin(plan, rows, shape, target) => THIN_VECTORS,
-        Some(_) if has_totals(plan, shape, target) => {
-            row_vectors(plan.axes.extent(vector), lanes, target)
-        }
-        Some(_) => 2,
-        None if !contractions(plan, pass, config.vector).is_empty() => ROW_VECTORS,
-        // One value a row: more of them only make the blocks of rows larger, which have to stay in a cache.
-        None if is_of_rows(plan, pass) => 1,
-        None => 4,
-    };
-    let count = (1..=vectors).rev().find(|&count| {
-        count == 1
-            || (count * lanes <= plan.axes.extent(vector)
-                && (count * (shape.states + 1)) < target.vector_registers)
-    });
-    let count = count.unwrap_or(1);
-    config.micro.insert(vector, count * lanes);
-    if let Some(rows) = rows {
-        // Where a multiply-add overwrites a factor, and a loop moves its accumulators, half of the registers hold
-        // accumulators without spills (measured). Else all do but for the vectors of a row and one broadcast.
-        let most = match target.accumulates_in_place {
-            // Each accumulator has a total beside it.
-            true if has_totals(plan, shape, target) && target.is_eager() => {
-                eager_accumulators(target)
-            }
-            true if is_thin(plan, rows, shape, target) => THIN_ROWS * count,
-            true if has_totals(plan, shape, target) => (target.vector_registers - count - 1) / 2,
-            true => target.vector_registers.saturating_sub(count + 1 + epilogue_registers(shape)),
-            false => target.vector_registers / 2,
-        };
-        let fits = |&tile: &u64| tile * count * shape.states <= most;
-        let even = |&tile: &u64| tile < 5 || tile.is_multiple_of(2);
-        let values = tiles(plan.axes.extent(rows), lanes, true);
-        let best = values.into_iter().filter(fits).filter(even).filter(|&tile| tile <= 16).max();
-        config.micro.insert(rows, best.unwrap_or(1));
-    }
-}
-
-/// Whether a map of a group has one value for all of its stream.
-fn is_of_rows(plan: &PassProgram, pass: &Pass) -> bool {
-    let apart = |group: usize| set(&plan.groups[group]).is_disjoint(set(&pass.axes));
-    pass.stream.is_empty() && pass.group.is_some_and(apart)
-}
-
-/// Whether so few rows share the second operand that it is read where it lies: then much of a row at once counts more
-/// than totals in registers, and blocks are as short as a chain may be.
-fn is_thin(plan: &PassProgram, rows: AxisId, shape: &Shape, target: &Target) -> bool {
-    plan.axes.extent(rows) < PACKED_ROWS && has_totals(plan, shape, target)
-}
-
-/// Whether the sums of a tile are so long that they are cut, and registers are so many that partial results stand in them.
-fn has_totals(plan: &PassProgram, shape: &Shape, target: &Target) -> bool {
-    let terms = plan.axes.volume(shape.stream.iter().copied().collect());
-    shape.rounds && target.vector_registers >= 32 && terms > chain_terms_max(terms)
-}
-
-/// Accumulators of a tile whose totals stand in memory: what a cut costs is less than what a small tile loads where two
-/// multiply-adds begin in a cycle (measured: 8 x 48 takes 0.85 of the time of 4 x 48).
-fn eager_accumulators(target: &Target) -> u64 {
-    target.vector_registers * 3 / 4
-}
-
-/// Vectors of a register tile of few rows: three load least, two leave less of a short row. With many rows both load as
-/// little, and what is left of a row counts.
-fn row_vectors(extent: u64, lanes: u64, target: &Target) -> u64 {
-    let vectors = extent.div_ceil(lanes.max(1));
-    if (vectors >= 12 && !target.is_eager()) || vectors.is_multiple_of(3) { 3 } else { 2 }
-}
-
-/// Registers for what is computed of a sum: masks, scales and numbers of its functions.
-fn epilogue_registers(shape: &Shape) -> u64 {
-    let operations = shape.parts.iter().flat_map(|part| part.operations.iter());
-    if operations.map(|(_, count)| count).sum::<u64>() > 3 { 8 } else { 0 }
-}
-
-/// A scan waits for every addition, so several rows run side by side where no vector does.
-fn scan_rows(plan: &PassProgram, shape: &Shape, config: &mut PassConfig) {
-    let rows = shape.free_axes().filter(|&axis| plan.axes.extent(axis) > 1);
-    if let (Some(rows), Some(_)) = (rows.last(), shape.scan) {
-        config.micro.insert(rows, SCAN_ROWS.min(plan.axes.extent(rows)));
-    }
-}
-
 fn guess_blocks(
     plan: &PassProgram,
     pass: &Pass,
@@ -408,13 +292,15 @@ fn guess_blocks(
     let contracts = !contractions(plan, pass, config.vector).is_empty();
     let wide = config.vector.is_some_and(|axis| shape.stream.contains(&axis));
     let chain = chain_of(plan, shape);
-    let thin =
-        rows(plan, pass, config.vector).is_some_and(|rows| is_thin(plan, rows, shape, target));
+    let thin = rows(plan, pass, config.vector)
+        .is_some_and(|rows| is_thin(plan, pass, (config.vector, rows), shape, target));
     let far = target.memory_bytes("L2").max(1 << 18);
+    let is_far = ahead::is_far(plan, pass, config.vector, far);
     let lone = rows(plan, pass, config.vector).is_none() && pass.group.is_none();
     let most = match contracts && !wide {
-        true if thin => THIN_BLOCK.min(chain),
-        true if lone && ahead::is_far(plan, pass, config.vector, far) => {
+        // What is near already stays there, whatever its rows.
+        true if thin && (is_far || !target.is_eager()) => THIN_BLOCK.min(chain),
+        true if lone && is_far => {
             let terms = plan.axes.volume(shape.stream.iter().copied().collect());
             LONE_BLOCK.max(terms.div_ceil(chain)).min(CONTRACTION_BLOCK)
         }
@@ -445,14 +331,14 @@ fn guess_blocks(
     }
 }
 
-fn guess_packs(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
+fn guess_packs(plan: &PassProgram, pass: &Pass, target: &Target, config: &mut PassConfig) {
     let found = contractions(plan, pass, config.vector);
     let panel = |operand: &Expr, config: &PassConfig| {
         crate::lower::panel(&pass.axes, operand.axes(plan), config).is_some()
     };
     for found in &found {
         let rows = rows(plan, pass, config.vector).map_or(1, |axis| plan.axes.extent(axis));
-        let reused = rows >= PACKED_ROWS;
+        let reused = rows >= packed_rows(plan, pass, config.vector, target);
         // A member of a group copies its operand anew for each block of rows; rows that lie as vectors need it read alone.
         let lies_well = |expr: &Expr| match expr {
             Expr::Load(buffer) => plan.values[buffer.index()].axes.last().copied() == config.vector,
@@ -468,6 +354,9 @@ fn guess_packs(plan: &PassProgram, pass: &Pass, config: &mut PassConfig) {
         let tall = rows_of_tile(config) > ROWS_APART;
         let columns = config.vector.map_or(1, |axis| plan.axes.extent(axis));
         if is_costly(&found.a, &pass.body_lets) {
+            config.pack_a = Pack::Rows;
+        } else if reused && columns >= PACKED_COLUMNS && matches!(found.a, Expr::Cast(..)) {
+            // Converted once instead of for every register tile along the columns.
             config.pack_a = Pack::Rows;
         } else if reused && columns >= PACKED_COLUMNS && tall && panel(&found.a, config) {
             config.pack_a = Pack::Panel;

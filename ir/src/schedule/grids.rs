@@ -2,12 +2,13 @@
 //!
 //! Invariant: a step holds whole vectors of every pass of its phase, or the whole axis; register tiles fit their steps.
 
+use super::ahead::is_far;
 use super::constraint::{Site, sites};
 use super::defaults::rows;
 use super::domain::steps;
 use super::shape::{Shape, contractions};
 use super::{Config, Pack, PhaseConfig, limits};
-use crate::base::{AxisId, AxisSet};
+use crate::base::{AxisId, AxisSet, Expr};
 use crate::plan::PassProgram;
 use crate::target::Target;
 use std::collections::BTreeMap;
@@ -26,6 +27,12 @@ const ROW_COLUMNS: u64 = 8192;
 const FUSED_ROWS: u64 = 96;
 /// Rows of a group that visits all of its stream. One with a mask wastes half a block of rows and of the stream for each row.
 const GROUP_ROWS: u64 = 192;
+/// As `GROUP_ROWS` where a block is done so fast that what it streams anew for each block of rows counts.
+const EAGER_ROWS: u64 = 256;
+/// As `EAGER_ROWS` where no near cache holds the stream.
+const FAR_ROWS: u64 = 336;
+/// As `EAGER_ROWS` with a mask.
+const MASKED_ROWS: u64 = 64;
 /// Bytes above a round number that scratch has besides what is packed.
 const PACK_SLACK: u64 = 64 << 10;
 
@@ -57,7 +64,7 @@ pub(super) fn guess_grid(
     let run = sites(plan, shapes, target, config, std::slice::from_ref(phase));
     let mut work = 1_u64;
     for &(axis, _) in phase.grid.iter().rev() {
-        let step = grid_step(&run, axis, plan.axes.extent(axis), work);
+        let step = grid_step(&run, axis, target, work);
         work = work.saturating_mul(step);
         grid.insert(axis, step);
     }
@@ -134,7 +141,8 @@ pub(super) fn fill_cache(
 }
 
 /// The step of one grid axis before the threads are counted. `work` elements are in the block already.
-fn grid_step(run: &[Site<'_>], axis: AxisId, extent: u64, work: u64) -> u64 {
+fn grid_step(run: &[Site<'_>], axis: AxisId, target: &Target, work: u64) -> u64 {
+    let extent = run.first().map_or(1, |site| site.plan.axes.extent(axis));
     let reuses = |site: &&Site<'_>| {
         rows(site.plan, &site.plan.passes[site.position], site.config.vector).is_some()
     };
@@ -150,7 +158,12 @@ fn grid_step(run: &[Site<'_>], axis: AxisId, extent: u64, work: u64) -> u64 {
         (false, _) if run.iter().any(reads_rows) => ROW_COLUMNS,
         (true, true) if run.len() == 1 && run.iter().all(reads_in_place) => ROW_COLUMNS,
         (true, true) => GRID_COLUMNS,
-        (true, false) if tile > 1 && run.iter().any(visits_all) => GROUP_ROWS,
+        (true, false) if tile > 1 && target.is_eager() && run.iter().any(skips) => MASKED_ROWS,
+        (true, false) if tile > 1 && streams_far(run, target) => FAR_ROWS,
+        (true, false) if tile > 1 && run.iter().any(visits_all) => match target.is_eager() {
+            true => EAGER_ROWS,
+            false => GROUP_ROWS,
+        },
         (true, false) if tile > 1 && run.len() > 1 => FUSED_ROWS,
         (true, false) if tile > 1 => GRID_ROWS,
         (true, false) => 1,
@@ -160,6 +173,29 @@ fn grid_step(run: &[Site<'_>], axis: AxisId, extent: u64, work: u64) -> u64 {
         }
     };
     nearest(extent, wanted.max(tile), unit(run, axis))
+}
+
+/// Whether the operands that a group streams past each block of rows do not stay in a near cache from one block to the
+/// next, on a core that would wait for them.
+fn streams_far(run: &[Site<'_>], target: &Target) -> bool {
+    let grid: AxisSet =
+        run.iter().flat_map(|site| site.phase.grid.iter().map(|&(axis, _)| axis)).collect();
+    let bytes = |site: &Site<'_>| {
+        let (plan, pass) = (site.plan, &site.plan.passes[site.position]);
+        let found = contractions(plan, pass, site.config.vector);
+        let streamed = found.iter().filter_map(|found| match found.b {
+            Expr::Load(buffer) if pass.group.is_some() => Some(&plan.values[buffer.index()]),
+            _ => None,
+        });
+        let axes = |axes: &[AxisId]| axes.iter().copied().collect::<AxisSet>() - grid;
+        streamed.map(|value| value.dtype.bytes_of(plan.axes.volume(axes(&value.axes)))).sum::<u64>()
+    };
+    target.is_eager() && run.iter().map(bytes).sum::<u64>() > target.memory_bytes("L2") / 2
+}
+
+/// Whether a pass is of a group that leaves out blocks of its stream.
+fn skips(site: &Site<'_>) -> bool {
+    site.plan.passes[site.position].group.is_some() && site.shape.skips
 }
 
 /// Whether a pass is of a group that visits all of its stream.
@@ -202,9 +238,23 @@ fn share(
         let cuts = site.all.cuts(plan, site.position);
         cuts.iter().map(|cut| cut.count).fold(1, u64::saturating_mul)
     });
-    let wanted = if target.threads > 1 { target.threads.saturating_mul(2) } else { 1 };
+    // Rows that are read where they lie come fastest in long stretches: a block for each thread, or one for two that
+    // share its terms (`splits` cuts them) where the rows come from far.
+    let in_place = |site: &Site<'_>| !site.config.pack_b.copies() && site.is_contraction();
+    let far = target.memory_bytes("L2").max(1 << 18);
+    let is_far = |site: &Site<'_>| {
+        is_far(site.plan, &site.plan.passes[site.position], site.config.vector, far)
+    };
+    let wanted = match target.threads {
+        ..=1 => 1,
+        threads if run.len() == 1 && run.iter().all(in_place) && run.iter().all(is_far) => {
+            if target.is_eager() { threads.div_ceil(2) } else { threads }
+        }
+        threads if run.len() == 1 && run.iter().all(in_place) => threads,
+        threads => threads.saturating_mul(2),
+    };
     let wanted = wanted.div_ceil(chunks);
-    let packs = |site: &&Site<'_>| site.config.pack_b.copies();
+    let packs = |site: &&Site<'_>| site.config.pack_b.copies() || run.len() == 1 && in_place(site);
     let packed = run.iter().find(packs).and_then(|site| site.config.vector);
     let axes = &packed_first(axes, packed)[..];
     for &(axis, _) in axes {

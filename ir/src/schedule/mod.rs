@@ -29,6 +29,7 @@ mod space;
 mod splits;
 mod streams;
 mod text;
+mod tiles;
 
 pub(crate) use ahead::next as next_block;
 pub(crate) use config::grid_axes;

@@ -26,6 +26,19 @@ pub(super) struct Chain {
     /// Indices in a piece.
     step: u64,
     partials: Partials,
+    /// Where the length is known: the first and the last piece have code of their own.
+    peeled: Option<u64>,
+}
+
+/// Which piece of a chain some code is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Piece {
+    /// The first of several: its sums are the partial results.
+    First,
+    /// Its sums are added to the partial results.
+    Inner,
+    /// The last of several: the accumulators end as the whole sums.
+    Last,
 }
 
 /// Where the partial results are.
@@ -49,16 +62,22 @@ impl NestLowering<'_> {
             true => Partials::Memory(self.word(Word::Partials)),
             false => Partials::Registers(states.iter().map(|_| self.code.vector()).collect()),
         };
-        self.chain = Some(Chain { level, step, partials });
-        for (number, &state) in states.iter().enumerate() {
-            self.keep(state, number);
+        let in_memory = matches!(partials, Partials::Memory(_));
+        let axis = self.nest.reduce[level];
+        let extent = self.block(axis).extent.filter(|&extent| extent > step);
+        let peeled = extent.filter(|_| in_memory && level == 0 && !self.is_vector(axis));
+        self.chain = Some(Chain { level, step, partials, peeled });
+        if peeled.is_none() {
+            for (number, &state) in states.iter().enumerate() {
+                self.keep(state, number);
+            }
         }
         Ok(())
     }
 
     /// Takes the partial results as the accumulators, behind all pieces.
     pub(super) fn end_chain(&mut self, states: &[Vector]) {
-        if self.chain.is_some() {
+        if self.chain.as_ref().is_some_and(|chain| chain.peeled.is_none()) {
             for (number, &state) in states.iter().enumerate() {
                 let x = self.partial(number);
                 self.code.op(Op::Copy { to: state, x });
@@ -83,8 +102,12 @@ impl NestLowering<'_> {
         states: &[Vector],
         mut inner: impl FnMut(&mut Self, &Stretch) -> Result<(), Unsupported>,
     ) -> Result<(), Unsupported> {
-        let step = self.chain.as_ref().expect("the axis is cut").step;
+        let chain = self.chain.as_ref().expect("the axis is cut");
+        let (step, peeled) = (chain.step, chain.peeled);
         let stretch = self.whole(axis);
+        if let Some(extent) = peeled {
+            return self.peeled_pieces((axis, states), &stretch, (extent, step), inner);
+        }
         let rest = |length: &u64| Some(length % step).filter(|&rest| rest != 0);
         let mut rests: Vec<u64> = stretch.lengths.iter().filter_map(rest).collect();
         rests.dedup();
@@ -109,7 +132,53 @@ impl NestLowering<'_> {
             };
             lowering.restart(states);
             inner(lowering, &piece)?;
-            lowering.fold_partials(states)
+            lowering.fold_partials(states, Self::keep)
+        })
+    }
+
+    /// As `pieces`, with code of its own for the first and the last piece: so two of the folds, which all accumulators
+    /// wait for, are half as long.
+    fn peeled_pieces(
+        &mut self,
+        (axis, states): (AxisId, &[Vector]),
+        stretch: &Stretch,
+        (extent, step): (u64, u64),
+        mut inner: impl FnMut(&mut Self, &Stretch) -> Result<(), Unsupported>,
+    ) -> Result<(), Unsupported> {
+        let last = (extent - 1) % step + 1;
+        let mut parts = vec![Part { step, count: 1, kind: Kind::Rest(0) }];
+        let mut pieces = vec![Piece::First];
+        if extent > step + last {
+            parts.push(Part { step, count: 1, kind: Kind::Before(last) });
+            pieces.push(Piece::Inner);
+        }
+        parts.push(Part { step: last, count: 1, kind: Kind::Rest(0) });
+        pieces.push(Piece::Last);
+        let mut pieces = pieces.into_iter();
+        let rests = self.rests;
+        self.cut(axis, stretch, &parts, false, |lowering, part| {
+            let start = lowering.indices.get(&axis).copied().expect("several parts have an index");
+            let end = lowering.code.add_constant(start, part.step.cast_signed());
+            let end = Limit::Scalar(end);
+            // None of them is what was left by another.
+            let counted = std::mem::replace(&mut lowering.rests, rests);
+            lowering.restart(states);
+            inner(lowering, &Stretch { start: Some(start), end, lengths: vec![part.step] })?;
+            lowering.rests = counted;
+            match pieces.next().expect("every part is written once") {
+                Piece::First => {
+                    for (number, &state) in states.iter().enumerate() {
+                        lowering.keep(state, number);
+                    }
+                    Ok(())
+                }
+                Piece::Inner => lowering.fold_partials(states, |lowering, folded, number| {
+                    lowering.keep(folded, number);
+                }),
+                Piece::Last => lowering.fold_partials(states, |lowering, x, number| {
+                    lowering.code.op(Op::Copy { to: states[number], x });
+                }),
+            }
         })
     }
 
@@ -131,15 +200,19 @@ impl NestLowering<'_> {
         }
     }
 
-    /// Folds every accumulator into its partial result.
-    fn fold_partials(&mut self, states: &[Vector]) -> Result<(), Unsupported> {
+    /// Folds every accumulator and its partial result; `keep` says where to.
+    fn fold_partials(
+        &mut self,
+        states: &[Vector],
+        keep: impl Fn(&mut Self, Vector, usize),
+    ) -> Result<(), Unsupported> {
         let each = states.len() / self.nest.accumulators.len();
         for (number, &state) in states.iter().enumerate() {
             let accumulator = self.nest.accumulators[number / each];
             let dtype = self.nest.dag.dtype(accumulator.term);
             let so_far = self.partial(number);
             let folded = self.fold(accumulator.op, dtype, state, so_far)?;
-            self.keep(folded, number);
+            keep(self, folded, number);
         }
         Ok(())
     }

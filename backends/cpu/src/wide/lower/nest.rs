@@ -320,7 +320,7 @@ impl<'n> NestLowering<'n> {
     /// The mode inside a part along the vector axis.
     pub(super) fn mode_of(&mut self, axis: AxisId, stretch: &Stretch, part: Part) -> Mode {
         let count = match part.kind {
-            Kind::Whole | Kind::Rest(0) => return Mode::Whole,
+            Kind::Whole | Kind::Before(_) | Kind::Rest(0) => return Mode::Whole,
             Kind::Rest(rest) => self.code.set(rest.cast_signed()),
             Kind::Tail => {
                 let end = self.scalar_of(stretch.end);
@@ -408,6 +408,7 @@ impl<'n> NestLowering<'n> {
         let behind = match part.kind {
             Kind::Tail => 0,
             Kind::Whole | Kind::Rest(_) => part.step.cast_signed() - 1,
+            Kind::Before(last) => (part.step + last).cast_signed() - 1,
         };
         let end = self.code.limit(stretch.end, behind);
         let outer = self.code.open();

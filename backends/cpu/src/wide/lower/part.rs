@@ -17,7 +17,7 @@ impl Part {
     pub(super) fn rest_of(self, offset: u64) -> Option<u64> {
         match self.kind {
             Kind::Rest(rest) if rest > 0 && offset + 1 == self.count => Some(rest),
-            Kind::Whole | Kind::Rest(_) | Kind::Tail => None,
+            Kind::Whole | Kind::Before(_) | Kind::Rest(_) | Kind::Tail => None,
         }
     }
 }
@@ -27,6 +27,8 @@ impl Part {
 pub(super) enum Kind {
     /// As many whole steps as fit.
     Whole,
+    /// As many whole steps as fit before so many indices at the end.
+    Before(u64),
     /// What is left, `step` indices, known now: so many elements in the last vector, if it is not whole.
     Rest(u64),
     /// What is left, fewer than `step` indices, known when the code runs.
