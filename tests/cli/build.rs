@@ -77,12 +77,12 @@ fn mistakes_of_usage_list_what_there_is() {
 #[test]
 fn the_stored_winner_is_built() {
     let user = User::new();
-    user.write("one.schedule", "schedule product { choose threads = 1 choose out.unroll = 4 }");
+    user.write("one.schedule", "schedule product { choose threads = 1 choose out.unroll = 8 }");
     user.ok(&["tune", "product.tw", "--schedule", "one.schedule", "--seconds", "20"]);
     let json = user.json(&build(&[]));
     let schedule = &json["functions"][0]["schedule"];
     assert_eq!(schedule["origin"], "stored");
-    assert!(schedule["text"].as_str().unwrap().contains("out.unroll = 4"), "{schedule}");
+    assert!(schedule["text"].as_str().unwrap().contains("out.unroll = 8"), "{schedule}");
     let given = user.json(&build(&["--schedule", "one.schedule"]));
     assert_eq!(given["functions"][0]["schedule"]["origin"], "given");
     let written = user.json(&build(&["--form", "written", "--target", "aarch64"]));

@@ -5,13 +5,14 @@ use crate::user::User;
 #[test]
 fn one_schedule_is_judged_and_timed_alone() {
     let user = User::new();
-    user.write("one.schedule", "schedule product { choose threads = 1 choose out.unroll = 4 }");
+    user.write("one.schedule", "schedule product { choose threads = 1 choose out.unroll = 8 }");
     let tune = ["tune", "product.tw", "--schedule", "one.schedule", "--seconds", "20"];
     let text = user.ok(&tune);
     assert!(text.contains("tried     1 candidate in"), "{text}");
-    assert!(text.contains("out.unroll  2        4"), "what differs from the default: {text}");
+    let unroll = text.lines().find(|line| line.starts_with("out.unroll ")).unwrap_or_default();
+    assert!(unroll.ends_with(" 8"), "what differs from the default: {text}");
     let best = user.ok(&["best", "product.tw"]);
-    assert!(best.contains("choose out.unroll = 4"), "{best}");
+    assert!(best.contains("choose out.unroll = 8"), "{best}");
     user.fails(&[&tune[..], &["--fix", "threads=1"]].concat(), 2, &["--schedule", "--fix"]);
 }
 

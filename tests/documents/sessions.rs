@@ -1,7 +1,7 @@
 //! Sessions of the program: `$ tilewright ..` lines with what they print, replayed in a folder with the named examples.
 //!
 //! A line `..` stands for any number of lines that are left out, ` ..` at the end of a line for the rest of it. What goes to
-//! stderr is part of a session, after stdout.
+//! stderr is part of a session, after stdout. Sessions run with vectors of 256 bits, whatever the machine has.
 
 use crate::blocks::{Block, Document, Kind};
 use std::path::Path;
@@ -49,6 +49,8 @@ fn run(command: &str, folder: &Path) -> Result<String, String> {
         .args(arguments.split_whitespace())
         .current_dir(folder)
         .env("TILEWRIGHT_STORE", folder.join("store.sqlite"))
+        // Defaults differ between vectors, and those of 512 bits between processors, too.
+        .env("TILEWRIGHT_ISA", "avx2")
         .stdin(Stdio::null())
         .output()
         .map_err(|error| error.to_string())?;

@@ -76,7 +76,9 @@ pub fn target(wide: Option<Isa>) -> Target {
         backend: "cpu".to_string(),
         isa: std::env::consts::ARCH.to_string(),
         slow: crate::pace::slow(&features),
-        multiply_adds: crate::pace::multiply_adds(&features),
+        multiply_adds: wide
+            .filter(|isa| isa.is_avx512())
+            .map_or(0, |_| crate::pace::multiply_adds()),
         features,
         chip: chip(),
         vector_bytes: wide.map_or(16, Isa::vector_bytes),

@@ -33,19 +33,16 @@ pub(crate) fn slow(features: &[String]) -> Vec<String> {
     if has && is_slow() { vec![name.to_string()] } else { vec![] }
 }
 
-/// Multiply-adds of whole vectors that begin in one cycle; 0 where it cannot be measured.
+/// Multiply-adds of vectors of 512 bits that begin in one cycle; 0 where it cannot be measured.
 ///
 /// Independent ones against a chain, each of which waits for the one before it.
-pub(crate) fn multiply_adds(features: &[String]) -> u64 {
+pub(crate) fn multiply_adds() -> u64 {
     static COUNT: OnceLock<u64> = OnceLock::new();
     let measure = || {
         let ratio = probe::chain_pace(TURNS).and_then(|loops| ratio(&loops));
         ratio.map_or(0, |ratio| (ratio / LATENCY).round().max(1.0) as u64)
     };
-    match features.iter().any(|feature| feature == "avx512f") {
-        true => *COUNT.get_or_init(measure),
-        false => 0,
-    }
+    *COUNT.get_or_init(measure)
 }
 
 /// How many times as long the first loop takes as the second; `None` where it cannot be measured.
