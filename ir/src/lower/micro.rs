@@ -10,7 +10,7 @@ use crate::tile::{Buffer, Layout, Micro};
 /// Bytes of a row of an operand that is copied in groups which are copied at once.
 const STRIP_BYTES: u64 = 256;
 /// Rows that a copy in groups fetches ahead.
-const COPY_FETCH: u64 = 16;
+const COPY_FETCH: u64 = 8;
 /// Bytes of the narrowest lanes.
 const LANE_BYTES: u64 = 4;
 
