@@ -80,7 +80,7 @@ pub(super) fn guess_tile(
         let most = match target.accumulates_in_place {
             // Each accumulator has a total beside it.
             true if has_totals(plan, shape, target) && target.is_eager() => {
-                eager_accumulators(target)
+                eager_accumulators(target) - epilogue_registers(shape) / 2
             }
             true if is_thin(rows) => THIN_ROWS * count,
             true if has_totals(plan, shape, target) => (target.vector_registers - count - 1) / 2,
@@ -88,7 +88,7 @@ pub(super) fn guess_tile(
             false => target.vector_registers / 2,
         };
         let fits = |&tile: &u64| tile * count * shape.states <= most;
-        let even = |&tile: &u64| tile < 5 || tile.is_multiple_of(2);
+        let even = |&tile: &u64| tile < 5 || tile.is_multiple_of(2) || target.is_eager();
         let values = tiles(plan.axes.extent(rows), lanes, true);
         let best = values.into_iter().filter(fits).filter(even).filter(|&tile| tile <= 16).max();
         config.micro.insert(rows, best.unwrap_or(1));
