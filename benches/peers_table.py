@@ -3,7 +3,7 @@
 A row has our time, the best peer and its time, their ratio, and which part of the physical limit we reach: the longer of
 the operations at the peak of the core's instruction for the type, and the bytes that have to be read and written once at the
 bandwidth of the nearest memory that holds them all. Peaks and bandwidths are those of device.json beside the record; sums of
-products of bf16 and of bytes have two and four times the peak of f32.
+products of bf16 and of bytes have two and four times the peak of f32, in tile registers 16 and 32 times.
 """
 import json
 import pathlib
@@ -13,7 +13,13 @@ from collections import defaultdict
 
 def ceilings(folder, threads):
     device = json.loads((folder / "device.json").read_text())
-    return {row["name"]: row["giga_per_second"] * 1e9 for row in device["ceilings"] if row["threads"] == threads}
+    features = device["target"]["features"]
+    rates = {row["name"]: row["giga_per_second"] * 1e9 for row in device["ceilings"] if row["threads"] == threads}
+    rates["products"] = {
+        "bf16": 16 if "amx-bf16" in features else 1 if "avx512bf16" in device["target"].get("slow", []) else 2,
+        "s8": 32 if "amx-int8" in features else 4,
+    }
+    return rates
 
 
 def attention(shape, causal):
@@ -39,7 +45,7 @@ def work(kernel, dtype, shape):
 
 def limit_s(row, rates):
     operations, size = work(row["kernel"], row["dtype"], row["shape"])
-    peak = rates["fma_f32"] * {"bf16": 2, "s8": 4}.get(row["dtype"], 1)
+    peak = rates["fma_f32"] * rates["products"].get(row["dtype"], 1)
     for name, held in [("read_L2", 1 << 20), ("read_L3", 32 << 20), ("read_memory", float("inf"))]:
         if size <= held:
             return max(operations / peak, size / rates[name])
