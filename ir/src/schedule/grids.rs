@@ -7,7 +7,7 @@ use super::constraint::{Site, sites};
 use super::defaults::rows;
 use super::domain::steps;
 use super::shape::{Shape, contractions};
-use super::{Config, Pack, PhaseConfig, limits};
+use super::{Config, Pack, PassConfig, PhaseConfig, limits};
 use crate::base::{AxisId, AxisSet, Expr};
 use crate::plan::PassProgram;
 use crate::target::Target;
@@ -111,7 +111,12 @@ pub(super) fn fill_cache(
                 // Short work on a row: what lies between stays in the nearest cache.
                 (_, false) => most.min(target.memory_bytes("L1").max(1 << 15) / 2),
             };
-            let bytes = limits::group_bytes(&program, &program.phases[index]);
+            let bytes = match phase.passes[..] {
+                [pass] if target.is_eager() && !tiled && is_narrow(plan, phase) => {
+                    copied_bytes(plan, phase, &config.passes[pass])
+                }
+                _ => limits::group_bytes(&program, &program.phases[index]),
+            };
             let grid = &mut config.passes[phase.head].grid;
             if let Some((axis, step, before)) = last.take()
                 && bytes >= before
@@ -138,6 +143,24 @@ pub(super) fn fill_cache(
             }
         }
     }
+}
+
+/// Bytes of a block of the second operand, copied as f32.
+fn copied_bytes(plan: &PassProgram, phase: &PhaseConfig, config: &PassConfig) -> u64 {
+    let columns = phase.grid.iter().find(|&&(axis, _)| config.vector == Some(axis));
+    let columns = columns.map_or(1, |&(axis, _)| config.grid[&axis].min(plan.axes.extent(axis)));
+    let stream = &plan.passes[phase.head].stream;
+    stream
+        .iter()
+        .map(|axis| config.block[axis])
+        .fold(columns.saturating_mul(4), u64::saturating_mul)
+}
+
+/// Whether a phase stores results of fewer bytes than its sums have: then the sums of a block are part of the scratch, and
+/// read only once in a block of terms.
+fn is_narrow(plan: &PassProgram, phase: &PhaseConfig) -> bool {
+    let results = phase.passes.iter().flat_map(|&pass| &plan.passes[pass].results);
+    results.map(|of| plan.values[of.buffer.index()].dtype).any(|dtype| dtype.bytes() < 4)
 }
 
 /// The step of one grid axis before the threads are counted. `work` elements are in the block already.
