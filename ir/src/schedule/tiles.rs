@@ -24,7 +24,7 @@ const PACKED_NEAR_ROWS: u64 = 512;
 const THIN_VECTORS: u64 = 6;
 const THIN_ROWS: u64 = 4;
 /// Rows of a tile of three vectors that fills the registers.
-const EAGER_ROWS: u64 = 8;
+const EAGER_TILE_ROWS: u64 = 8;
 /// Rows of a scalar scan that run side by side.
 const SCAN_ROWS: u64 = 4;
 
@@ -54,7 +54,7 @@ pub(super) fn guess_tile(
         Some(rows)
             if is_thin(rows) && target.is_eager() && plan.axes.extent(rows) < PACKED_ROWS =>
         {
-            let rows = plan.axes.extent(rows).min(EAGER_ROWS);
+            let rows = plan.axes.extent(rows).min(EAGER_TILE_ROWS);
             (eager_accumulators(target) / rows).min(THIN_VECTORS)
         }
         Some(rows) if is_thin(rows) && !target.is_eager() => THIN_VECTORS,

@@ -190,7 +190,7 @@ impl NestLowering<'_> {
             let dtype = self.nest.dag.dtype(accumulator.term);
             let identity = start_value(accumulator.op, dtype).value;
             if identity.to_bits() == 0 {
-                // Cores know that it needs no multiply-adder, which they do not know of two dozen copies of one register.
+                // Cores that cannot rename two dozen copies of one register still know this as zero; here both take as long.
                 let (lane, y) = (lane_of(dtype), Operand::Vector(to));
                 self.code.op(Op::Dyad { op: Dyad::Xor, lane, to, x: to, y });
                 continue;
