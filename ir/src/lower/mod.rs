@@ -103,7 +103,7 @@ pub(crate) fn write(plan: &PassProgram, config: &Config, target: &Target) -> Til
     let (plan, config) = prepared(plan, config, target);
     let plan = chunk::mask(plan, &config);
     let phases = config.phases(&plan);
-    let mut placer = Placer::new(&plan, &phases);
+    let mut placer = Placer::new(&plan, config.threads, &phases);
     let lets = Lets::new(&plan);
     for phase in &phases {
         let group = placer.open(phase);

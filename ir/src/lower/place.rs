@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 pub(super) struct Placer<'a> {
     plan: &'a PassProgram,
     pub(super) program: TileProgram,
+    /// How many threads share the grid of a phase.
+    pub(super) threads: u64,
     namer: Namer,
     /// Arguments and device buffers, by plan buffer.
     global: BTreeMap<BufferId, BufferId>,
@@ -26,7 +28,7 @@ pub(super) struct Placer<'a> {
 }
 
 impl<'a> Placer<'a> {
-    pub(super) fn new(plan: &'a PassProgram, phases: &[PhaseConfig]) -> Self {
+    pub(super) fn new(plan: &'a PassProgram, threads: u64, phases: &[PhaseConfig]) -> Self {
         let mut namer = Namer::new(&plan.axes);
         plan.values.iter().for_each(|value| namer.reserve(&value.name));
         let mut phase_of = vec![0; plan.passes.len()];
@@ -44,6 +46,7 @@ impl<'a> Placer<'a> {
                 choices: vec![],
                 phases: vec![],
             },
+            threads,
             namer,
             global: BTreeMap::new(),
             group: BTreeMap::new(),

@@ -11,8 +11,12 @@ use crate::base::{AxisId, AxisSet, BinaryOp, BufferId, Expr, LocalId};
 use crate::plan::State;
 use crate::schedule::{Pack, PassConfig};
 use crate::target::TILE_ROWS;
-use crate::tile::{Layout, Micro, Scope, Span, Stmt};
+use crate::tile::{Grid, Layout, Micro, Phase, Scope, Span, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Columns and summed rows of one piece of an operand that is copied whole: long stretches are read, and pieces stay near.
+const COPIED_COLUMNS: u64 = 512;
+const COPIED_TERMS: u64 = 128;
 
 /// The stream of one pass while it is written.
 pub(super) struct Stream<'s, 'a, 'p> {
@@ -157,32 +161,64 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
     fn stage(&mut self, expr: &Expr, packing: Packing, suffix: &str) -> BufferId {
         let axes = expr.axes(self.nest.plan);
         let dtype = expr.dtype(self.nest.plan);
+        let whole = suffix == "b" && self.nest.config.once_b;
         let level = self.level_of(expr, axes);
         let order = stage_order(self.nest, axes);
-        let spans = order.iter().map(|&axis| self.span(axis, level)).collect();
+        let spans = order.iter().map(|&axis| match whole {
+            true => Span::Whole,
+            false => self.span(axis, level),
+        });
+        let spans = spans.collect();
+        let scope = if whole { Scope::Device } else { Scope::Group };
         let base = match expr {
             Expr::Load(buffer) => self.nest.plan.values[buffer.index()].name.clone(),
             Expr::Local(local) => self.nest.plan.locals[local.index()].name.clone(),
             _ => self.nest.pass.name.clone(),
         };
         let name = self.placer.fresh_name(&format!("{base}_{suffix}"));
-        let buffer = self.placer.buffer(name, Scope::Group, dtype, &order, spans);
+        let buffer = self.placer.buffer(name, scope, dtype, &order, spans);
         let layout = self.layout(axes, &order, packing);
         self.placer.program.buffers[buffer.index()].layout = layout;
-        let whole = &self.placer.program.buffers[buffer.index()];
+        let copy = &self.placer.program.buffers[buffer.index()];
         let near = neighbours(self.nest, expr).filter(|&axis| axes.contains(axis));
-        let micro = micro::of_copy(whole, near, self.nest.config, self.nest.target);
-        let (exprs, out) = (std::slice::from_ref(expr), &mut self.levels[level]);
-        let lets = &self.nest.pass.body_lets;
+        let micro = micro::of_copy(copy, near, self.nest.config, self.nest.target);
+        let mut before = vec![];
+        let out = if whole { &mut before } else { &mut self.levels[level] };
+        let (exprs, lets) = (std::slice::from_ref(expr), &self.nest.pass.body_lets);
         let mut names = self.nest.member.names.clone();
-        let exprs = self.nest.instantiate(self.placer, lets, &mut names, exprs, out);
-        out.extend(exprs.into_iter().map(|expr| Stmt::Stage {
-            buffer,
-            expr,
-            micro: micro.clone(),
-        }));
+        let mut exprs = self.nest.instantiate(self.placer, lets, &mut names, exprs, out);
+        let copied = exprs.pop().expect("one expression in, one out");
+        if whole {
+            before.push(Stmt::Store { buffer, expr: copied, micro });
+            self.copy_before(buffer, before);
+        } else {
+            out.push(Stmt::Stage { buffer, expr: copied, micro });
+        }
         self.staged.push((expr.clone(), packing, buffer));
         buffer
+    }
+
+    /// Adds the phase that copies a whole operand, before that of the pass.
+    fn copy_before(&mut self, buffer: BufferId, body: Vec<Stmt>) {
+        let copied = &self.placer.program.buffers[buffer.index()];
+        let extent = |axis: AxisId| self.nest.plan.axes.extent(axis).max(1);
+        let panel = match copied.layout {
+            Layout::Panel { axis, width, .. } => Some((axis, width)),
+            Layout::Rows | Layout::Strides(_) => None,
+        };
+        let step = |&axis: &AxisId| {
+            let step = match panel {
+                Some((of, width)) if of == axis => width * COPIED_COLUMNS.div_ceil(width),
+                _ if self.nest.pass.stream.contains(&axis) => COPIED_TERMS,
+                _ if panel.is_none() && copied.axes.last() == Some(&axis) => COPIED_COLUMNS,
+                _ => 1,
+            };
+            (axis, step.min(extent(axis)))
+        };
+        let axes = copied.axes.iter().map(step).collect();
+        let name = copied.name.clone();
+        let grid = Grid { axes, threads: self.placer.threads };
+        self.placer.program.phases.push(Phase { name, grid, group: vec![], body });
     }
 
     /// The order of a copy over some axes. Rows in groups are panels of one row.

@@ -70,6 +70,8 @@ pub struct PassConfig {
     pub pack_a: Pack,
     /// How the second operand of a contraction is packed.
     pub pack_b: Pack,
+    /// Whether that copy is made once, of the whole operand, in a phase of its own.
+    pub once_b: bool,
 }
 
 impl PassConfig {

@@ -4,10 +4,10 @@
 //! so a repair that only makes things smaller ends.
 
 use super::key::Field;
-use super::shape::{Part, Shape, Touch, contractions};
+use super::shape::{Part, Shape, Touch, contractions, is_given};
 use super::{Config, Pack, PassConfig, PhaseConfig};
 use crate::base::{AxisId, AxisSet, chain_terms_max};
-use crate::lower::{dots, panel, tiled};
+use crate::lower::{Contraction, dots, panel, tiled};
 use crate::plan::PassProgram;
 use crate::target::{TILE_ROWS, TILES, Target};
 
@@ -199,6 +199,21 @@ impl Site<'_> {
         })
     }
 
+    /// Whether the second operand may be copied whole: it is made of arguments, and no loop cuts its panels.
+    pub(super) fn is_copied_whole(&self) -> bool {
+        let pass = &self.plan.passes[self.position];
+        let found = contractions(self.plan, pass, self.config.vector);
+        let fits = |found: &Contraction| {
+            let panel = panel(&self.shape.axes, found.b.axes(self.plan), self.config);
+            let cut = panel.is_some_and(|(axis, width)| {
+                let step = self.step(axis);
+                step < self.plan.axes.extent(axis) && !step.is_multiple_of(width)
+            });
+            is_given(self.plan, pass, &found.b) && !cut
+        };
+        self.all.cuts(self.plan, self.position).is_empty() && found.iter().all(fits)
+    }
+
     /// Whether the products of every contraction are added in groups that blocks do not cut.
     pub(super) fn has_dots(&self) -> bool {
         let pass = &self.plan.passes[self.position];
@@ -249,6 +264,7 @@ impl Site<'_> {
             faults.push(Fault { field, message, legal: "a smaller tile".to_string() });
         }
         self.stream_faults(&mut faults);
+        self.copy_faults(&mut faults);
         for (field, pack) in
             [(Field::PackA, self.config.pack_a), (Field::PackB, self.config.pack_b)]
         {
@@ -262,6 +278,13 @@ impl Site<'_> {
             }
         }
         faults
+    }
+
+    fn copy_faults(&self, faults: &mut Vec<Fault>) {
+        if self.config.once_b && self.config.pack_b.copies() && !self.is_copied_whole() {
+            let message = "blocks of the operand are not whole panels of arguments".to_string();
+            faults.push(Fault { field: Field::CopyB, message, legal: "block".to_string() });
+        }
     }
 
     fn stream_faults(&self, faults: &mut Vec<Fault>) {

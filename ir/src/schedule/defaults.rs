@@ -76,6 +76,7 @@ pub(super) fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
         streaming: false,
         pack_a: Pack::No,
         pack_b: Pack::No,
+        once_b: false,
     }
 }
 
@@ -144,6 +145,7 @@ pub(super) fn default(
     fuse(plan, shapes, target, &mut config, |plan_bytes, parallel| plan_bytes <= half && parallel);
     guess_grids(plan, shapes, target, &mut config);
     fill_cache(plan, shapes, target, &mut config, half);
+    copy_once(plan, shapes, target, &mut config);
     let mut cut = config.clone();
     if splits::guess(plan, shapes, target, &mut cut, seeds) {
         guess_grids(plan, shapes, target, &mut cut);
@@ -158,6 +160,22 @@ pub(super) fn default(
     }
     ahead::guess(plan, shapes, target, &mut config);
     config
+}
+
+/// Copies the second operand once where several iterations of the grid would copy the same part for one product of a group.
+/// A copy of a whole product's operand gains nothing: it takes as long to read again.
+fn copy_once(plan: &PassProgram, shapes: &[Shape], target: &Target, config: &mut Config) {
+    let phases = config.phases(plan);
+    let mut chosen = vec![];
+    for site in sites(plan, shapes, target, config, &phases) {
+        let pass = &plan.passes[site.position];
+        let rows = rows(plan, pass, site.config.vector).filter(|_| pass.group.is_some());
+        let again = rows.is_some_and(|axis| site.step(axis) < plan.axes.extent(axis));
+        if again && site.config.pack_b.copies() && site.is_copied_whole() {
+            chosen.push(site.position);
+        }
+    }
+    chosen.into_iter().for_each(|position| config.passes[position].once_b = true);
 }
 
 /// Unfused scalar loops where the guess does not fit; the naive nest where those do not fit either.

@@ -3,7 +3,7 @@
 //! Invariant: a domain does not depend on the values of other choices; what combinations are legal is `constraint`'s.
 
 use super::key::{Field, Key, word, yes_no};
-use super::shape::{Shape, contractions, stores_output};
+use super::shape::{Shape, contractions, is_given, stores_output};
 use super::{Choice, ChoiceValue, Config, Domain, Pack, ahead, splits};
 use crate::base::AxisId;
 use crate::lower::{Contraction, dots, tiled};
@@ -163,6 +163,12 @@ impl List<'_> {
             let meaning =
                 format!("How the {operand} operand of the contraction of {name} is packed.");
             self.one_of(Key::Pass(position, field), packs, &meaning);
+        }
+        if found.iter().any(|of| is_given(self.plan, pass, &of.b)) {
+            let meaning =
+                format!("Whether {name} copies that operand in each block or once for all.");
+            let words = vec![word("block"), word("once")];
+            self.one_of(Key::Pass(position, Field::CopyB), words, &meaning);
         }
     }
 

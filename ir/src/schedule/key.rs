@@ -34,6 +34,7 @@ pub(super) enum Field {
     Order,
     PackA,
     PackB,
+    CopyB,
 }
 
 impl Key {
@@ -61,6 +62,7 @@ impl Key {
             Field::Order => "order".to_string(),
             Field::PackA => "pack_a".to_string(),
             Field::PackB => "pack_b".to_string(),
+            Field::CopyB => "copy_b".to_string(),
         };
         format!("{}.{field}", plan.passes[pass].name)
     }
@@ -93,6 +95,7 @@ impl Key {
             Field::Order => order(&pass.order),
             Field::PackA => word(pass.pack_a.name()),
             Field::PackB => word(pass.pack_b.name()),
+            Field::CopyB => word(if pass.once_b { "once" } else { "block" }),
         }
     }
 
@@ -136,6 +139,7 @@ impl Key {
             (Field::Unroll, ChoiceValue::Count(count)) => pass.unroll = *count,
             (Field::Fetch, ChoiceValue::Count(count)) => pass.fetch = *count,
             (Field::Ahead, ChoiceValue::Word(word)) => pass.ahead = word == "yes",
+            (Field::CopyB, ChoiceValue::Word(word)) => pass.once_b = word == "once",
             (Field::Stores, ChoiceValue::Word(word)) => pass.streaming = word == "streaming",
             _ => {}
         }

@@ -91,6 +91,7 @@ impl Space {
                 }
                 Err(Exceeded::Group { .. }) => self.shrink(&mut config, rng),
                 Err(Exceeded::Device { .. }) if splits::merge(&mut config) => {}
+                Err(Exceeded::Device { .. }) if copy_in_blocks(&mut config) => {}
                 Err(Exceeded::Device { .. }) => self.fuse_one(&mut config, rng),
             }
         }
@@ -343,6 +344,9 @@ impl Space {
                 *pack = Pack::Rows;
             }
         }
+        if self.site(position, config, |site| site.is_copied_whole()) == Some(false) {
+            config.passes[position].once_b = false;
+        }
     }
 
     /// Halves the largest step of a grid; where all are 1, ends a phase earlier.
@@ -385,6 +389,13 @@ impl Space {
             config.passes[pass].fused = true;
         }
     }
+}
+
+/// Copies no operand whole; whether any was.
+fn copy_in_blocks(config: &mut Config) -> bool {
+    let whole = config.passes.iter().any(|pass| pass.once_b);
+    config.passes.iter_mut().for_each(|pass| pass.once_b = false);
+    whole
 }
 
 fn draw(domain: &Domain, rng: &mut impl Rng) -> ChoiceValue {

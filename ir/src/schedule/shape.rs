@@ -179,6 +179,25 @@ pub(super) fn contractions(
     states.filter_map(|state| contraction(plan, pass, state, vector)).collect()
 }
 
+/// Whether a value of a pass's body is made of the kernel's inputs alone.
+pub(super) fn is_given(plan: &PassProgram, pass: &Pass, expr: &Expr) -> bool {
+    let mut given = true;
+    let mut todo = vec![expr];
+    while let Some(expr) = todo.pop() {
+        expr.walk(&mut |part: &Expr| {
+            if let Some(buffer) = part.read_buffer() {
+                given &= plan.values[buffer.index()].kind == ValueKind::Input;
+            }
+            if let Expr::Local(local) = part {
+                let made = pass.body_lets.iter().find(|item| item.local == *local);
+                given &= made.is_some();
+                todo.extend(made.map(|item| &item.expr));
+            }
+        });
+    }
+    given
+}
+
 /// Whether a pass stores an output of the kernel.
 pub(super) fn stores_output(plan: &PassProgram, pass: &Pass) -> bool {
     let kind = |result: &PassResult| plan.values[result.buffer.index()].kind;

@@ -428,6 +428,7 @@ impl Space {
                 contracts && (!pack.is_grouped() || pack == Pack::Tiles)
             }
             Field::PackB => contracts,
+            Field::CopyB => contracts && config.passes[pass].pack_b.copies(),
         }
     }
 }

@@ -8,21 +8,27 @@
 
 use super::{Lanes, polynomial, power_of_two, tables};
 
+/// Below 2^-150 an f32 rounds to 0.
+const LEAST_POWER_F32: f64 = -150.0;
+
 /// e^x.
 pub(super) fn exp<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
     // Beyond these bounds the result is inf and 0; the constant comes first so that NaN passes.
     let (low, high) = if lanes.double() { (-746.0, 710.0) } else { (-104.0, 89.0) };
-    let x = clamp(lanes, low, high, x);
     if lanes.looks_up() && lanes.has_times_power() {
+        let high = lanes.float(high);
+        let x = lanes.min(high, x);
         return exp_by_table(lanes, x);
     }
+    let x = clamp(lanes, low, high, x);
     let Reduced { rest, raised, count } = reduce(lanes, x, 2 * lanes.format().bias);
     let sum = exp_reduced(lanes, rest);
     scale(lanes, sum, (raised, count))
 }
 
 /// e^x of f32 with n in sixteenths: a table has 2^(j/16), and so short a rest needs two terms less (Tang, Table-driven
-/// implementation of the exponential function, 1989). Seven multiplications and additions instead of nine.
+/// implementation of the exponential function, 1989). Seven multiplications and additions instead of nine. What is too
+/// small for a subnormal is left out: some processors take 150 cycles to find an underflow, and masks are full of them.
 fn exp_by_table<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
     let inverse = lanes.float(std::f64::consts::LOG2_E);
     // Adding it leaves a multiple of 1/16, whose count of sixteenths is in the low bits.
@@ -39,7 +45,8 @@ fn exp_by_table<L: Lanes>(lanes: &mut L, x: L::F) -> L::F {
     let sum = lanes.fma(sum, rest, one);
     let sum = lanes.mul(sum, rest);
     let sum = lanes.fma(sum, power, power);
-    lanes.times_power(sum, count)
+    let least = lanes.float(LEAST_POWER_F32);
+    lanes.times_power_from(sum, count, least)
 }
 
 /// e^x where the result and 2^n are normal numbers, or x is NaN.

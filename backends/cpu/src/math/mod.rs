@@ -175,6 +175,14 @@ pub trait Lanes {
         a
     }
 
+    /// As [`Lanes::times_power`], and 0, without the work of finding out that it is too small, where `count < least`.
+    fn times_power_from(&mut self, a: Self::F, count: Self::F, least: Self::F) -> Self::F {
+        let power = self.times_power(a, count);
+        let none = self.lt(count, least);
+        let zero = self.float(0.0);
+        self.select(none, zero, power)
+    }
+
     /// `a` with its sign changed, also of NaN and zero.
     fn neg(&mut self, a: Self::F) -> Self::F {
         let sign = self.int(self.format().magnitude + 1);

@@ -125,5 +125,8 @@ scalar_lanes! {
     fn times_power(&mut self, a: f32, count: f32) -> f32 {
         // Exact in f64, for any f32 and any power that is not far outside of its range, then rounded once.
         (f64::from(a) * f64::from(count.floor().clamp(-400.0, 400.0)).exp2()) as f32
+    },
+    fn times_power_from(&mut self, a: f32, count: f32, least: f32) -> f32 {
+        if count < least { 0.0 } else { self.times_power(a, count) }
     }
 }

@@ -156,7 +156,10 @@ fn vector_text(op: &Op) -> Option<String> {
         Op::Nibbles { to, at, bytes } => format!("{to} = nibbles {at}{}", mask_text(bytes)),
         Op::Dot { of, to, x, y, z } => format!("{to} = dot {} {x} {y} {z}", words(&of)),
         Op::MultiplyAdd { lane, to, x, y, z } => format!("{to} = {lane} multiply-add {x} {y} {z}"),
-        Op::Scale { lane, to, x, y } => format!("{to} = {lane} scale {x} {y}"),
+        Op::Scale { lane, to, x, y, mask: None } => format!("{to} = {lane} scale {x} {y}"),
+        Op::Scale { lane, to, x, y, mask: Some(mask) } => {
+            format!("{to} = {lane} scale {x} {y} where {mask}")
+        }
         Op::Compare { op, lane, to, x, y } => format!("{to} = {lane} {} {x} {y}", words(&op)),
         Op::Select { lane, to, mask, yes, no } => format!("{to} = {lane} select {mask} {yes} {no}"),
         Op::LanesDown { lane, to, x, count } => format!("{to} = {lane} lanes-down {x} {count}"),

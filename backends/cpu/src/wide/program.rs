@@ -203,6 +203,8 @@ pub enum Condition {
     Less,
     /// Less or equal; false with NaN; of integers signed.
     LessEqual,
+    /// Not less; true with NaN. Floats alone.
+    NotLess,
     /// Either is NaN. Floats alone.
     Unordered,
 }
@@ -256,8 +258,8 @@ pub enum Op {
     /// `to = z + ` the sum of the products of each lane's narrow elements; of bytes, x's are unsigned and y's signed.
     Dot { of: Narrow, to: Vector, x: Vector, y: Operand, z: Vector },
     /// `to = x * 2^floor(y)` of floats, rounded once, with IEEE answers, except that a quiet NaN times 2^inf is inf and
-    /// times 2^-inf is 0. AVX-512 alone.
-    Scale { lane: Lane, to: Vector, x: Vector, y: Vector },
+    /// times 2^-inf is 0. 0 where the predicate does not hold. AVX-512 alone.
+    Scale { lane: Lane, to: Vector, x: Vector, y: Vector, mask: Option<Predicate> },
     /// `to[i] = table[at[i] mod 16]` of F32 or I32 lanes, sixteen of them. AVX-512 alone.
     LookUp { to: Vector, table: Vector, at: Vector },
     /// `to = x op y`.
@@ -437,7 +439,11 @@ impl Op {
             Self::MultiplyAdd { x, y, z, .. } | Self::Dot { x, y, z, .. } => {
                 vec![R::Vector(x), operand(y), R::Vector(z)]
             }
-            Self::Scale { x, y, .. } | Self::Zip { x, y, .. } | Self::Pieces { x, y, .. } => {
+            Self::Scale { x, y, mask, .. } => {
+                let own = [R::Vector(x), R::Vector(y)];
+                own.into_iter().chain(mask.map(R::Predicate)).collect()
+            }
+            Self::Zip { x, y, .. } | Self::Pieces { x, y, .. } => {
                 vec![R::Vector(x), R::Vector(y)]
             }
             Self::Select { mask, yes, no, .. } => {

@@ -174,8 +174,9 @@ fn nothing_of_the_size_of_the_scores_is_kept() {
         assert_eq!(found, None, "{}", schedule.print());
     }
     let program = lowered(&pair, &space, &space.default_schedule(), &backend);
+    // It may hold a copy of the keys, which are 1 MiB.
     let bytes = workspace(&program, &backend);
-    assert!(bytes < 1 << 20, "the default schedule takes {bytes} bytes");
+    assert!(bytes < 3 << 19, "the default schedule takes {bytes} bytes");
 }
 
 #[test]

@@ -102,7 +102,8 @@ fn others() -> Vec<Op> {
         for pick in [0b00, 0b01, 0b11, 0x88, 0xdd] {
             out.push(Op::Pieces { lane, to: TO, x: X, y: Y, pick });
         }
-        out.push(Op::Scale { lane, to: TO, x: X, y: Y });
+        out.push(Op::Scale { lane, to: TO, x: X, y: Y, mask: None });
+        out.push(Op::Scale { lane, to: TO, x: X, y: Y, mask: Some(P) });
         out.push(Op::Splat { lane, to: TO, from: S });
         out.push(Op::Select { lane, to: TO, mask: P, yes: X, no: Y });
         for (to, y) in [
@@ -152,6 +153,7 @@ fn predicates() -> Vec<Op> {
             Condition::NotEqual,
             Condition::Less,
             Condition::LessEqual,
+            Condition::NotLess,
             Condition::Unordered,
         ] {
             out.push(Op::Compare { op, lane, to: P, x: X, y: Operand::Vector(Y) });

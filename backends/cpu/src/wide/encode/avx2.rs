@@ -96,7 +96,7 @@ impl Encoder<'_> {
             Condition::NotEqual => (equal, false, true),
             Condition::Less => (greater, !swapped, false),
             Condition::LessEqual => (greater, swapped, true),
-            Condition::Unordered => return self.missing(lane, &op),
+            Condition::Unordered | Condition::NotLess => return self.missing(lane, &op),
         };
         let args = if y_first {
             let y = self.loaded_operand(y, lane, bytes)?;

@@ -243,7 +243,7 @@ impl<'a> Encoder<'a> {
             Op::MultiplyAdd { lane, to, x, y, z } => self.multiply_add(lane, to, (x, y, z)),
             Op::Nibbles { to, at, bytes } => self.nibbles(to, at, bytes),
             Op::Dot { of, to, x, y, z } => self.dot(of, to, (x, y, z)),
-            Op::Scale { lane, to, x, y } => self.scale(lane, to, x, y),
+            Op::Scale { lane, to, x, y, mask } => self.scale(lane, to, (x, y), mask),
             Op::Compare { op, lane, to, x, y } => self.condition(op, lane, to, (x, y)),
             Op::Select { lane, to, mask, yes, no } => self.select(lane, to, mask, (yes, no)),
             Op::LanesDown { lane, to, x, count } => self.lanes_down(lane, to, x, count),

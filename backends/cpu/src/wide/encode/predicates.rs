@@ -19,7 +19,9 @@ impl Encoder<'_> {
         to: Predicate,
         (x, y): (Vector, Operand),
     ) -> Result<(), Refusal> {
-        if matches!(lane, Lane::I32 | Lane::I64) && op == Condition::Unordered {
+        if matches!(lane, Lane::I32 | Lane::I64)
+            && matches!(op, Condition::Unordered | Condition::NotLess)
+        {
             return self.missing(lane, &op);
         }
         if self.is_avx2() {
@@ -121,6 +123,8 @@ pub(super) fn selector(op: Condition, lane: Lane, swapped: bool) -> u8 {
         (Condition::Unordered, _, _) => 3,
         (Condition::Less, true, false) => 17,
         (Condition::LessEqual, true, false) => 18,
+        (Condition::NotLess, _, false) => 21,
+        (Condition::NotLess, _, true) => 26,
         (Condition::Less, true, true) => 30,
         (Condition::LessEqual, true, true) => 29,
         (Condition::Less, false, false) => 1,

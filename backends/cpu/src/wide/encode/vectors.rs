@@ -241,8 +241,8 @@ impl Encoder<'_> {
         &mut self,
         lane: Lane,
         to: Vector,
-        x: Vector,
-        y: Vector,
+        (x, y): (Vector, Vector),
+        mask: Option<Predicate>,
     ) -> Result<(), Refusal> {
         let row = match lane {
             Lane::F32 => &rows::SCALE_F32,
@@ -252,7 +252,8 @@ impl Encoder<'_> {
         let bytes = self.bytes(lane.bytes())?;
         let y = self.source(y, lane.bytes(), bytes);
         let x = Arg::Vector(self.register(x, bytes)?, bytes);
-        self.writer.row(row, bytes, &[self.arg(to, bytes), x, y], Under::All)
+        let under = mask.map_or(Under::All, |mask| Under::Zero(self.predicate(mask)));
+        self.writer.row(row, bytes, &[self.arg(to, bytes), x, y], under)
     }
 
     pub(super) fn select(

@@ -255,6 +255,7 @@ pub(super) fn condition(op: Condition, lane: Lane, x: u64, y: u64) -> bool {
             Condition::NotEqual => x != y,
             Condition::Less => x < y,
             Condition::LessEqual => x <= y,
+            Condition::NotLess => x >= y || x.is_nan() || y.is_nan(),
             Condition::Unordered => x.is_nan() || y.is_nan(),
         };
     }
@@ -267,7 +268,7 @@ pub(super) fn condition(op: Condition, lane: Lane, x: u64, y: u64) -> bool {
         Condition::NotEqual => x != y,
         Condition::Less => signed(x) < signed(y),
         Condition::LessEqual => signed(x) <= signed(y),
-        Condition::Unordered => false,
+        Condition::Unordered | Condition::NotLess => false,
     }
 }
 

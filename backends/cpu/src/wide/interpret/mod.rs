@@ -235,9 +235,13 @@ impl Machine<'_> {
             }
             Op::Dot { of, to, x, y, z } => (to, self.dot(of, (x, y, z))?),
             Op::Words { to, words } => (to, each(&|lane| u64::from(words[lane % 16]), 4)),
-            Op::Scale { lane, to, x, y } => {
+            Op::Scale { lane, to, x, y, mask } => {
                 let (x, y) = (self.vector(x)?, self.vector(y)?);
-                let of = |i| lanes::scale(lane, x.bits(i, lane), y.bits(i, lane));
+                let mask = mask.map(|mask| self.predicate(mask)).transpose()?;
+                let of = |i| match mask.is_some_and(|mask| mask >> i & 1 == 0) {
+                    true => 0,
+                    false => lanes::scale(lane, x.bits(i, lane), y.bits(i, lane)),
+                };
                 (to, each(&of, lane.bytes()))
             }
             Op::Select { lane, to, mask, yes, no } => {

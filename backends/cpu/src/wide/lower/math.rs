@@ -117,7 +117,14 @@ impl Lanes for LeafLanes<'_> {
     }
     fn times_power(&mut self, a: Vector, count: Vector) -> Vector {
         let to = self.code.vector();
-        self.code.op(Op::Scale { lane: self.of_floats(), to, x: a, y: count });
+        self.code.op(Op::Scale { lane: self.of_floats(), to, x: a, y: count, mask: None });
+        to
+    }
+    fn times_power_from(&mut self, a: Vector, count: Vector, least: Vector) -> Vector {
+        let lane = self.of_floats();
+        let mask = self.code.compare(Condition::NotLess, lane, count, least);
+        let to = self.code.vector();
+        self.code.op(Op::Scale { lane, to, x: a, y: count, mask: Some(mask) });
         to
     }
     fn unlikely(

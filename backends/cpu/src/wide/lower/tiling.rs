@@ -143,11 +143,13 @@ impl NestLowering<'_> {
             && in_groups
     }
 
-    /// Rows of the register tile in whole tiles.
+    /// Rows of the register tile in whole tiles. Rests of several lengths are done by one tile, as long as the longest, which
+    /// must not read behind a copy in tiles: then it is the shortest.
     fn rows_in_tile(&self, rows: AxisId) -> Option<u64> {
         let tile = self.tile_of(rows);
         let most = self.block(rows).lengths().max().unwrap_or(0);
         match tile.is_multiple_of(TILE_ROWS) {
+            true if self.rests(rows, tile).len() > 1 => Some(TILE_ROWS),
             true => Some(tile.min(most.next_multiple_of(TILE_ROWS)).max(TILE_ROWS)),
             false => (most <= TILE_ROWS).then_some(TILE_ROWS),
         }
@@ -160,19 +162,21 @@ impl NestLowering<'_> {
         let single = self.nest.outer.iter().copied().filter(other).all(|of| self.tile_of(of) == 1);
         let across = self.tile_of(vector) / self.lanes;
         let counts = Counts { down: found.tile / TILE_ROWS, across, rows: found.tile };
-        let rests = |axis, step| {
-            let lengths = self.block(axis).lengths();
-            let mut rests: Vec<u64> = lengths.map(|length| length % step).collect();
-            rests.retain(|&rest| rest != 0);
-            rests.dedup();
-            rests
-        };
-        let terms = rests(found.axis, found.terms);
+        let terms = self.rests(found.axis, found.terms);
         // Rows that are none, and parts of groups, must not be read where nothing is behind them.
         let whole = terms.iter().all(|rest| rest.is_multiple_of(found.of.count()));
-        let exact = whole && rests(found.rows, found.tile).len() <= 1;
+        let exact = whole && self.rests(found.rows, found.tile).len() <= 1;
         let fits = single && self.nest.outer.contains(&vector) && counts.fit();
         fits && terms.len() <= 1 && (exact || !found.in_rows)
+    }
+
+    /// What steps leave of the blocks of an axis.
+    fn rests(&self, axis: AxisId, step: u64) -> Vec<u64> {
+        let lengths = self.block(axis).lengths();
+        let mut rests: Vec<u64> = lengths.map(|length| length % step).collect();
+        rests.retain(|&rest| rest != 0);
+        rests.dedup();
+        rests
     }
 
     /// Whether no sum has more additions in a row than it may: each product of tiles adds one to those inside of it.

@@ -61,6 +61,7 @@ impl Drawing<'_> {
                     Condition::Less,
                     Condition::LessEqual,
                     if float { Condition::Unordered } else { Condition::Less },
+                    if float { Condition::NotLess } else { Condition::LessEqual },
                 ]);
                 let (x, y) = (self.from(kind), self.operand(kind));
                 self.push(Op::Compare { op, lane: kind.lane(), to, x, y });
@@ -109,7 +110,10 @@ impl Drawing<'_> {
             4 if lane == Lane::F32 => {
                 self.push(Op::Monad { op: Monad::RoundToF16, lane, to, x });
             }
-            5 if self.isa.is_avx512() => self.push(Op::Scale { lane, to, x, y: z }),
+            5 if self.isa.is_avx512() => {
+                let mask = if self.rng.random() { Some(self.predicate()) } else { None };
+                self.push(Op::Scale { lane, to, x, y: z, mask });
+            }
             _ => {
                 let y = self.operand(kind);
                 // Accumulators are the rule: the sum often goes where the summand was.
