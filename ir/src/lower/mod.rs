@@ -28,7 +28,7 @@ pub(crate) use stream::panel;
 
 use crate::diag::Diagnostic;
 use crate::plan::PassProgram;
-use crate::schedule::{Config, Schedule, Space, apply_splits};
+use crate::schedule::{Config, Schedule, Space, apply_splits, kept};
 use crate::target::Target;
 use crate::tile::{Phase, TileProgram};
 use nest::Nest;
@@ -106,7 +106,7 @@ pub(crate) fn write(plan: &PassProgram, config: &Config, target: &Target) -> Til
     let mut placer = Placer::new(&plan, config.threads, &phases);
     let lets = Lets::new(&plan);
     for phase in &phases {
-        let group = placer.open(phase);
+        let group = placer.open(phase, &kept(&plan, &config, phase));
         let mut body = vec![];
         let same = |a: &usize, b: &usize| {
             let group = plan.passes[*a].group;

@@ -93,16 +93,23 @@ impl<'a> Placer<'a> {
         readers.is_some_and(|readers| readers.iter().any(|&reader| Some(reader) == writer))
     }
 
-    /// Begins a phase: the group buffers at its head.
-    pub(super) fn open(&mut self, phase: &PhaseConfig) -> Vec<BufferId> {
+    /// Begins a phase: the group buffers at its head. Some results wait in outputs.
+    pub(super) fn open(
+        &mut self,
+        phase: &PhaseConfig,
+        kept: &[(BufferId, BufferId)],
+    ) -> Vec<BufferId> {
         self.group.clear();
         let mut group = vec![];
+        for (result, output) in kept {
+            self.group.insert(*result, self.global[output]);
+        }
         for &pass in &phase.passes {
             for result in &self.plan.passes[pass].results {
                 let value = &self.plan.values[result.buffer.index()];
                 let local = value.kind == ValueKind::Intermediate
                     && (self.is_read_at_once(result.buffer) || !self.is_read_later(result.buffer));
-                if local {
+                if local && !self.group.contains_key(&result.buffer) {
                     let block = self.plan.passes[pass].group;
                     let block = block.filter(|_| self.plan.is_within(&self.plan.passes[pass]));
                     let span = |&axis: &AxisId| match phase.stream_step(block, axis) {

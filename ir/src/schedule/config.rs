@@ -64,6 +64,8 @@ pub struct PassConfig {
     pub fetch: u64,
     /// Whether the pass fetches what the next grid iteration reads of the tensors that it reads.
     pub ahead: bool,
+    /// Whether the result waits for its reader in the output that is made of it, not in scratch.
+    pub in_output: bool,
     /// Whether results go past the caches.
     pub streaming: bool,
     /// How the first operand of a contraction is packed.

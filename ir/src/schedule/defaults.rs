@@ -10,7 +10,7 @@ use super::fusion::fuse;
 use super::grids::{fill_cache, guess_grids};
 use super::shape::{Shape, Touch, contractions, set, stores_output, touched_at};
 use super::tiles::{guess_tile, is_thin, packed_rows};
-use super::{Config, Pack, PassConfig, ahead, groups, limits, splits, streams};
+use super::{Config, Pack, PassConfig, ahead, groups, keep, limits, splits, streams};
 use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, chain_terms_max};
 use crate::lower::is_costly;
 use crate::plan::{Pass, PassProgram};
@@ -73,6 +73,7 @@ pub(super) fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
         unroll: 1,
         fetch: 0,
         ahead: false,
+        in_output: false,
         streaming: false,
         pack_a: Pack::No,
         pack_b: Pack::No,
@@ -146,6 +147,7 @@ pub(super) fn default(
     guess_grids(plan, shapes, target, &mut config);
     fill_cache(plan, shapes, target, &mut config, half);
     copy_once(plan, shapes, target, &mut config);
+    keep::guess(plan, &mut config);
     let mut cut = config.clone();
     if splits::guess(plan, shapes, target, &mut cut, seeds) {
         guess_grids(plan, shapes, target, &mut cut);

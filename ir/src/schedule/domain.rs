@@ -4,7 +4,7 @@
 
 use super::key::{Field, Key, word, yes_no};
 use super::shape::{Shape, contractions, is_given, stores_output};
-use super::{Choice, ChoiceValue, Config, Domain, Pack, ahead, splits};
+use super::{Choice, ChoiceValue, Config, Domain, Pack, ahead, keep, splits};
 use crate::base::AxisId;
 use crate::lower::{Contraction, dots, tiled};
 use crate::plan::PassProgram;
@@ -136,6 +136,10 @@ impl List<'_> {
             let meaning =
                 format!("Whether what {name} stores goes through the caches or past them.");
             self.one_of(key(Field::Stores), vec![word("cached"), word("streaming")], &meaning);
+        }
+        if keep::output_of(self.plan, position).is_some() {
+            let meaning = format!("Where what {name} stores waits for the output made of it.");
+            self.one_of(key(Field::Keep), vec![word("scratch"), word("output")], &meaning);
         }
         if shape.axes.len() > 1 {
             let meaning = format!("Order of the loops of {name}, outermost first.");

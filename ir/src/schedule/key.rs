@@ -35,6 +35,7 @@ pub(super) enum Field {
     PackA,
     PackB,
     CopyB,
+    Keep,
 }
 
 impl Key {
@@ -63,6 +64,7 @@ impl Key {
             Field::PackA => "pack_a".to_string(),
             Field::PackB => "pack_b".to_string(),
             Field::CopyB => "copy_b".to_string(),
+            Field::Keep => "keep".to_string(),
         };
         format!("{}.{field}", plan.passes[pass].name)
     }
@@ -96,6 +98,7 @@ impl Key {
             Field::PackA => word(pass.pack_a.name()),
             Field::PackB => word(pass.pack_b.name()),
             Field::CopyB => word(if pass.once_b { "once" } else { "block" }),
+            Field::Keep => word(if pass.in_output { "output" } else { "scratch" }),
         }
     }
 
@@ -139,6 +142,7 @@ impl Key {
             (Field::Unroll, ChoiceValue::Count(count)) => pass.unroll = *count,
             (Field::Fetch, ChoiceValue::Count(count)) => pass.fetch = *count,
             (Field::Ahead, ChoiceValue::Word(word)) => pass.ahead = word == "yes",
+            (Field::Keep, ChoiceValue::Word(word)) => pass.in_output = word == "output",
             (Field::CopyB, ChoiceValue::Word(word)) => pass.once_b = word == "once",
             (Field::Stores, ChoiceValue::Word(word)) => pass.streaming = word == "streaming",
             _ => {}

@@ -10,7 +10,7 @@ use super::key::{Field, Key};
 use super::limits::Exceeded;
 use super::shape::Shape;
 use super::{
-    ChoiceValue, Config, Pack, PhaseConfig, Schedule, Setting, ahead, code, defaults, limits,
+    ChoiceValue, Config, Pack, PhaseConfig, Schedule, Setting, ahead, code, defaults, keep, limits,
 };
 use crate::base::AxisSet;
 use crate::check::nearest;
@@ -428,6 +428,7 @@ impl Space {
                 contracts && (!pack.is_grouped() || pack == Pack::Tiles)
             }
             Field::PackB => contracts,
+            Field::Keep => keep::place(&self.plan, config, phase, pass).is_some(),
             Field::CopyB => contracts && config.passes[pass].pack_b.copies(),
         }
     }

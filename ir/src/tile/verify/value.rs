@@ -19,7 +19,7 @@ pub(super) struct Facts {
     /// The sums in it: axes and type of the terms.
     sums: BTreeSet<(AxisSet, DType)>,
     /// The buffers it loads, and how often they had been written when the name was defined.
-    loads: BTreeMap<BufferId, u32>,
+    pub(super) loads: BTreeMap<BufferId, u32>,
     /// The axes that loops had bound where the name was defined.
     pub(super) bound: AxisSet,
 }
@@ -41,15 +41,15 @@ impl Walker<'_> {
         axes: AxisSet,
         dtype: DType,
         micro: Option<&Micro>,
-    ) -> AxisSet {
+    ) -> Facts {
         let facts = self.value(expr, axes, dtype);
         if let Some(micro) = micro {
             self.micro(micro, axes, facts.reduced);
         }
-        for (reduced, terms) in facts.sums {
+        for &(reduced, terms) in &facts.sums {
             self.chain(reduced, terms, micro);
         }
-        facts.reduced
+        facts
     }
 
     /// Checks type, axes and parts of a value; what it depends on.
@@ -155,7 +155,8 @@ impl Walker<'_> {
         let state = &self.buffers[buffer.index()];
         let readable = match declared.scope {
             Scope::Input => true,
-            Scope::Output | Scope::Device => state.phase.is_some_and(|phase| phase < self.phase),
+            Scope::Output => self.is_finished(buffer) || self.is_own(buffer),
+            Scope::Device => self.is_finished(buffer),
             Scope::Group => state.visible && state.written,
         };
         if !readable {
@@ -169,10 +170,21 @@ impl Walker<'_> {
         self.spans(buffer);
     }
 
+    /// Whether an earlier phase has stored a result.
+    fn is_finished(&self, buffer: BufferId) -> bool {
+        self.buffers[buffer.index()].phase.is_some_and(|phase| phase < self.phase)
+    }
+
     /// A gather may read any element, so all of them have to be there: an input, or a result of an earlier phase.
     fn gather(&mut self, buffer: BufferId) {
-        if self.program.buffers[buffer.index()].scope != Scope::Group {
+        let scope = self.program.buffers[buffer.index()].scope;
+        if scope == Scope::Input || scope != Scope::Group && self.is_finished(buffer) {
             return self.load(buffer);
+        }
+        if scope != Scope::Group {
+            let name = &self.program.buffers[buffer.index()].name;
+            let what = format!("`{name}` is gathered from before all of it is written");
+            return self.fault(code::UNWRITTEN, &what, "write it in an earlier phase");
         }
         let name = &self.program.buffers[buffer.index()].name;
         let what = format!("`{name}` is group memory, which may hold a part of what is gathered");

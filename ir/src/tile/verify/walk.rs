@@ -3,7 +3,8 @@
 //! Why a written buffer may be read: a store covers, along each axis, the block of the loop around it, or everything
 //! once that loop has ended; a later load is inside the same loops or behind them. Buffers that hold a block of a loop
 //! are forgotten at the block's end. Invariant: a result is stored by one statement, whose loops and grid all run over
-//! axes of the result, so that no element is stored twice and none is left out.
+//! axes of the result, so that no element is left out and no two iterations store the same one; statements behind it in the
+//! same loops may replace what they load of it.
 
 use super::super::{Bounds, Carry, For, Phase, Place, Scope, Span, Stmt, TileProgram};
 use super::value::{Facts, loops_in, written_in};
@@ -43,6 +44,8 @@ pub(super) struct State {
     pub(super) version: u32,
     /// The phase that stores an output or a device buffer.
     pub(super) phase: Option<usize>,
+    /// The loops around the statement that stores it, of those that have not ended.
+    pub(super) loops: Vec<(AxisId, u64)>,
 }
 
 pub(super) struct Walker<'a> {
@@ -219,8 +222,11 @@ impl Walker<'_> {
                 let declared = &program.buffers[buffer.index()];
                 self.place(&format!("`store {}`", declared.name));
                 let axes = declared.axes.iter().copied().collect();
-                self.stored_value(expr, axes, declared.dtype, Some(micro));
-                self.write(*buffer);
+                let facts = self.stored_value(expr, axes, declared.dtype, Some(micro));
+                match facts.loads.contains_key(buffer) && declared.scope == Scope::Output {
+                    true => self.replace(*buffer, facts.reduced),
+                    false => self.write(*buffer),
+                }
             }
             Stmt::Scan(scan) => {
                 self.place(&format!("`scan {}`", program.buffers[scan.buffer.index()].name));
@@ -252,6 +258,23 @@ impl Walker<'_> {
         }
     }
 
+    /// Whether the same iteration of all loops around the current place has stored what it may load of a result here.
+    pub(super) fn is_own(&self, buffer: BufferId) -> bool {
+        let state = &self.buffers[buffer.index()];
+        state.phase == Some(self.phase) && self.loops.starts_with(&state.loops)
+    }
+
+    /// A store of a result's elements that are made of what they were.
+    fn replace(&mut self, buffer: BufferId, reduced: AxisSet) {
+        let name = &self.program.buffers[buffer.index()].name;
+        if !self.is_own(buffer) || !reduced.is_empty() {
+            let what = format!("`{name}` is replaced by more than its own elements");
+            let help = "replace it in the loops that store it, without reductions";
+            return self.fault(code::STORES, &what, help);
+        }
+        self.buffers[buffer.index()].version += 1;
+    }
+
     fn write_result(&mut self, buffer: BufferId) {
         let declared = &self.program.buffers[buffer.index()];
         if self.buffers[buffer.index()].phase.is_some() {
@@ -259,6 +282,7 @@ impl Walker<'_> {
             self.fault(code::STORES, &what, "store it once, or use a group buffer on the way");
         }
         self.buffers[buffer.index()].phase = Some(self.phase);
+        self.buffers[buffer.index()].loops.clone_from(&self.loops);
         if self.bounded > 0 {
             let what = format!("a loop that leaves blocks out stores `{}`", declared.name);
             self.fault(code::STORES, &what, "carry it, or let the loop visit all blocks");
@@ -301,6 +325,7 @@ impl Walker<'_> {
         self.body_and_next(inner);
         self.bounded -= usize::from(inner.is_bounded());
         self.loops.truncate(outside);
+        self.buffers.iter_mut().for_each(|state| state.loops.truncate(outside));
         self.after_blocks(inner, &before);
         self.epilogues(inner);
         for carry in &inner.carries {
@@ -435,7 +460,7 @@ impl Walker<'_> {
             self.place(&format!("`last {}`", self.name(carry.local)));
             self.locals[carry.local.index()] = Known::Carry;
             let local = &self.program.locals[carry.local.index()];
-            let reduced = self.stored_value(last, local.axes, local.dtype, None);
+            let reduced = self.stored_value(last, local.axes, local.dtype, None).reduced;
             if !reduced.is_disjoint(looped) {
                 let names = self.program.axes.names((reduced & looped).iter());
                 let what = format!("the epilogue reduces {names}, which the loop binds");
