@@ -80,8 +80,9 @@ pub const TILE_ROWS: u64 = 16;
 pub const TILE_ROW_BYTES: u64 = 64;
 /// Tile registers.
 pub const TILES: u64 = 8;
-/// Additions in a row inside of one product of tiles of bf16: one for each group of a row, then one of both halves.
-pub const TILE_CHAIN: u64 = 17;
+/// Additions in a row inside of one product of tiles of bf16: one for each group of a row but the first, whose product is
+/// exact, then one of both halves.
+pub const TILE_CHAIN: u64 = 16;
 
 impl Target {
     /// Whether register tiles have to be large: two multiply-adds a cycle ask more of the caches than few rows give.

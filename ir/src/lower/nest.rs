@@ -33,6 +33,11 @@ const AHEAD_OPERATIONS: u64 = 1024;
 /// Chains inside of a block are multiples of this, so that unrolled steps fit.
 const CHAIN_UNIT: u64 = 8;
 
+/// The longest chain inside of a block, where no chain may have more additions.
+pub(crate) fn whole_chain(most: u64) -> u64 {
+    most - most % CHAIN_UNIT
+}
+
 /// A pass, its choices and its loops.
 pub(super) struct Nest<'a> {
     pub(super) plan: &'a PassProgram,
@@ -246,7 +251,8 @@ impl<'a> Nest<'a> {
         let is_block = self.stream.iter().all(whole) && self.pass.group.is_none();
         let mut bounds = skip::bounds(self.lets, &[self.position], &self.pass.stream);
         chunk::restrict(self.plan, self.pass, (self.phase, &self.stream), &mut bounds);
-        if !is_block || !bounds.is_empty() || self.config.pack_b != Pack::Tiles {
+        let in_tiles = matches!(self.config.pack_b, Pack::Tiles | Pack::Parts);
+        if !is_block || !bounds.is_empty() || !in_tiles {
             return None;
         }
         let mut parts = LAST_PARTS_MAX;
@@ -302,7 +308,7 @@ impl<'a> Nest<'a> {
         });
         let terms = self.plan.axes.volume(self.pass.stream.iter().copied().collect());
         let most = chain_terms_max(terms);
-        if rows.fold(1, u64::saturating_mul) <= most { 0 } else { most - most % CHAIN_UNIT }
+        if rows.fold(1, u64::saturating_mul) <= most { 0 } else { whole_chain(most) }
     }
 
     /// The buffer and epilogue of a carry that lives in the result itself, where that is possible.

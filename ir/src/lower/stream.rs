@@ -5,9 +5,10 @@
 
 use super::dots::Dots;
 use super::nest::Nest;
+use super::parts::{Parts, parts};
 use super::place::{Placer, grid_span};
 use super::{Contraction, contraction, dots, micro, tiled};
-use crate::base::{AxisId, AxisSet, BinaryOp, BufferId, Expr, LocalId};
+use crate::base::{AxisId, AxisSet, BinaryOp, BufferId, DType, Expr, LocalId};
 use crate::plan::State;
 use crate::schedule::{Pack, PassConfig};
 use crate::target::TILE_ROWS;
@@ -32,12 +33,12 @@ pub(super) struct Stream<'s, 'a, 'p> {
 
 /// How an operand is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Packing {
-    pack: Pack,
+pub(super) struct Packing {
+    pub(super) pack: Pack,
     /// The axis whose neighbours lie in groups, and how many.
-    depth: Option<(AxisId, u64)>,
+    pub(super) depth: Option<(AxisId, u64)>,
     /// The axis of the rows of its tiles.
-    rows: Option<AxisId>,
+    pub(super) rows: Option<AxisId>,
 }
 
 impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
@@ -58,6 +59,9 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
             Some(found) => {
                 if let Some(dots) = self.dots(&found) {
                     return self.grouped(&dots, stream, so_far);
+                }
+                if let Some(parts) = self.parts(&found) {
+                    return self.in_parts(&parts, stream, so_far);
                 }
                 let pack = |pack: Pack| Packing { pack, depth: None, rows: None };
                 let a = self.operand(&found.a, pack(config.pack_a), "a");
@@ -88,8 +92,15 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         match self.nest.config.pack_b {
             Pack::Tiles => tiled(plan, pass, found, target),
             Pack::Dots | Pack::Join => dots(plan, pass, found, target),
-            Pack::No | Pack::Rows | Pack::Panel => None,
+            Pack::No | Pack::Rows | Pack::Panel | Pack::Parts => None,
         }
+    }
+
+    /// The parts of a contraction's operands, if it is to be added in parts.
+    fn parts(&self, found: &Contraction) -> Option<Parts> {
+        let in_parts = self.nest.config.pack_b == Pack::Parts;
+        let found = parts(self.nest.plan, self.nest.pass, found, self.nest.target);
+        found.filter(|_| in_parts)
     }
 
     /// A contraction in groups, added to what there is so far.
@@ -107,7 +118,9 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         let a = self.operand(&dots.a, packing, "a");
         let pack = match self.nest.config.pack_b {
             Pack::Join => Pack::No,
-            Pack::No | Pack::Rows | Pack::Panel | Pack::Dots | Pack::Tiles => Pack::Panel,
+            Pack::No | Pack::Rows | Pack::Panel | Pack::Dots | Pack::Tiles | Pack::Parts => {
+                Pack::Panel
+            }
         };
         let b = self.operand(&dots.unsigned_b(), Packing { pack, depth, rows: None }, "b");
         let start = match dots.excess(a.clone(), stream) {
@@ -150,7 +163,7 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         Expr::Load(known.unwrap_or_else(|| self.stage(expr, packing, suffix)))
     }
 
-    fn plain(&mut self, expr: &Expr) -> Expr {
+    pub(super) fn plain(&mut self, expr: &Expr) -> Expr {
         let inner = self.levels.last_mut().expect("there is a level inside of the stream");
         let lets = &self.nest.pass.body_lets;
         let exprs = std::slice::from_ref(expr);
@@ -158,27 +171,14 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         exprs.pop().expect("one expression in, one out")
     }
 
-    fn stage(&mut self, expr: &Expr, packing: Packing, suffix: &str) -> BufferId {
+    pub(super) fn stage(&mut self, expr: &Expr, packing: Packing, suffix: &str) -> BufferId {
         let axes = expr.axes(self.nest.plan);
         let dtype = expr.dtype(self.nest.plan);
         let whole = suffix == "b" && self.nest.config.once_b;
         let level = self.level_of(expr, axes);
-        let order = stage_order(self.nest, axes);
-        let spans = order.iter().map(|&axis| match whole {
-            true => Span::Whole,
-            false => self.span(axis, level),
-        });
-        let spans = spans.collect();
-        let scope = if whole { Scope::Device } else { Scope::Group };
-        let base = match expr {
-            Expr::Load(buffer) => self.nest.plan.values[buffer.index()].name.clone(),
-            Expr::Local(local) => self.nest.plan.locals[local.index()].name.clone(),
-            _ => self.nest.pass.name.clone(),
-        };
-        let name = self.placer.fresh_name(&format!("{base}_{suffix}"));
-        let buffer = self.placer.buffer(name, scope, dtype, &order, spans);
-        let layout = self.layout(axes, &order, packing);
-        self.placer.program.buffers[buffer.index()].layout = layout;
+        let base = format!("{}_{suffix}", self.name_of(expr));
+        let level_of_copy = Some(level).filter(|_| !whole);
+        let buffer = self.scratch((&base, dtype), axes, level_of_copy, packing);
         let copy = &self.placer.program.buffers[buffer.index()];
         let near = neighbours(self.nest, expr).filter(|&axis| axes.contains(axis));
         let micro = micro::of_copy(copy, near, self.nest.config, self.nest.target);
@@ -221,6 +221,34 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         self.placer.program.phases.push(Phase { name, grid, group: vec![], body });
     }
 
+    /// What an expression is called: as what it reads, or as the pass.
+    pub(super) fn name_of(&self, expr: &Expr) -> String {
+        match expr {
+            Expr::Load(buffer) => self.nest.plan.values[buffer.index()].name.clone(),
+            Expr::Local(local) => self.nest.plan.locals[local.index()].name.clone(),
+            _ => self.nest.pass.name.clone(),
+        }
+    }
+
+    /// A buffer for some axes: for the current block at a level, or for all of them before the pass.
+    pub(super) fn scratch(
+        &mut self,
+        (base, dtype): (&str, DType),
+        axes: AxisSet,
+        level: Option<usize>,
+        packing: Packing,
+    ) -> BufferId {
+        let order = stage_order(self.nest, axes);
+        let span = |&axis: &AxisId| level.map_or(Span::Whole, |level| self.span(axis, level));
+        let spans = order.iter().map(span).collect();
+        let scope = if level.is_some() { Scope::Group } else { Scope::Device };
+        let name = self.placer.fresh_name(base);
+        let buffer = self.placer.buffer(name, scope, dtype, &order, spans);
+        let layout = self.layout(axes, &order, packing);
+        self.placer.program.buffers[buffer.index()].layout = layout;
+        buffer
+    }
+
     /// The order of a copy over some axes. Rows in groups are panels of one row.
     fn layout(&self, axes: AxisSet, order: &[AxisId], packing: Packing) -> Layout {
         let depth = packing.depth;
@@ -228,7 +256,7 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
             return Layout::Panel { axis, width: TILE_ROWS, depth };
         }
         match (packing.pack, depth) {
-            (Pack::Panel | Pack::Dots | Pack::Tiles | Pack::Join, _) => {
+            (Pack::Panel | Pack::Dots | Pack::Tiles | Pack::Parts | Pack::Join, _) => {
                 let (axis, width) = panel(&self.nest.pass.axes, axes, self.nest.config)
                     .expect("a panel is only offered for an operand with a register tile");
                 Layout::Panel { axis, width, depth }
@@ -254,7 +282,7 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
 
     /// As `level`, but a value that is the same in all blocks of the pass's group stands whole before them, and one
     /// that changes with them inside of their loop.
-    fn level_of(&self, expr: &Expr, axes: AxisSet) -> usize {
+    pub(super) fn level_of(&self, expr: &Expr, axes: AxisSet) -> usize {
         let looped = |&(axis, _): &(AxisId, u64)| axes.contains(axis);
         let within = self.nest.plan.is_within(self.nest.pass);
         match self.is_moving(expr) {
@@ -296,7 +324,7 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
 }
 
 /// The axis along which the elements of what an expression reads lie side by side, if all of it agrees.
-fn neighbours(nest: &Nest<'_>, expr: &Expr) -> Option<AxisId> {
+pub(super) fn neighbours(nest: &Nest<'_>, expr: &Expr) -> Option<AxisId> {
     let mut last = vec![];
     expr.walk(&mut |part: &Expr| {
         if let Expr::Load(buffer) = part {
@@ -308,7 +336,7 @@ fn neighbours(nest: &Nest<'_>, expr: &Expr) -> Option<AxisId> {
 }
 
 /// Result axes, then streamed axes, the vector axis innermost.
-fn stage_order(nest: &Nest<'_>, axes: AxisSet) -> Vec<AxisId> {
+pub(super) fn stage_order(nest: &Nest<'_>, axes: AxisSet) -> Vec<AxisId> {
     let all = nest.pass.axes.iter().chain(&nest.pass.stream).copied();
     let (mut order, vector): (Vec<AxisId>, Vec<AxisId>) =
         all.filter(|&axis| axes.contains(axis)).partition(|&axis| nest.config.vector != Some(axis));

@@ -21,6 +21,8 @@ pub enum Pack {
     Dots,
     /// As `Dots`, for products of whole tiles; the other operand in tiles.
     Tiles,
+    /// Both operands as sums of bf16 numbers, in tiles; products of their parts are added.
+    Parts,
     /// Read where it lies and joined to such groups in registers; the other operand in rows of them.
     Join,
 }
@@ -33,7 +35,7 @@ impl Pack {
 
     /// Whether products are added in groups.
     pub fn is_grouped(self) -> bool {
-        matches!(self, Self::Dots | Self::Tiles | Self::Join)
+        matches!(self, Self::Dots | Self::Tiles | Self::Parts | Self::Join)
     }
 }
 

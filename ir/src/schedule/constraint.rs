@@ -7,7 +7,7 @@ use super::key::Field;
 use super::shape::{Part, Shape, Touch, contractions, is_given};
 use super::{Config, Pack, PassConfig, PhaseConfig};
 use crate::base::{AxisId, AxisSet, chain_terms_max};
-use crate::lower::{Contraction, dots, panel, tiled};
+use crate::lower::{Contraction, dots, panel, parts, tiled, whole_chain};
 use crate::plan::PassProgram;
 use crate::target::{TILE_ROWS, TILES, Target};
 
@@ -69,13 +69,34 @@ impl Site<'_> {
     /// The axis of the rows of a register tile of tile registers, that of their terms, and how many a row has; `None`
     /// where it is one of vectors.
     pub(super) fn tiles(&self) -> Option<(AxisId, (AxisId, u64))> {
-        if self.config.pack_b != Pack::Tiles {
+        if !matches!(self.config.pack_b, Pack::Tiles | Pack::Parts) {
             return None;
         }
         let pass = &self.plan.passes[self.position];
         let found = contractions(self.plan, pass, self.config.vector);
-        let found = tiled(self.plan, pass, found.first()?, self.target)?;
+        self.tiles_of(found.first()?)
+    }
+
+    /// The rows, the axis of the terms and the terms of a row of a contraction's tiles.
+    fn tiles_of(&self, found: &Contraction) -> Option<(AxisId, (AxisId, u64))> {
+        let pass = &self.plan.passes[self.position];
+        if self.config.pack_b == Pack::Parts {
+            let found = parts(self.plan, pass, found, self.target)?;
+            return Some((found.rows, (found.depth.0, found.terms)));
+        }
+        let found = tiled(self.plan, pass, found, self.target)?;
         found.tiles.map(|(rows, terms)| (rows, (found.depth.0, terms)))
+    }
+
+    /// Whether the additions of a block of parts may stand in a row.
+    fn is_short(&self, found: &Contraction) -> bool {
+        let pass = &self.plan.passes[self.position];
+        let Some(found) = parts(self.plan, pass, found, self.target) else { return true };
+        let others = self.shape.stream.iter().filter(|&&axis| axis != found.depth.0);
+        let steps = others.fold(1, |all: u64, &axis| all.saturating_mul(self.step(axis)));
+        let chain = whole_chain(self.chain_terms_max());
+        self.config.pack_b != Pack::Parts
+            || self.step(found.depth.0) <= found.block_max(chain, steps)
     }
 
     /// Tile registers that the tile needs, if its sums are in them: sums, the fewer of both factors, one of the other.
@@ -224,14 +245,11 @@ impl Site<'_> {
             step.is_multiple_of(count) || step >= self.plan.axes.extent(axis)
         };
         let in_groups = |found| match self.config.pack_b {
-            Pack::Tiles => {
-                let found = tiled(self.plan, pass, found, self.target);
-                found.is_some_and(|found| {
-                    let (rows, terms) = found.tiles.expect("a product of tiles has rows");
-                    let of_rows = self.tile(rows).is_multiple_of(TILE_ROWS);
-                    whole((found.depth.0, terms)) && (of_rows || self.tile(rows) >= self.step(rows))
-                })
-            }
+            Pack::Tiles | Pack::Parts => self.tiles_of(found).is_some_and(|(rows, terms)| {
+                let of_rows = self.tile(rows).is_multiple_of(TILE_ROWS);
+                let fits = of_rows || self.tile(rows) >= self.step(rows);
+                whole(terms) && fits && self.is_short(found)
+            }),
             _ => {
                 let dots = dots(self.plan, pass, found, self.target);
                 dots.is_some_and(|dots| whole(dots.depth))
@@ -268,7 +286,9 @@ impl Site<'_> {
         for (field, pack) in
             [(Field::PackA, self.config.pack_a), (Field::PackB, self.config.pack_b)]
         {
-            if matches!(pack, Pack::Panel | Pack::Dots | Pack::Tiles) && !self.has_panel(field) {
+            if matches!(pack, Pack::Panel | Pack::Dots | Pack::Tiles | Pack::Parts)
+                && !self.has_panel(field)
+            {
                 let message = "the operand has no axis with a register tile".to_string();
                 faults.push(Fault { field, message, legal: "no, rows".to_string() });
             }

@@ -6,7 +6,7 @@ use super::key::{Field, Key, word, yes_no};
 use super::shape::{Shape, contractions, is_given, stores_output};
 use super::{Choice, ChoiceValue, Config, Domain, Pack, ahead, keep, splits};
 use crate::base::AxisId;
-use crate::lower::{Contraction, dots, tiled};
+use crate::lower::{Contraction, dots, parts, tiled};
 use crate::plan::PassProgram;
 use crate::target::Target;
 
@@ -156,11 +156,17 @@ impl List<'_> {
             return;
         }
         let grouped = found.iter().any(|of| dots(self.plan, pass, of, self.target).is_some());
+        let in_parts = found.iter().any(|of| parts(self.plan, pass, of, self.target).is_some());
         let in_tiles = found.iter().any(|of| tiled(self.plan, pass, of, self.target).is_some());
         let name = pass.name.clone();
         for (field, operand) in [(Field::PackA, "first"), (Field::PackB, "second")] {
             let is_b = field == Field::PackB;
-            let grouped = [(Pack::Dots, grouped), (Pack::Tiles, in_tiles), (Pack::Join, grouped)];
+            let grouped = [
+                (Pack::Dots, grouped),
+                (Pack::Tiles, in_tiles),
+                (Pack::Parts, in_parts),
+                (Pack::Join, grouped),
+            ];
             let grouped = grouped.into_iter().filter(|of| is_b && of.1).map(|of| of.0);
             let packs = [Pack::No, Pack::Rows, Pack::Panel].into_iter().chain(grouped);
             let packs = packs.map(|pack| word(pack.name())).collect();

@@ -101,7 +101,7 @@ pub(super) fn fill_cache(
             let contracts = |&pass: &usize| {
                 !contractions(plan, &plan.passes[pass], config.passes[pass].vector).is_empty()
             };
-            let tiled = config.passes[phase.head].pack_b == Pack::Tiles;
+            let tiled = matches!(config.passes[phase.head].pack_b, Pack::Tiles | Pack::Parts);
             let most = match (phase.passes.len(), phase.passes.iter().any(contracts)) {
                 // Tile registers take so much in a cycle that it has to be near.
                 (1, _) if tiled => most + PACK_SLACK,

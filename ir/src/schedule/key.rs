@@ -159,6 +159,7 @@ impl Pack {
             Self::Panel => "panel",
             Self::Dots => "dots",
             Self::Tiles => "tiles",
+            Self::Parts => "parts",
             Self::Join => "join",
         }
     }
@@ -169,6 +170,7 @@ impl Pack {
             "panel" => Self::Panel,
             "dots" => Self::Dots,
             "tiles" => Self::Tiles,
+            "parts" => Self::Parts,
             "join" => Self::Join,
             _ => Self::No,
         }

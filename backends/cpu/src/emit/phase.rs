@@ -270,6 +270,7 @@ impl PhaseEmitter<'_, '_> {
             match step {
                 Step::Nest(nest) => self.nest(nest)?,
                 Step::Pack(pack) => self.pack(*pack),
+                Step::Choice(choice) => self.choice(choice)?,
                 Step::Loop(inner) => self.visited_loop(inner)?,
             }
         }

@@ -3,9 +3,9 @@
 //! Invariant: the parts begin at the start of a block, and the loop is entered only where no part is empty.
 
 use super::phase::PhaseEmitter;
-use crate::machine::Loop;
+use crate::machine::{Choice, Loop};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use std::collections::BTreeMap;
 use tilewright_ir::AxisId;
 use tilewright_ir::backend::Unsupported;
@@ -51,6 +51,23 @@ impl PhaseEmitter<'_, '_> {
         self.b.switch_to_block(none);
         self.steps(steps)?;
         self.b.ins().jump(after, &[]);
+        self.b.switch_to_block(after);
+        Ok(())
+    }
+
+    /// The steps that a truth value in memory decides on.
+    pub(super) fn choice(&mut self, choice: &Choice) -> Result<(), Unsupported> {
+        let pointer = self.base_pointers(&[&choice.condition])[0];
+        let flags = MemFlagsData::new().with_notrap();
+        let holds = self.b.ins().load(types::I8, flags, pointer, 0);
+        let (then, otherwise, after) =
+            (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.ins().brif(holds, then, &[], otherwise, &[]);
+        for (block, steps) in [(then, &choice.then), (otherwise, &choice.otherwise)] {
+            self.b.switch_to_block(block);
+            self.steps(steps)?;
+            self.b.ins().jump(after, &[]);
+        }
         self.b.switch_to_block(after);
         Ok(())
     }

@@ -363,6 +363,18 @@ impl<'p> Builder<'p> {
         task: &Task<'_>,
         steps: &mut Vec<Step>,
     ) -> Result<(), Unsupported> {
+        match self.chosen(task, steps)? {
+            true => Ok(()),
+            false => self.plain_nest(task, steps),
+        }
+    }
+
+    /// A statement as one nest, whatever it chooses between.
+    pub(super) fn plain_nest(
+        &mut self,
+        task: &Task<'_>,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Unsupported> {
         let mut conversion = Conversion::new(self, task, steps);
         if let Some((carry, in_place)) = task.carry.filter(|carry| carry.1) {
             debug_assert!(in_place);

@@ -7,6 +7,7 @@
 
 mod build;
 mod chain;
+mod choice;
 mod convert;
 mod dag;
 mod gather;
@@ -54,8 +55,21 @@ pub enum Step {
     Loop(Loop),
     /// A computation.
     Nest(Box<Nest>),
+    /// One of two computations.
+    Choice(Choice),
     /// The packing of an output.
     Pack(Pack),
+}
+
+/// Steps that a truth value decides on.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The truth value, a byte.
+    pub condition: Place,
+    /// The steps where it holds.
+    pub then: Vec<Step>,
+    /// The steps where it does not.
+    pub otherwise: Vec<Step>,
 }
 
 /// Elements with a byte each, put together two to a byte, low half first.

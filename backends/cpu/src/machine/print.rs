@@ -2,7 +2,7 @@
 //!
 //! It is read by people only, so there is no parser; names are those of the tile program.
 
-use super::{Dag, Loop, MachinePhase, Nest, Node, NodeId, Pack, Step};
+use super::{Choice, Dag, Loop, MachinePhase, Nest, Node, NodeId, Pack, Step};
 use std::fmt::Write as _;
 use tilewright_ir::AxisId;
 use tilewright_ir::base::AxisTable;
@@ -51,6 +51,15 @@ fn print_step(step: &Step, axes: &AxisTable, depth: usize, out: &mut String) {
             }
         }
         Step::Nest(nest) => print_nest(nest, axes, depth, out),
+        Step::Choice(Choice { condition, then, otherwise }) => {
+            let indent = depth * 2;
+            for (word, steps) in [("if", then), ("or, if not", otherwise)] {
+                let _ = writeln!(out, "{:indent$}{word} {}", "", condition.name);
+                for step in steps {
+                    print_step(step, axes, depth + 1, out);
+                }
+            }
+        }
         Step::Pack(Pack { from, to, elements }) => {
             let indent = depth * 2;
             let _ = writeln!(

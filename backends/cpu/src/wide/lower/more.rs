@@ -38,7 +38,7 @@ impl NestLowering<'_> {
 
     /// The share of the next register tile's rows that belongs to the current columns.
     fn next_rows(&mut self, tiling: Tiling) -> Option<(Scalar, u64)> {
-        let place = self.places[tiling.x];
+        let place = self.places[tiling.x()];
         let vector = self.nest.micro.vector?;
         let far = tiling.in_rows && tiling.passes_y && matches!(place.base, Base::Argument(_));
         let index = self.indices.get(&vector).copied().filter(|_| far)?;
@@ -47,7 +47,7 @@ impl NestLowering<'_> {
         let count = tiling.tile.div_ceil((most / columns).max(1)).min(ROWS_MAX);
         let number = self.code.divide(index, columns);
         let before = self.code.times(number, place.offset_bytes(tiling.rows, count));
-        let first = self.code.add(self.pointers[tiling.x], before);
+        let first = self.code.add(self.pointers[tiling.x()], before);
         let first = self.code.add_constant(first, place.offset_bytes(tiling.rows, tiling.tile));
         Some((self.code.moved(first), count))
     }
@@ -56,7 +56,7 @@ impl NestLowering<'_> {
     pub(super) fn fetch_more(&mut self, tiling: Tiling) {
         let Some(Ahead { rows, target }) = self.ahead else { return };
         if let Some((first, count)) = rows {
-            let place = self.places[tiling.x];
+            let place = self.places[tiling.x()];
             for row in 0..count {
                 let at = self.code.address(first, place.offset_bytes(tiling.rows, row));
                 self.code.op(Op::Prefetch { at, level: 2 });

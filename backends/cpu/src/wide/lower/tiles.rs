@@ -8,7 +8,7 @@
 use super::Word;
 use super::nest::{Mode, NestLowering};
 use super::part::{Kind, Part, Stretch};
-use super::tiling::{Counts, GROUP_BYTES, Tiling, tile};
+use super::tiling::{Counts, GROUP_BYTES, Product, Tiling, tile};
 use super::value::Value;
 use crate::machine::Node;
 use crate::wide::program::{
@@ -176,58 +176,92 @@ impl NestLowering<'_> {
         }
         let parts = self.parts(axis, &stretch, tiling.terms);
         self.cut(axis, &stretch, &parts, false, |lowering, part| {
-            match part.step == tiling.terms {
-                true => lowering.whole_step(tiling, counts),
-                false => lowering.rest_step(tiling, counts, part.step),
-            }
+            let rest = Some(part.step).filter(|&step| step != tiling.terms);
+            lowering.step((tiling, rest), counts);
             Ok(())
         })
     }
 
-    /// The products of whole rows. Of rows that are read where they lie, a tile that lacks some is copied.
-    fn whole_step(&mut self, tiling: Tiling, counts: Counts) {
-        let xs: Vec<Rows> = (0..counts.down)
-            .map(|row| {
-                let from = self.x_rows(tiling, row);
-                let lacks = tiling.in_rows && counts.rows_of(row) < TILE_ROWS;
-                if !lacks {
-                    return from;
-                }
-                let to = self.copied(row);
-                for number in 0..counts.rows_of(row) {
-                    let at = self.x_row(tiling, row, number);
-                    let x = self.load_row(at, Span::Whole);
-                    self.store_row(to.at, number, x);
-                }
-                to
-            })
-            .collect();
-        let ys: Vec<Rows> = (0..counts.across).map(|column| self.y_rows(tiling, column)).collect();
-        self.products(tiling, counts, (&xs, &ys));
-        self.fetch_more(tiling);
+    /// The products of one row of terms: a whole one, or so many terms as are left.
+    fn step(&mut self, (tiling, rest): (Tiling, Option<u64>), counts: Counts) {
+        if let &[product] = tiling.products() {
+            let xs = self.x_tiles((tiling, rest), product.x, counts);
+            let ys = self.y_tiles((tiling, rest), product.y, counts);
+            self.products(tiling, counts, (&xs, &ys));
+        } else {
+            self.all_products((tiling, rest), counts);
+        }
+        if rest.is_none() {
+            self.fetch_more(tiling);
+        }
     }
 
-    fn x_rows(&mut self, tiling: Tiling, row: u64) -> Rows {
-        let at = self.x_row(tiling, row, 0);
+    /// The tiles of a first factor. Of rows that are read where they lie, a tile that lacks some is copied.
+    fn x_tiles(
+        &mut self,
+        (tiling, rest): (Tiling, Option<u64>),
+        place: usize,
+        counts: Counts,
+    ) -> Vec<Rows> {
+        let one = |row| {
+            let rows = counts.rows_of(row);
+            let to = self.copied(row);
+            match rest {
+                Some(terms) if tiling.in_rows => {
+                    self.copy_rows((tiling, place), (row, rows), (to.at, terms));
+                }
+                Some(terms) => self.copy_tile((tiling, place), row, (to.at, terms)),
+                None if tiling.in_rows && rows < TILE_ROWS => {
+                    for number in 0..rows {
+                        let at = self.x_row((tiling, place), row, number);
+                        let x = self.load_row(at, Span::Whole);
+                        self.store_row(to.at, number, x);
+                    }
+                }
+                None => return self.x_rows((tiling, place), row),
+            }
+            to
+        };
+        (0..counts.down).map(one).collect()
+    }
+
+    /// The tiles of a second factor. Copies lie behind those of the first one.
+    fn y_tiles(
+        &mut self,
+        (tiling, rest): (Tiling, Option<u64>),
+        place: usize,
+        counts: Counts,
+    ) -> Vec<Rows> {
+        let one = |column| {
+            let Some(terms) = rest else { return self.y_rows((tiling, place), column) };
+            let to = self.copied(counts.down + column);
+            self.copy_y((tiling, place), column, (to.at, terms));
+            to
+        };
+        (0..counts.across).map(one).collect()
+    }
+
+    fn x_rows(&mut self, (tiling, place): (Tiling, usize), row: u64) -> Rows {
+        let at = self.x_row((tiling, place), row, 0);
         let bytes = match tiling.in_rows {
-            true => self.places[tiling.x].offset_bytes(tiling.rows, 1),
+            true => self.places[place].offset_bytes(tiling.rows, 1),
             false => TILE_ROW_BYTES.cast_signed(),
         };
         Rows { at, stride: self.code.number(bytes), once: !tiling.passes_y }
     }
 
-    /// A row of a tile of the first factor.
-    fn x_row(&mut self, tiling: Tiling, row: u64, number: u64) -> Address {
-        let place = self.places[tiling.x];
-        let bytes = place.offset_bytes(tiling.rows, row * TILE_ROWS + number);
-        self.code.address(self.pointers[tiling.x], bytes)
+    /// A row of a tile of a first factor.
+    fn x_row(&mut self, (tiling, place): (Tiling, usize), row: u64, number: u64) -> Address {
+        let of = self.places[place];
+        let bytes = of.offset_bytes(tiling.rows, row * TILE_ROWS + number);
+        self.code.address(self.pointers[place], bytes)
     }
 
-    fn y_rows(&mut self, tiling: Tiling, column: u64) -> Rows {
-        let place = self.places[tiling.y];
-        let bytes = place.offset_bytes(self.vector_axis(), column * self.lanes);
-        let at = self.code.address(self.pointers[tiling.y], bytes);
-        let stride = self.code.number(place.offset_bytes(tiling.axis, tiling.of.count()));
+    fn y_rows(&mut self, (tiling, place): (Tiling, usize), column: u64) -> Rows {
+        let of = self.places[place];
+        let bytes = of.offset_bytes(self.vector_axis(), column * self.lanes);
+        let at = self.code.address(self.pointers[place], bytes);
+        let stride = self.code.number(of.offset_bytes(tiling.axis, tiling.of.count()));
         Rows { at, stride, once: tiling.passes_y }
     }
 
@@ -237,6 +271,43 @@ impl NestLowering<'_> {
         let at = self.code.address(partials, (number * TILE_BYTES).cast_signed());
         let stride = self.code.number(TILE_ROW_BYTES.cast_signed());
         Rows { at, stride, once: false }
+    }
+
+    /// All products of a term. Where registers hold both factors of one, only what differs in the next one is loaded.
+    fn all_products(&mut self, (tiling, rest): (Tiling, Option<u64>), counts: Counts) {
+        let Counts { down, across, .. } = counts;
+        let first = down * across;
+        let holds_both = first + down + across <= TILES as u64;
+        let (x_of, y_of) = (|row| tile(first + row), |column| tile(first + down + column));
+        let mut held: Option<Product> = None;
+        for &product in tiling.products() {
+            let (x_is_held, y_is_held) =
+                held.map_or((false, false), |held| (held.x == product.x, held.y == product.y));
+            if !holds_both {
+                let xs = self.x_tiles((tiling, rest), product.x, counts);
+                let ys = self.y_tiles((tiling, rest), product.y, counts);
+                self.products(tiling, counts, (&xs, &ys));
+                continue;
+            }
+            if !x_is_held {
+                let xs = self.x_tiles((tiling, rest), product.x, counts);
+                (0..).zip(xs).for_each(|(row, rows)| self.load_tile(x_of(row), rows));
+            }
+            let ys = match y_is_held {
+                true => vec![],
+                false => self.y_tiles((tiling, rest), product.y, counts),
+            };
+            let mut ys = ys.into_iter();
+            for column in 0..across {
+                let loaded = ys.next();
+                loaded.into_iter().for_each(|rows| self.load_tile(y_of(column), rows));
+                for row in 0..down {
+                    let (to, x, y) = (counts.sum(row, column), x_of(row), y_of(column));
+                    self.code.op(Op::Tile(TileOp::Add { of: tiling.of, to, x, y }));
+                }
+            }
+            held = Some(product);
+        }
     }
 
     fn vector_axis(&self) -> AxisId {
@@ -270,62 +341,60 @@ impl NestLowering<'_> {
         self.code.op(Op::Tile(TileOp::Load { to, at, stride, once }));
     }
 
-    /// The products of what is left of the rows: both factors are copied with zeros behind them.
-    fn rest_step(&mut self, tiling: Tiling, counts: Counts, terms: u64) {
-        let number = counts.down + counts.across;
-        let copies: Vec<Rows> = (0..number).map(|copy| self.copied(copy)).collect();
-        let (xs, ys) = copies.split_at(counts.down as usize);
-        for (row, to) in (0..counts.down).zip(xs) {
-            match tiling.in_rows {
-                true => self.copy_rows(tiling, (row, counts.rows_of(row)), (to.at, terms)),
-                false => self.copy_tile(tiling, row, (to.at, terms)),
-            }
-        }
-        for (column, to) in (0..counts.across).zip(ys) {
-            self.copy_y(tiling, column, (to.at, terms));
-        }
-        self.products(tiling, counts, (xs, ys));
-    }
-
     /// Rows where they lie, of which nothing behind the last term is read.
-    fn copy_rows(&mut self, tiling: Tiling, (row, rows): (u64, u64), (to, terms): (Address, u64)) {
+    fn copy_rows(
+        &mut self,
+        (tiling, place): (Tiling, usize),
+        (row, rows): (u64, u64),
+        (to, terms): (Address, u64),
+    ) {
         let groups = terms.div_ceil(tiling.of.count());
         let count = self.code.set(groups.cast_signed());
         let mask = self.code.predicate();
         self.code.op(Op::FirstLanes { to: mask, count });
         for number in 0..rows {
-            let at = self.x_row(tiling, row, number);
+            let at = self.x_row((tiling, place), row, number);
             let x = self.load_row(at, Span::Where(mask));
             self.store_row(to, number, x);
         }
     }
 
-    fn copy_tile(&mut self, tiling: Tiling, row: u64, (to, terms): (Address, u64)) {
-        let bytes = terms * self.places[tiling.x].dtype.bytes();
+    fn copy_tile(
+        &mut self,
+        (tiling, place): (Tiling, usize),
+        row: u64,
+        (to, terms): (Address, u64),
+    ) {
+        let bytes = terms * self.places[place].dtype.bytes();
         let kept = self.code.words(std::array::from_fn(|word| {
             low_bytes(bytes.saturating_sub(word as u64 * GROUP_BYTES.cast_unsigned()))
         }));
         for number in 0..TILE_ROWS {
-            let at = self.x_row(tiling, row, number);
+            let at = self.x_row((tiling, place), row, number);
             let x = self.load_row(at, Span::Whole);
             let x = self.code.dyad(Dyad::And, Lane::I32, x, kept);
             self.store_row(to, number, x);
         }
     }
 
-    fn copy_y(&mut self, tiling: Tiling, column: u64, (to, terms): (Address, u64)) {
-        let (place, count) = (self.places[tiling.y], tiling.of.count());
-        let columns = place.offset_bytes(self.vector_axis(), column * self.lanes);
+    fn copy_y(
+        &mut self,
+        (tiling, place): (Tiling, usize),
+        column: u64,
+        (to, terms): (Address, u64),
+    ) {
+        let (of, count) = (self.places[place], tiling.of.count());
+        let columns = of.offset_bytes(self.vector_axis(), column * self.lanes);
         for row in 0..TILE_ROWS {
             let left = terms.saturating_sub(row * count);
             let mut y = self.code.integer(0);
             if left > 0 {
-                let bytes = columns + place.offset_bytes(tiling.axis, row * count);
-                let at = self.code.address(self.pointers[tiling.y], bytes);
+                let bytes = columns + of.offset_bytes(tiling.axis, row * count);
+                let at = self.code.address(self.pointers[place], bytes);
                 y = self.load_row(at, Span::Whole);
             }
             if (1..count).contains(&left) {
-                let kept = self.code.integer(low_bytes(left * place.dtype.bytes()).cast_signed());
+                let kept = self.code.integer(low_bytes(left * of.dtype.bytes()).cast_signed());
                 y = self.code.dyad(Dyad::And, Lane::I32, y, kept);
             }
             self.store_row(to, row, y);

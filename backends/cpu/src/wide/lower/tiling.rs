@@ -1,6 +1,6 @@
 //! Which nests add products of narrow elements in tile registers.
 //!
-//! Such a nest has one sum of products of two widened loads. The first factor lies in tiles of 16 rows of the result by 64
+//! Such a nest has one sum of products of two widened loads, or of sums of a few such products. The first factor lies in tiles of 16 rows of the result by 64
 //! bytes along the innermost reduced axis, in the thread's own memory, or in rows anywhere. The second one lies in the thread's
 //! own memory, in groups of neighbours along that axis, those of neighbouring lanes side by side.
 //! Invariant: there are tile registers for all sums of the register tile and for factors, and no chain is too long.
@@ -15,6 +15,15 @@ use tilewright_ir::{AxisId, BinaryOp, DType, ReduceOp};
 pub(super) const GROUP_BYTES: i64 = 4;
 /// Lanes of a row of a sum.
 const LANES: u64 = TILE_ROW_BYTES / 4;
+/// Products of a term.
+pub(super) const PRODUCTS_MAX: usize = 6;
+
+/// The places of both factors of a product.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Product {
+    pub(super) x: usize,
+    pub(super) y: usize,
+}
 
 /// A nest that adds products of tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,15 +35,32 @@ pub(super) struct Tiling {
     pub(super) rows: AxisId,
     /// Rows in one register tile: whole tiles.
     pub(super) tile: u64,
-    /// The places of both factors.
-    pub(super) x: usize,
-    pub(super) y: usize,
+    /// The places of the products' factors: first factors lie alike, and so do second ones.
+    products: [Product; PRODUCTS_MAX],
+    /// How many there are.
+    count: usize,
     /// Terms of a row of a tile.
     pub(super) terms: u64,
     /// Whether the first factor lies in rows, not in tiles.
     pub(super) in_rows: bool,
     /// Whether the second factor is the one that the innermost loop passes by.
     pub(super) passes_y: bool,
+}
+
+impl Tiling {
+    /// The products of a term, in order.
+    pub(super) fn products(&self) -> &[Product] {
+        &self.products[..self.count]
+    }
+
+    /// The places of one product.
+    pub(super) fn x(&self) -> usize {
+        self.products[0].x
+    }
+
+    fn y(&self) -> usize {
+        self.products[0].y
+    }
 }
 
 /// Tiles of a register tile.
@@ -71,15 +97,12 @@ impl NestLowering<'_> {
     pub(super) fn find_tiling(&self) -> Option<Tiling> {
         let [accumulator] = self.nest.accumulators[..] else { return None };
         let &axis = self.nest.reduce.last()?;
-        let product = self.nest.dag.node(accumulator.term);
-        let Node::Binary(BinaryOp::Mul, x, y) = product else { return None };
         let has = self.around.isa.has_tiles() && self.lanes == LANES;
         if !has || accumulator.op != ReduceOp::Sum || self.vector_is_reduced() {
             return None;
         }
-        let (x, y) = (self.tile_factor(x)?, self.tile_factor(y)?);
-        let is_x = |place: usize| self.vector_stride_of(place) == 0;
-        let (x, y) = if is_x(x) { (x, y) } else { (y, x) };
+        let (products, count) = self.tile_products(accumulator.term)?;
+        let Product { x, y } = products[0];
         let sum = self.nest.dag.dtype(accumulator.term);
         let of = product_of(self.places[x].dtype, self.places[y].dtype, sum)?;
         let terms = TILE_ROW_BYTES / self.places[x].dtype.bytes();
@@ -91,8 +114,44 @@ impl NestLowering<'_> {
         let tile = self.rows_in_tile(rows)?;
         let position = |of: AxisId| self.nest.outer.iter().position(|&axis| axis == of);
         let passes_y = position(self.nest.micro.vector?) > position(rows);
-        let found = Tiling { of, axis, rows, tile, x, y, terms, in_rows, passes_y };
+        let found = Tiling { of, axis, rows, tile, products, count, terms, in_rows, passes_y };
         (self.has_columns(found) && self.fits(found) && self.is_short(found)).then_some(found)
+    }
+
+    /// The products that a term is the sum of, and how many; those that are none repeat the first.
+    fn tile_products(&self, term: NodeId) -> Option<([Product; PRODUCTS_MAX], usize)> {
+        let (mut found, mut sums) = (vec![], vec![term]);
+        while let Some(id) = sums.pop() {
+            match self.nest.dag.node(id) {
+                _ if sums.len() + found.len() >= PRODUCTS_MAX => return None,
+                Node::Binary(BinaryOp::Add, x, y) => sums.extend([y, x]),
+                Node::Binary(BinaryOp::Mul, x, y) => found.push(self.tile_product(x, y)?),
+                _ => return None,
+            }
+        }
+        let &first = found.first()?;
+        let like = |place: usize, other: usize| {
+            let (place, other) = (self.places[place], self.places[other]);
+            let is_own = |place: &Place| matches!(place.base, Base::Scratch(_));
+            place.dtype == other.dtype
+                && is_own(place) == is_own(other)
+                && place.picks == other.picks
+                && place.packed == other.packed
+                && place.terms == other.terms
+                && place.panels == other.panels
+                && place.depth == other.depth
+        };
+        let alike = |of: &Product| like(of.x, first.x) && like(of.y, first.y);
+        let mut products = [first; PRODUCTS_MAX];
+        products.get_mut(..found.len())?.copy_from_slice(&found);
+        found.iter().all(alike).then_some((products, found.len()))
+    }
+
+    /// The places of a product, the factor that is the same in all lanes first.
+    fn tile_product(&self, x: NodeId, y: NodeId) -> Option<Product> {
+        let (x, y) = (self.tile_factor(x)?, self.tile_factor(y)?);
+        let is_x = self.vector_stride_of(x) == 0;
+        Some(if is_x { Product { x, y } } else { Product { x: y, y: x } })
     }
 
     /// The place that a factor widens.
@@ -133,12 +192,12 @@ impl NestLowering<'_> {
 
     /// Whether the second factor has its groups side by side.
     fn has_columns(&self, found: Tiling) -> bool {
-        let place = self.places[found.y];
+        let place = self.places[found.y()];
         let count = found.of.count();
         let in_groups = place.panel_of(found.axis).is_some_and(|panel| panel.width == count);
         matches!(place.base, Base::Scratch(_))
             && place.depth == Some((found.axis, count))
-            && self.vector_stride_of(found.y) == GROUP_BYTES
+            && self.vector_stride_of(found.y()) == GROUP_BYTES
             && place.term(found.rows).is_none()
             && in_groups
     }
@@ -182,11 +241,12 @@ impl NestLowering<'_> {
     /// Whether no sum has more additions in a row than it may: each product of tiles adds one to those inside of it.
     fn is_short(&self, found: Tiling) -> bool {
         let longest = |axis: AxisId| self.block(axis).lengths().max().unwrap_or(0);
-        let products = self.nest.reduce.iter().map(|&axis| match axis == found.axis {
+        let steps = self.nest.reduce.iter().map(|&axis| match axis == found.axis {
             true => longest(axis).div_ceil(found.terms),
             false => longest(axis),
         });
-        let additions = products.fold(1, u64::saturating_mul).saturating_add(TILE_CHAIN);
+        let additions =
+            steps.fold(found.count as u64, u64::saturating_mul).saturating_add(TILE_CHAIN);
         self.nest.micro.chain == 0 || additions <= self.nest.micro.chain
     }
 }
