@@ -24,7 +24,7 @@ mod whole;
 pub(crate) use contraction::{Contraction, contraction, is_costly};
 pub(crate) use dots::{dots, tiled};
 pub(crate) use inline::inline;
-pub(crate) use parts::parts;
+pub(crate) use parts::{Parts, parts};
 pub(crate) use split::{Cut, Origin, Split, split};
 pub(crate) use stream::panel;
 

@@ -32,6 +32,8 @@ use crate::tile::{Micro, Stmt};
 /// least product, 2^-96, an instruction that takes subnormal numbers for zero loses less than 2^-29 of it. The largest
 /// products are 2^100, so that 2^26 of them may be added.
 const NEAR: (f64, f64) = (1.0 / (1_u64 << 48) as f64, (1_u64 << 50) as f64);
+/// Rows that a copy in tiles fetches ahead: each is a line of another page.
+const ROWS_AHEAD: u64 = 8;
 /// The products of parts, by their numbers: neighbours in this list share one. The sum of both numbers is at most 2.
 const PRODUCTS: [(usize, usize); 6] = [(2, 0), (0, 0), (0, 2), (0, 1), (1, 1), (1, 0)];
 
@@ -98,14 +100,25 @@ fn operand(plan: &PassProgram, wide: &Expr) -> Option<Operand> {
 
 impl Parts {
     /// The products that are added, by the numbers of the parts.
-    fn products(&self) -> impl Iterator<Item = (usize, usize)> {
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
         PRODUCTS.into_iter().filter(|&(a, b)| a < self.a.count && b < self.b.count)
+    }
+
+    /// How many products are added.
+    pub(crate) fn products(&self) -> usize {
+        self.pairs().count()
+    }
+
+    /// Bytes of the copies of one term of so many rows and columns.
+    pub(crate) fn bytes(&self, rows: u64, columns: u64) -> u64 {
+        let parts = |operand: &Operand| operand.count as u64 * DType::Bf16.bytes();
+        rows.saturating_mul(parts(&self.a)).saturating_add(columns.saturating_mul(parts(&self.b)))
     }
 
     /// The most terms along the axis of groups in a block whose additions may stand in a row, in whole rows of tiles; `steps`
     /// are the terms of the block along the other axes.
     pub(crate) fn block_max(&self, chain: u64, steps: u64) -> u64 {
-        let products = self.products().count() as u64;
+        let products = self.products() as u64;
         chain.saturating_sub(TILE_CHAIN) / products / steps.max(1) * self.terms
     }
 }
@@ -155,7 +168,7 @@ impl Stream<'_, '_, '_> {
         let (a, a_parts, a_far) = self.copy_parts(&parts.a, in_rows, "a");
         let (b, b_parts, b_far) = self.copy_parts(&parts.b, in_columns, "b");
         let wide = |part: BufferId| Expr::cast(DType::F32, Expr::Load(part));
-        let products = parts.products();
+        let products = parts.pairs();
         let terms = products.map(|(of_a, of_b)| {
             Expr::binary(BinaryOp::Mul, wide(a_parts[of_a]), wide(b_parts[of_b]))
         });
@@ -192,7 +205,7 @@ impl Stream<'_, '_, '_> {
         };
         let costly = !is_read || is_costly(&operand.wide, &self.nest.pass.body_lets);
         let plain = match costly {
-            true => Expr::Load(self.stage(&operand.wide, rows, suffix)),
+            true => Expr::Load(self.stage(&operand.wide, rows, &format!("{suffix}_wide"))),
             false => self.plain(&operand.wide),
         };
         let near = neighbours(self.nest, &operand.wide).filter(|&axis| axes.contains(axis));
@@ -202,6 +215,8 @@ impl Stream<'_, '_, '_> {
             let buffer = self.scratch((&base, DType::Bf16), axes, Some(level), packing);
             let copy = &self.placer.program.buffers[buffer.index()];
             let micro = micro::of_copy(copy, near, self.nest.config, self.nest.target);
+            let ahead = packing.rows.filter(|_| near.is_some() && micro.vector == near);
+            let micro = Micro { ahead: ahead.map(|axis| (axis, ROWS_AHEAD)), ..micro };
             self.levels[level].push(Stmt::Stage { buffer, expr: part, micro });
             copies.push(buffer);
         }

@@ -301,7 +301,8 @@ impl Site<'_> {
     }
 
     fn copy_faults(&self, faults: &mut Vec<Fault>) {
-        if self.config.once_b && self.config.pack_b.copies() && !self.is_copied_whole() {
+        let copies = self.config.pack_b.copies() && self.config.pack_b != Pack::Parts;
+        if self.config.once_b && copies && !self.is_copied_whole() {
             let message = "blocks of the operand are not whole panels of arguments".to_string();
             faults.push(Fault { field: Field::CopyB, message, legal: "block".to_string() });
         }

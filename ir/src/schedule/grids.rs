@@ -3,6 +3,7 @@
 //! Invariant: a step holds whole vectors of every pass of its phase, or the whole axis; register tiles fit their steps.
 
 use super::ahead::is_far;
+use super::blocks::guess_blocks;
 use super::constraint::{Site, sites};
 use super::defaults::rows;
 use super::domain::steps;
@@ -56,6 +57,9 @@ pub(super) fn guess_grid(
     config: &mut Config,
     phase: &PhaseConfig,
 ) {
+    if guess_blocks(plan, target, config, phase) {
+        return clip_tiles(plan, shapes, config, phase);
+    }
     let head = phase.head;
     let mut grid = config.passes[head].grid.clone();
     for &(axis, _) in &phase.grid {
@@ -101,8 +105,10 @@ pub(super) fn fill_cache(
             let contracts = |&pass: &usize| {
                 !contractions(plan, &plan.passes[pass], config.passes[pass].vector).is_empty()
             };
-            let tiled = matches!(config.passes[phase.head].pack_b, Pack::Tiles | Pack::Parts);
+            let pack = config.passes[phase.head].pack_b;
+            let tiled = pack == Pack::Tiles;
             let most = match (phase.passes.len(), phase.passes.iter().any(contracts)) {
+                (1, _) if pack == Pack::Parts => u64::MAX,
                 // Tile registers take so much in a cycle that it has to be near.
                 (1, _) if tiled => most + PACK_SLACK,
                 (1, _) if target.is_eager() => most + PACK_SLACK,

@@ -8,7 +8,7 @@ use super::defaults::rows;
 use super::shape::{Shape, contractions};
 use super::{Pack, PassConfig};
 use crate::base::{Expr, chain_terms_max};
-use crate::lower::{dots, tiled};
+use crate::lower::{dots, parts, tiled, whole_chain};
 use crate::plan::{Pass, PassProgram};
 use crate::target::{TILE_ROWS, Target};
 
@@ -31,6 +31,12 @@ const WHOLE_BYTES: u64 = 4096;
 /// As `TILED_BYTES` for the rows of one tile: what is copied is used once, so it should not leave the nearest cache (measured).
 const THIN_BYTES: u64 = 128;
 
+/// Hundredths of the time of a product of parts: what a product of vectors takes, less what pays for the trouble, and what the
+/// copies for each row and column and the sums of each block of terms take (measured from 64 x 64 x 64 to 2048 x 2048 x 2048).
+const PLAIN: u64 = 1280;
+const COPIES: (u64, u64) = (50_000, 80_000);
+const SUMS: u64 = 10_000;
+
 /// Chooses groups where they pay.
 pub(super) fn guess_groups(
     plan: &PassProgram,
@@ -42,7 +48,8 @@ pub(super) fn guess_groups(
     let (Some(vector), Some(rows)) = (config.vector, rows(plan, pass, config.vector)) else {
         return;
     };
-    if guess_tiles(plan, pass, shape, target, config) {
+    let tiled = guess_tiles(plan, pass, shape, target, config);
+    if tiled || guess_parts(plan, pass, shape, target, config) {
         return;
     }
     let found = contractions(plan, pass, config.vector);
@@ -113,5 +120,38 @@ fn guess_tiles(
     config.micro.insert(vector, columns.div_ceil(shape.lanes).clamp(1, vectors) * shape.lanes);
     config.pack_a = Pack::No;
     config.pack_b = Pack::Tiles;
+    true
+}
+
+/// Chooses parts where they pay; whether it does.
+fn guess_parts(
+    plan: &PassProgram,
+    pass: &Pass,
+    shape: &Shape,
+    target: &Target,
+    config: &mut PassConfig,
+) -> bool {
+    let found = contractions(plan, pass, config.vector);
+    let found = found.first().and_then(|of| parts(plan, pass, of, target));
+    let (Some(vector), Some(found)) = (config.vector, found) else { return false };
+    let (rows, columns) = (plan.axes.extent(found.rows), plan.axes.extent(vector));
+    let (axis, _) = found.depth;
+    let terms = plan.axes.volume(pass.stream.iter().copied().collect());
+    let others = pass.stream.iter().filter(|&&of| of != axis);
+    let steps = others.fold(1, |all: u64, of| all.saturating_mul(config.block[of]));
+    let block = found.block_max(whole_chain(chain_terms_max(terms)), steps);
+    let block = block.min(plan.axes.extent(axis));
+    if !pass.axes.contains(&vector) || block < found.terms || rows < TILE_ROWS {
+        return false;
+    }
+    let time = found.products() as u64 * 100 + COPIES.0 / rows + COPIES.1 / columns + SUMS / block;
+    if time > PLAIN {
+        return false;
+    }
+    config.block.insert(axis, block);
+    config.micro.insert(found.rows, 2 * TILE_ROWS);
+    config.micro.insert(vector, 2 * shape.lanes);
+    config.pack_a = Pack::No;
+    config.pack_b = Pack::Parts;
     true
 }

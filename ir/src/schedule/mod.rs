@@ -12,6 +12,7 @@
 //! so equal schedules have equal hashes; the space is sampled and counted, never enumerated.
 
 mod ahead;
+mod blocks;
 mod config;
 mod constraint;
 mod defaults;

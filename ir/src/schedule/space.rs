@@ -429,7 +429,10 @@ impl Space {
             }
             Field::PackB => contracts,
             Field::Keep => keep::place(&self.plan, config, phase, pass).is_some(),
-            Field::CopyB => contracts && config.passes[pass].pack_b.copies(),
+            Field::CopyB => {
+                let pack = config.passes[pass].pack_b;
+                contracts && pack.copies() && pack != Pack::Parts
+            }
         }
     }
 }

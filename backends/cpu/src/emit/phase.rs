@@ -367,6 +367,9 @@ impl PhaseEmitter<'_, '_> {
         }
         match self.call_leaf(nest) {
             Ok(()) => Ok(()),
+            Err(_) if !nest.others.is_empty() => {
+                nest.apart().iter().try_for_each(|nest| self.nest(nest))
+            }
             Err(None) => super::nest::emit(self, nest),
             Err(Some(refusal)) => self.portable(nest, &refusal),
         }

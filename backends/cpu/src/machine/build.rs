@@ -153,7 +153,7 @@ impl<'p> Builder<'p> {
         Base::Scratch(start)
     }
 
-    fn allocate_buffer(&mut self, id: BufferId) -> Place {
+    pub(super) fn allocate_buffer(&mut self, id: BufferId) -> Place {
         let buffer = &self.program.buffers[id.index()];
         let bytes = buffer.volume(&self.program.axes).saturating_mul(buffer.dtype.bytes());
         let base = self.allocate(bytes);
@@ -192,8 +192,19 @@ impl<'p> Builder<'p> {
 
     fn statements(&mut self, statements: &[Stmt]) -> Result<Vec<Step>, Unsupported> {
         let mut steps = Vec::new();
-        for statement in statements {
-            self.statement(statement, &mut steps)?;
+        let mut rest = statements;
+        while let Some((statement, behind)) = rest.split_first() {
+            let alike = self.alike(rest);
+            rest = match alike {
+                1 => {
+                    self.statement(statement, &mut steps)?;
+                    behind
+                }
+                _ => {
+                    self.stages(&rest[..alike], &mut steps)?;
+                    &rest[alike..]
+                }
+            };
         }
         Ok(steps)
     }
@@ -414,6 +425,7 @@ fn copy_nest(from: &Place, to: &Place, micro: &Micro) -> Step {
         scan: None,
         carried: None,
         last: None,
+        others: Vec::new(),
         target: to.clone(),
         micro: Micro {
             vector: micro.vector.filter(|&axis| to.axes().contains(axis)),

@@ -210,6 +210,7 @@ impl<'c, 'p> Conversion<'c, 'p> {
             scan: None,
             carried,
             last,
+            others: Vec::new(),
             target: task.target.clone(),
             micro: self.micro,
         }

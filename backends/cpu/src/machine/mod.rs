@@ -9,6 +9,7 @@ mod build;
 mod chain;
 mod choice;
 mod convert;
+mod copies;
 mod dag;
 mod gather;
 mod memo;
@@ -138,8 +139,23 @@ pub struct Nest {
     pub carried: Option<Literal>,
     /// The epilogue, stored instead of the result in the last block; `Node::Result` stands for the result.
     pub last: Option<NodeId>,
+    /// Other values, each stored so many bytes behind the place of the result.
+    pub others: Vec<(NodeId, i64)>,
     /// Where the value goes.
     pub target: Place,
     /// The register tile.
     pub micro: Micro,
+}
+
+impl Nest {
+    /// A nest for each of the values, one after the other.
+    pub fn apart(&self) -> Vec<Self> {
+        let all = [(self.result, 0)].into_iter().chain(self.others.iter().copied());
+        let one = |(result, behind): (NodeId, i64)| {
+            let mut nest = Self { result, others: vec![], ..self.clone() };
+            nest.target.origin_bytes += behind;
+            nest
+        };
+        all.map(one).collect()
+    }
 }

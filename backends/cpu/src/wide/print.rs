@@ -146,6 +146,8 @@ fn vector_text(op: &Op) -> Option<String> {
             let words: Vec<String> = words.iter().map(|word| format!("{word:#x}")).collect();
             format!("{to} = words {}", words.join(" "))
         }
+        Op::LookUpHalves { to, table, at } => format!("{to} = look-up halves {table} {at}"),
+        Op::Halve { to, x, y } => format!("{to} = halve {x} {y}"),
         Op::LookUp { to, table, at } => format!("{to} = look-up {table} {at}"),
         Op::Copy { to, x } => format!("{to} = {x}"),
         Op::Dyad { op, lane, to, x, y } => format!("{to} = {lane} {} {x} {y}", dyad(op)),

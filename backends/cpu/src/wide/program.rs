@@ -262,6 +262,12 @@ pub enum Op {
     Scale { lane: Lane, to: Vector, x: Vector, y: Vector, mask: Option<Predicate> },
     /// `to[i] = table[at[i] mod 16]` of F32 or I32 lanes, sixteen of them. AVX-512 alone.
     LookUp { to: Vector, table: Vector, at: Vector },
+    /// `to[i] = table[at[i]]` of halves of lanes: of all numbers of 16 bits in `at` the low bits that count those of a table.
+    /// AVX-512 alone.
+    LookUpHalves { to: Vector, table: Vector, at: Vector },
+    /// The F32 lanes of x, then those of y, in halves of lanes: rounded to nearest even bf16, subnormal numbers as zero. For
+    /// `Isa::Avx512Bf16`.
+    Halve { to: Vector, x: Vector, y: Vector },
     /// `to = x op y`.
     Compare { op: Condition, lane: Lane, to: Predicate, x: Vector, y: Operand },
     /// `to = mask ? yes : no`.
@@ -378,6 +384,8 @@ impl Op {
             | Self::LaneNumbers { to }
             | Self::Words { to, .. }
             | Self::LookUp { to, .. }
+            | Self::LookUpHalves { to, .. }
+            | Self::Halve { to, .. }
             | Self::Copy { to, .. }
             | Self::Dyad { to, .. }
             | Self::Monad { to, .. }
@@ -443,13 +451,15 @@ impl Op {
                 let own = [R::Vector(x), R::Vector(y)];
                 own.into_iter().chain(mask.map(R::Predicate)).collect()
             }
-            Self::Zip { x, y, .. } | Self::Pieces { x, y, .. } => {
+            Self::Zip { x, y, .. } | Self::Pieces { x, y, .. } | Self::Halve { x, y, .. } => {
                 vec![R::Vector(x), R::Vector(y)]
             }
             Self::Select { mask, yes, no, .. } => {
                 vec![R::Predicate(mask), R::Vector(yes), R::Vector(no)]
             }
-            Self::LookUp { table, at, .. } => vec![R::Vector(table), R::Vector(at)],
+            Self::LookUp { table, at, .. } | Self::LookUpHalves { table, at, .. } => {
+                vec![R::Vector(table), R::Vector(at)]
+            }
             Self::Splat { from, .. } => vec![R::Scalar(from)],
             Self::Logic { x, y, .. } => vec![R::Predicate(x), R::Predicate(y)],
             Self::Not { x, .. } => vec![R::Predicate(x)],

@@ -83,7 +83,11 @@ fn monads() -> Vec<Op> {
 }
 
 fn others() -> Vec<Op> {
-    let mut out = vec![Op::LaneNumbers { to: TO }, Op::LookUp { to: TO, table: X, at: Y }];
+    let mut out = vec![
+        Op::LaneNumbers { to: TO },
+        Op::LookUp { to: TO, table: X, at: Y },
+        Op::LookUpHalves { to: TO, table: X, at: Y },
+    ];
     for lane in LANES {
         for bits in [0, u64::MAX >> (64 - 8 * lane.bytes()), 5] {
             out.push(Op::Constant { to: TO, lane, bits });
@@ -121,7 +125,7 @@ fn others() -> Vec<Op> {
 }
 
 fn dots() -> Vec<Op> {
-    let mut out = vec![];
+    let mut out = vec![Op::Halve { to: TO, x: X, y: Y }];
     for of in Narrow::ALL {
         for (to, y) in [
             (TO, Operand::Vector(Y)),

@@ -61,6 +61,8 @@ impl Demands for Needs {
             }
             Op::Shift { x, .. } | Op::LanesDown { x, .. } | Op::Scale { x, .. } => (loaded(x), 0),
             Op::LookUp { at, .. } => (loaded(at), 0),
+            Op::LookUpHalves { table, at, .. } => (loaded(table) + loaded(at), 0),
+            Op::Halve { y, .. } => (loaded(y), 0),
             Op::Zip { x, y, .. } | Op::Pieces { x, y, .. } => (loaded(x) + loaded(y), 0),
             Op::Select { lane, no, .. } => (loaded(no) + self.narrowed_masks(lane.bytes()), 0),
             Op::Load { element, span: Span::Where(_), .. } => {

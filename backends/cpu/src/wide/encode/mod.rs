@@ -236,6 +236,8 @@ impl<'a> Encoder<'a> {
                 self.constant(to, op)
             }
             Op::LookUp { to, table, at } => self.look_up(to, table, at),
+            Op::LookUpHalves { to, table, at } => self.look_up_halves(to, table, at),
+            Op::Halve { to, x, y } => self.halve(to, x, y),
             Op::Copy { to, x } => self.copy(to, x),
             Op::Dyad { op, lane, to, x, y } => self.dyad(op, lane, to, (x, y)),
             Op::Monad { op, lane, to, x } => self.monad(op, lane, to, x),

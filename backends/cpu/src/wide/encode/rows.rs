@@ -141,11 +141,16 @@ rows! {
         EVEX_Vpdpwssd_zmm_k1z_zmm_zmmm512b32 / INVALID INVALID;
     DOT_BF16: EVEX_Vdpbf16ps_xmm_k1z_xmm_xmmm128b32 EVEX_Vdpbf16ps_ymm_k1z_ymm_ymmm256b32
         EVEX_Vdpbf16ps_zmm_k1z_zmm_zmmm512b32 / INVALID INVALID;
+    // `to, upper, lower`.
+    HALVE: EVEX_Vcvtne2ps2bf16_xmm_k1z_xmm_xmmm128b32 EVEX_Vcvtne2ps2bf16_ymm_k1z_ymm_ymmm256b32
+        EVEX_Vcvtne2ps2bf16_zmm_k1z_zmm_zmmm512b32 / INVALID INVALID;
     SCALE_F32: EVEX_Vscalefps_xmm_k1z_xmm_xmmm128b32 EVEX_Vscalefps_ymm_k1z_ymm_ymmm256b32
         EVEX_Vscalefps_zmm_k1z_zmm_zmmm512b32_er / INVALID INVALID;
     SCALE_F64: EVEX_Vscalefpd_xmm_k1z_xmm_xmmm128b64 EVEX_Vscalefpd_ymm_k1z_ymm_ymmm256b64
         EVEX_Vscalefpd_zmm_k1z_zmm_zmmm512b64_er / INVALID INVALID;
     // `to, at, table`.
+    LOOK_UP_16: EVEX_Vpermw_xmm_k1z_xmm_xmmm128 EVEX_Vpermw_ymm_k1z_ymm_ymmm256
+        EVEX_Vpermw_zmm_k1z_zmm_zmmm512 / INVALID INVALID;
     LOOK_UP_32: INVALID INVALID EVEX_Vpermps_zmm_k1z_zmm_zmmm512b32
         / INVALID INVALID;
     ZIP_LOW_32: EVEX_Vunpcklps_xmm_k1z_xmm_xmmm128b32 EVEX_Vunpcklps_ymm_k1z_ymm_ymmm256b32

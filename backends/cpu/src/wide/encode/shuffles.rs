@@ -3,7 +3,7 @@
 //! Invariant: both operands stand in registers, so any of them may be the target's.
 
 use super::super::isa::{Isa, Refusal};
-use super::super::program::{Lane, Vector};
+use super::super::program::{Lane, Narrow, Vector};
 use super::writer::{Arg, Under};
 use super::{Encoder, rows};
 
@@ -14,6 +14,30 @@ impl Encoder<'_> {
         let table = self.source(table, 4, bytes);
         let at = Arg::Vector(self.register(at, bytes)?, bytes);
         self.writer.row(&rows::LOOK_UP_32, bytes, &[self.arg(to, bytes), at, table], Under::All)
+    }
+
+    /// Looks up the halves of lanes of `at` in those of a table.
+    pub(super) fn look_up_halves(
+        &mut self,
+        to: Vector,
+        table: Vector,
+        at: Vector,
+    ) -> Result<(), Refusal> {
+        let bytes = self.bytes(4)?;
+        let table = Arg::Vector(self.register(table, bytes)?, bytes);
+        let at = Arg::Vector(self.register(at, bytes)?, bytes);
+        self.writer.row(&rows::LOOK_UP_16, bytes, &[self.arg(to, bytes), at, table], Under::All)
+    }
+
+    /// The instruction takes what becomes the upper half first.
+    pub(super) fn halve(&mut self, to: Vector, x: Vector, y: Vector) -> Result<(), Refusal> {
+        if !self.isa.has_dot(Narrow::Bf16) {
+            return self.missing(Lane::F32, &format_args!("halve"));
+        }
+        let bytes = self.bytes(4)?;
+        let lower = self.source(x, 4, bytes);
+        let upper = Arg::Vector(self.register(y, bytes)?, bytes);
+        self.writer.row(&rows::HALVE, bytes, &[self.arg(to, bytes), upper, lower], Under::All)
     }
 
     pub(super) fn zip(

@@ -58,6 +58,18 @@ fn of_integer(value: i32) -> u64 {
     u64::from(value as u32)
 }
 
+/// A float rounded to nearest even bf16; a subnormal number, before or after, is zero. A NaN keeps its upper bits.
+pub(super) fn bf16_half(x: u64) -> u64 {
+    let bits = (x & 0xffff_ffff) as u32;
+    let sign = bits & 0x8000_0000;
+    let rounded = match single(x) {
+        x if x.is_nan() => bits | 0x0040_0000,
+        x if x.abs() < f32::MIN_POSITIVE => sign,
+        _ => bits + 0x7fff + (bits >> 16 & 1),
+    };
+    u64::from(rounded >> 16)
+}
+
 pub(super) fn dyad(op: Dyad, lane: Lane, x: u64, y: u64) -> u64 {
     match op {
         Dyad::And => return x & y,

@@ -176,6 +176,21 @@ impl Machine<'_> {
                 let of = |i| table.bits((at.bits(i, Lane::I32) % 16) as usize, Lane::I32);
                 Ok(self.each(&of, 4))
             }
+            Op::LookUpHalves { table, at, .. } => {
+                let (table, at) = (self.vector(table)?, self.vector(at)?);
+                let half =
+                    |of: &Value, i: usize| of.bits(i / 2, Lane::I32) >> (16 * (i % 2)) & 0xffff;
+                let found = |i| half(&table, half(&at, i) as usize % (2 * self.lanes));
+                Ok(self.each(&|i| found(2 * i) | found(2 * i + 1) << 16, 4))
+            }
+            Op::Halve { x, y, .. } => {
+                let (x, y) = (self.vector(x)?, self.vector(y)?);
+                let half = |i: usize| {
+                    let of = if i < self.lanes { &x } else { &y };
+                    lanes::bf16_half(of.bits(i % self.lanes, Lane::F32))
+                };
+                Ok(self.each(&|i| half(2 * i) | half(2 * i + 1) << 16, 4))
+            }
             Op::Zip { lane, unit, high, x, y, .. } => {
                 let (x, y, unit) = (self.vector(x)?, self.vector(y)?, usize::from(unit));
                 let piece = 16 / lane.bytes() as usize;
@@ -254,9 +269,11 @@ impl Machine<'_> {
                 let of = |i| if i + count < self.lanes { x.bits(i + count, lane) } else { 0 };
                 (to, each(&of, lane.bytes()))
             }
-            Op::Zip { to, .. } | Op::Pieces { to, .. } | Op::LookUp { to, .. } => {
-                (to, self.shuffled(op)?)
-            }
+            Op::Zip { to, .. }
+            | Op::Pieces { to, .. }
+            | Op::LookUp { to, .. }
+            | Op::LookUpHalves { to, .. }
+            | Op::Halve { to, .. } => (to, self.shuffled(op)?),
             Op::Splat { lane, to, from } => {
                 let from = self.scalar(from)? as u64;
                 (to, each(&|_| from, lane.bytes()))

@@ -69,7 +69,9 @@ impl NestLowering<'_> {
     pub(super) fn displacement(&self, place: &Place, at: &Offsets) -> i64 {
         let offset =
             |&(axis, offset): &(AxisId, u64)| place.offset_bytes(axis, self.elements(axis, offset));
-        in_bytes(place, at.iter().map(offset).sum())
+        let is_target = std::ptr::eq(place, &raw const self.nest.target);
+        let behind = if is_target { self.behind } else { 0 };
+        in_bytes(place, at.iter().map(offset).sum()) + behind
     }
 
     /// Loads from a place at a position.

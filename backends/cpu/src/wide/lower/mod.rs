@@ -10,6 +10,7 @@ mod code;
 mod convert;
 mod copy;
 mod dot;
+mod halves;
 mod math;
 mod memory;
 mod more;

@@ -66,6 +66,8 @@ pub(super) struct NestLowering<'n> {
     pub(super) chain: Option<super::chain::Chain>,
     /// The innermost reduced axis while its steps are written, if vectors are fetched ahead along it.
     pub(super) fetching: Option<AxisId>,
+    /// Bytes that what is stored lies behind the place of the result.
+    pub(super) behind: i64,
     /// Whether whole vectors are stored past the caches.
     pub(super) streaming: bool,
     /// How many target axes are in a part behind their first one. Such code covers a rest, so it is kept short.
@@ -97,6 +99,7 @@ impl<'n> NestLowering<'n> {
             in_groups: false,
             chain: None,
             fetching: None,
+            behind: 0,
             streaming: false,
             rests: 0,
         };

@@ -116,7 +116,7 @@ impl NestLowering<'_> {
 
     pub(super) fn store_tile(&mut self, positions: &[Offsets]) -> Result<(), Unsupported> {
         let Some(last) = self.nest.last else {
-            return self.store_values(self.nest.result, positions);
+            return self.store_results(positions);
         };
         if self.around.always_last {
             let results = self.values(self.nest.result, positions)?;
@@ -150,8 +150,26 @@ impl NestLowering<'_> {
         positions.iter().map(|position| self.value(id, position)).collect()
     }
 
+    /// Stores all values of the nest.
+    fn store_results(&mut self, positions: &[Offsets]) -> Result<(), Unsupported> {
+        if self.may_halve() {
+            return self.store_halved(positions);
+        }
+        let others = self.nest.others.iter().copied();
+        for (id, behind) in [(self.nest.result, 0)].into_iter().chain(others) {
+            self.behind = behind;
+            self.store_values(id, positions)?;
+        }
+        self.behind = 0;
+        Ok(())
+    }
+
     /// Each value is stored as soon as it is there, so that few are held at a time.
-    fn store_values(&mut self, id: NodeId, positions: &[Offsets]) -> Result<(), Unsupported> {
+    pub(super) fn store_values(
+        &mut self,
+        id: NodeId,
+        positions: &[Offsets],
+    ) -> Result<(), Unsupported> {
         if self.store_transposed(positions, |lowering, position| lowering.value(id, position))? {
             return Ok(());
         }

@@ -83,7 +83,12 @@ impl Drawing<'_> {
             // Bits of loose kinds are not known, so they are no places in a table.
             1 if self.isa.is_avx512() && exact == Kind::Single && self.lanes == 16 => {
                 let (to, table, at) = (self.to(exact), self.from(exact), self.from(exact));
-                self.push(Op::LookUp { to, table, at });
+                let halves = self.rng.random_range(0..3);
+                self.push(match halves {
+                    0 if self.isa.has_dot(Narrow::Bf16) => Op::Halve { to, x: table, y: at },
+                    1 => Op::LookUpHalves { to, table, at },
+                    _ => Op::LookUp { to, table, at },
+                });
             }
             1 => self.select(exact),
             2 if self.rng.random() => self.lanes_down(exact),

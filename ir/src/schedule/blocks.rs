@@ -1,0 +1,99 @@
+//! Blocks of contractions that are added in parts.
+//!
+//! Copies, sums that are read and stored once for each block of terms, and threads that wait all cost time, and what is copied
+//! has to stay in the second cache. So steps are compared by a model of the time, in parts of what one product of parts of one
+//! term takes, measured on one core.
+//! Invariant: the steps hold whole register tiles, or the whole axis.
+
+use super::domain::steps;
+use super::shape::contractions;
+use super::{Config, Pack, PhaseConfig};
+use crate::base::{AxisId, chain_terms_max};
+use crate::lower::{Parts, parts, whole_chain};
+use crate::plan::PassProgram;
+use crate::target::Target;
+
+/// What copying an element takes, of the first and of the second operand, and what adding to a sum takes.
+const COPY: (u64, u64) = (800, 500);
+const ADD: u64 = 200;
+
+/// Steps along the rows, the columns and the terms.
+#[derive(Clone, Copy)]
+struct Blocks {
+    rows: u64,
+    columns: u64,
+    terms: u64,
+}
+
+/// Chooses the steps of a phase that is one contraction in parts; whether it is one.
+pub(super) fn guess_blocks(
+    plan: &PassProgram,
+    target: &Target,
+    config: &mut Config,
+    phase: &PhaseConfig,
+) -> bool {
+    let (&[position], Some(vector)) = (&phase.passes[..], config.passes[phase.head].vector) else {
+        return false;
+    };
+    let (pass, own) = (&plan.passes[position], &config.passes[position]);
+    let found = contractions(plan, pass, Some(vector));
+    let found = found.first().and_then(|of| parts(plan, pass, of, target));
+    let Some(found) = found.filter(|_| own.pack_b == Pack::Parts) else { return false };
+    let (axis, _) = found.depth;
+    let volume = plan.axes.volume(pass.stream.iter().copied().collect());
+    let others = pass.stream.iter().filter(|&&of| of != axis);
+    let inside = others.fold(1, |all: u64, of| all.saturating_mul(own.block[of]));
+    let most = found.block_max(whole_chain(chain_terms_max(volume)), inside);
+    let of = |axis: AxisId| (axis, plan.axes.extent(axis));
+    let [rows, columns] = [of(found.rows), of(vector)].map(|(axis, extent)| {
+        let tile = own.micro[&axis];
+        let whole = move |step: &u64| step.is_multiple_of(tile) || *step >= extent;
+        steps(extent).into_iter().filter(whole).collect::<Vec<u64>>()
+    });
+    let extent = plan.axes.extent(axis);
+    let whole = (extent <= most).then_some(extent);
+    let terms: Vec<u64> = (1..=most / found.terms)
+        .map(|count| count * found.terms)
+        .filter(|&step| step < extent)
+        .chain(whole)
+        .collect();
+    let apart = phase.grid.iter().filter(|(of, _)| *of != found.rows && *of != vector);
+    let apart = apart.fold(1, |all: u64, (of, _)| all.saturating_mul(plan.axes.extent(*of)));
+    let all = rows.iter().flat_map(|&rows| columns.iter().map(move |&columns| (rows, columns)));
+    let all = all.flat_map(|(rows, columns)| {
+        terms.iter().map(move |&terms| Blocks { rows, columns, terms })
+    });
+    let extents = Blocks { rows: of(found.rows).1, columns: of(vector).1, terms: extent };
+    let near = target.memory_bytes("L2").max(1 << 18) / 4 * 3;
+    let fits = |blocks: &Blocks| {
+        found.bytes(blocks.rows, blocks.columns).saturating_mul(blocks.terms).saturating_mul(inside)
+            <= near
+    };
+    let time = |blocks: &Blocks| time(&found, *blocks, extents, (apart, target.threads));
+    let Some(best) = all.filter(fits).min_by_key(|blocks| (time(blocks), blocks.terms)) else {
+        return true;
+    };
+    let own = &mut config.passes[position];
+    own.block.insert(axis, best.terms);
+    for &(of, _) in &phase.grid {
+        let step = match of {
+            of if of == found.rows => best.rows,
+            of if of == vector => best.columns,
+            _ => 1,
+        };
+        own.grid.insert(of, step);
+    }
+    true
+}
+
+/// The time of the thread that has most to do.
+fn time(found: &Parts, blocks: Blocks, extents: Blocks, (apart, threads): (u64, u64)) -> u64 {
+    let count = extents.rows.div_ceil(blocks.rows) * extents.columns.div_ceil(blocks.columns);
+    let turns = count.saturating_mul(apart).div_ceil(threads.max(1));
+    let (rows, columns) = (blocks.rows.min(extents.rows), blocks.columns.min(extents.columns));
+    let sums = rows.saturating_mul(columns);
+    let products = sums.saturating_mul(extents.terms).saturating_mul(found.products() as u64);
+    let copies = (rows * COPY.0 + columns * COPY.1).saturating_mul(extents.terms);
+    let adds = sums.saturating_mul(ADD).saturating_mul(extents.terms.div_ceil(blocks.terms));
+    turns.saturating_mul(products.saturating_add(copies).saturating_add(adds))
+}
