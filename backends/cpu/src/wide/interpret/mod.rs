@@ -269,11 +269,10 @@ impl Machine<'_> {
                 let of = |i| if i + count < self.lanes { x.bits(i + count, lane) } else { 0 };
                 (to, each(&of, lane.bytes()))
             }
-            Op::Zip { to, .. }
-            | Op::Pieces { to, .. }
-            | Op::LookUp { to, .. }
-            | Op::LookUpHalves { to, .. }
-            | Op::Halve { to, .. } => (to, self.shuffled(op)?),
+            Op::Zip { to, .. } | Op::Pieces { to, .. } | Op::LookUp { to, .. } => {
+                (to, self.shuffled(op)?)
+            }
+            Op::LookUpHalves { to, .. } | Op::Halve { to, .. } => (to, self.shuffled(op)?),
             Op::Splat { lane, to, from } => {
                 let from = self.scalar(from)? as u64;
                 (to, each(&|_| from, lane.bytes()))
