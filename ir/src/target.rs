@@ -84,6 +84,10 @@ pub const TILES: u64 = 8;
 /// exact, then one of both halves.
 pub const TILE_CHAIN: u64 = 16;
 
+/// How many times as much a sum is as those of its lesser summands, which are added before: so many of their additions round
+/// as much as one of its own.
+pub const LESSER: u64 = 128;
+
 impl Target {
     /// Whether register tiles have to be large: two multiply-adds a cycle ask more of the caches than few rows give.
     pub fn is_eager(&self) -> bool {

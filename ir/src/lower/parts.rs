@@ -25,7 +25,7 @@ use super::{is_costly, micro};
 use crate::base::{AxisId, AxisSet, BinaryOp, BufferId, CompareOp, DType, Expr, ReduceOp, UnaryOp};
 use crate::plan::{Pass, PassProgram};
 use crate::schedule::Pack;
-use crate::target::{TILE_CHAIN, TILE_ROW_BYTES, Target};
+use crate::target::{LESSER, TILE_CHAIN, TILE_ROW_BYTES, Target};
 use crate::tile::{Micro, Stmt};
 
 /// The smallest and the largest magnitude that is not far from 1. The last part of the smallest is a multiple of 2^-71. Of the
@@ -34,8 +34,9 @@ use crate::tile::{Micro, Stmt};
 const NEAR: (f64, f64) = (1.0 / (1_u64 << 48) as f64, (1_u64 << 50) as f64);
 /// Rows that a copy in tiles fetches ahead: each is a line of another page.
 const ROWS_AHEAD: u64 = 8;
-/// The products of parts, by their numbers: neighbours in this list share one. The sum of both numbers is at most 2.
-const PRODUCTS: [(usize, usize); 6] = [(2, 0), (0, 0), (0, 2), (0, 1), (1, 1), (1, 0)];
+/// The products of parts, by their numbers: neighbours in this list share one. The sum of both numbers is at most 2. The last
+/// one is 2^7 times as large as all others together.
+const PRODUCTS: [(usize, usize); 6] = [(2, 0), (1, 0), (1, 1), (0, 1), (0, 2), (0, 0)];
 
 /// A contraction in parts.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +76,7 @@ pub(crate) fn parts(
     let shared = (of_a & of_b).contains_all(stream);
     // One part each is what tiles are for.
     let several = a.count.max(b.count) > 1;
-    let alone = pass.group.is_none() && pass.states.len() == 1;
+    let alone = pass.states.len() == 1;
     if !shared || !several || !alone || plan.exact {
         return None;
     }
@@ -118,8 +119,10 @@ impl Parts {
     /// The most terms along the axis of groups in a block whose additions may stand in a row, in whole rows of tiles; `steps`
     /// are the terms of the block along the other axes.
     pub(crate) fn block_max(&self, chain: u64, steps: u64) -> u64 {
-        let products = self.products() as u64;
-        chain.saturating_sub(TILE_CHAIN) / products / steps.max(1) * self.terms
+        let (most, lesser) = (chain.saturating_sub(TILE_CHAIN), self.products() as u64 - 1);
+        let additions = |count: u64| count + lesser * count / LESSER + 1;
+        let count = (1..most).rev().find(|&count| additions(count) <= most);
+        count.unwrap_or(0) / steps.max(1) * self.terms
     }
 }
 

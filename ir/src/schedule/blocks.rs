@@ -65,9 +65,15 @@ pub(super) fn guess_blocks(
     });
     let extents = Blocks { rows: of(found.rows).1, columns: of(vector).1, terms: extent };
     let near = target.memory_bytes("L2").max(1 << 18) / 4 * 3;
+    // The parts of a register tile are read twice: the lesser products come before the others.
+    let nearest = target.memory_bytes("L1").max(1 << 15);
+    let bytes = |(rows, columns), blocks: &Blocks| {
+        found.bytes(rows, columns).saturating_mul(blocks.terms).saturating_mul(inside)
+    };
+    let tile = (own.micro[&found.rows], own.micro[&vector]);
     let fits = |blocks: &Blocks| {
-        found.bytes(blocks.rows, blocks.columns).saturating_mul(blocks.terms).saturating_mul(inside)
-            <= near
+        bytes((blocks.rows, blocks.columns), blocks) <= near
+            && (blocks.terms <= found.terms || bytes(tile, blocks) <= nearest)
     };
     let time = |blocks: &Blocks| time(&found, *blocks, extents, (apart, target.threads));
     let Some(best) = all.filter(fits).min_by_key(|blocks| (time(blocks), blocks.terms)) else {

@@ -39,6 +39,8 @@ const GROUP_BLOCK: u64 = 192;
 const MASKED_BLOCK: u64 = 96;
 /// As `MASKED_BLOCK` where products take less of the time.
 const EAGER_MASKED_BLOCK: u64 = 64;
+/// As `MASKED_BLOCK` where products are added in parts, which are copied for each block.
+const PARTS_MASKED_BLOCK: u64 = 128;
 /// As `GROUP_BLOCK` with few rows.
 const FEW_ROWS_BLOCK: u64 = 1024;
 /// As `GROUP_BLOCK` without rows.
@@ -135,7 +137,12 @@ pub(super) fn default(
         match rows.max() {
             Some(rows) if rows < FEW_ROWS => FEW_ROWS_BLOCK,
             Some(_) if plan.members(group).any(|position| shapes[position].skips) => {
-                if target.is_eager() { EAGER_MASKED_BLOCK } else { MASKED_BLOCK }
+                let in_parts = |position: usize| config.passes[position].pack_b == Pack::Parts;
+                match plan.members(group).any(in_parts) {
+                    true => PARTS_MASKED_BLOCK,
+                    false if target.is_eager() => EAGER_MASKED_BLOCK,
+                    false => MASKED_BLOCK,
+                }
             }
             Some(_) => GROUP_BLOCK,
             None if contracts => LONE_ROW_BLOCK,
@@ -146,12 +153,14 @@ pub(super) fn default(
     fuse(plan, shapes, target, &mut config, |plan_bytes, parallel| plan_bytes <= half && parallel);
     guess_grids(plan, shapes, target, &mut config);
     fill_cache(plan, shapes, target, &mut config, half);
+    let mut cut = config.clone();
     copy_once(plan, shapes, target, &mut config);
     keep::guess(plan, &mut config);
-    let mut cut = config.clone();
     if splits::guess(plan, shapes, target, &mut cut, seeds) {
         guess_grids(plan, shapes, target, &mut cut);
         fill_cache(plan, shapes, target, &mut cut, half);
+        copy_once(plan, shapes, target, &mut cut);
+        keep::guess(plan, &mut cut);
         if fits(plan, shapes, target, &cut) {
             ahead::guess(plan, shapes, target, &mut cut);
             return cut;

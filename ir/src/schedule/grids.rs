@@ -34,6 +34,8 @@ const EAGER_ROWS: u64 = 256;
 const FAR_ROWS: u64 = 336;
 /// As `EAGER_ROWS` with a mask.
 const MASKED_ROWS: u64 = 64;
+/// As `EAGER_ROWS` and `MASKED_ROWS` where products are added in parts, which are copied for each block of rows.
+const PARTS_ROWS: (u64, u64) = (512, 256);
 /// Bytes above a round number that scratch has besides what is packed.
 const PACK_SLACK: u64 = 64 << 10;
 
@@ -105,6 +107,7 @@ pub(super) fn fill_cache(
             let contracts = |&pass: &usize| {
                 !contractions(plan, &plan.passes[pass], config.passes[pass].vector).is_empty()
             };
+            let adds_parts = |&pass: &usize| config.passes[pass].pack_b == Pack::Parts;
             let pack = config.passes[phase.head].pack_b;
             let tiled = pack == Pack::Tiles;
             let most = match (phase.passes.len(), phase.passes.iter().any(contracts)) {
@@ -113,6 +116,8 @@ pub(super) fn fill_cache(
                 (1, _) if tiled => most + PACK_SLACK,
                 (1, _) if target.is_eager() => most + PACK_SLACK,
                 (1, _) => most.saturating_mul(4) + PACK_SLACK,
+                // Copies of parts for each block of rows cost more than a block that fills the cache.
+                (_, true) if phase.passes.iter().any(adds_parts) => most.saturating_mul(2),
                 (_, true) => most,
                 // Short work on a row: what lies between stays in the nearest cache.
                 (_, false) => most.min(target.memory_bytes("L1").max(1 << 15) / 2),
@@ -183,10 +188,14 @@ fn grid_step(run: &[Site<'_>], axis: AxisId, target: &Target, work: u64) -> u64 
         site.config.vector == Some(axis) && !site.shape.stream.is_empty() && site.is_contraction()
     };
     let reads_in_place = |site: &Site<'_>| !site.config.pack_b.copies();
+    let adds_parts = |site: &Site<'_>| site.config.pack_b == Pack::Parts;
     let wanted = match (contracts, vector) {
         (false, _) if run.iter().any(reads_rows) => ROW_COLUMNS,
         (true, true) if run.len() == 1 && run.iter().all(reads_in_place) => ROW_COLUMNS,
         (true, true) => GRID_COLUMNS,
+        (true, false) if tile > 1 && run.len() > 1 && run.iter().any(adds_parts) => {
+            if run.iter().any(skips) { PARTS_ROWS.1 } else { PARTS_ROWS.0 }
+        }
         (true, false) if tile > 1 && target.is_eager() && run.iter().any(skips) => MASKED_ROWS,
         (true, false) if tile > 1 && streams_far(run, target) => FAR_ROWS,
         (true, false) if tile > 1 && run.iter().any(visits_all) => match target.is_eager() {

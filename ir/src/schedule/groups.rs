@@ -36,6 +36,8 @@ const THIN_BYTES: u64 = 128;
 const PLAIN: u64 = 1280;
 const COPIES: (u64, u64) = (50_000, 80_000);
 const SUMS: u64 = 10_000;
+/// Terms from which on parts pay in a group, and in one with a mask (measured at 64 and 128).
+const GROUP_TERMS: (u64, u64) = (64, 128);
 
 /// Chooses groups where they pay.
 pub(super) fn guess_groups(
@@ -142,6 +144,11 @@ fn guess_parts(
     let block = found.block_max(whole_chain(chain_terms_max(terms)), steps);
     let block = block.min(plan.axes.extent(axis));
     if !pass.axes.contains(&vector) || block < found.terms || rows < TILE_ROWS {
+        return false;
+    }
+    // What a group computes for each block is copied for each block. The shorter blocks of a mask have more to copy.
+    let fewest = if shape.skips { GROUP_TERMS.1 } else { GROUP_TERMS.0 };
+    if pass.group.is_some() && (plan.is_streaming(pass) || terms < fewest) {
         return false;
     }
     let time = found.products() as u64 * 100 + COPIES.0 / rows + COPIES.1 / columns + SUMS / block;

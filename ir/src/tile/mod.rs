@@ -119,6 +119,9 @@ pub struct Micro {
     pub ahead: Option<(AxisId, u64)>,
     /// Whether whole vectors are stored past the caches, which pays for results that do not fit them.
     pub streaming: bool,
+    /// Whether the terms of a reduction are sums whose last summand is 2^7 times as large as all others together: those are added
+    /// over all terms before it is, and round next to nothing.
+    pub rising: bool,
     /// Terms of a reduction that are added in a row, those that add side by side counted once; then the partial result
     /// is folded into that of the block. 0: all of them.
     pub chain: u64,
@@ -284,6 +287,7 @@ impl Default for Micro {
             fetch: 0,
             ahead: None,
             streaming: false,
+            rising: false,
             chain: 0,
         }
     }

@@ -8,7 +8,7 @@
 //!   | scan T = sum[k](EXPR) block(64) MICRO
 //!   | for k [in i - 4..min(i + 1, 2 * m)] by 256, .. [carry c: f32[m, n] = 0 @group, ..] { STATEMENT ..  YIELD .. }
 //! YIELD = yield c = EXPR MICRO  |  last c = EXPR           # one yield for each carry, after the statements
-//! MICRO = [micro(m:6, n:8)] [vector(n)] [order(n, m)] [unroll(4)] [fetch(8)] [ahead(i:2)] [streaming] [chain(32)]
+//! MICRO = [micro(m:6, n:8)] [vector(n)] [order(n, m)] [unroll(4)] [fetch(8)] [ahead(i:2)] [streaming] [rising] [chain(32)]
 //! ```
 //!
 //! A place is `@group` or `@out(C)`. Line ends mean nothing and `#` begins a comment. Names of axes, buffers and

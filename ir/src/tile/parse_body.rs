@@ -201,10 +201,19 @@ impl Reader {
         let mut micro = Micro::default();
         let mut seen: Vec<&str> = vec![];
         loop {
-            let words =
-                ["micro", "vector", "order", "unroll", "fetch", "ahead", "chain", "streaming"];
+            let words = [
+                "micro",
+                "vector",
+                "order",
+                "unroll",
+                "fetch",
+                "ahead",
+                "chain",
+                "streaming",
+                "rising",
+            ];
             let is_next = |word: &&str| match *word {
-                "streaming" => self.parser.at_word(word),
+                "streaming" | "rising" => self.parser.at_word(word),
                 _ => self.parser.at_attribute(word),
             };
             let Some(word) = words.into_iter().find(is_next) else {
@@ -216,8 +225,9 @@ impl Reader {
             }
             seen.push(word);
             self.parser.advance();
-            if word == "streaming" {
-                micro.streaming = true;
+            if word == "streaming" || word == "rising" {
+                micro.streaming |= word == "streaming";
+                micro.rising |= word == "rising";
                 continue;
             }
             self.parser.expect("(")?;

@@ -221,6 +221,9 @@ impl Printer<'_> {
         if micro.streaming {
             out.push_str(" streaming");
         }
+        if micro.rising {
+            out.push_str(" rising");
+        }
         if micro.chain != 0 {
             out.push_str(&format!(" chain({})", micro.chain));
         }

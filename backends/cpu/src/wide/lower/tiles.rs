@@ -59,8 +59,13 @@ impl NestLowering<'_> {
         let plain = self.plain_sums(tiling, part);
         self.begin_sums(tiling, counts, plain);
         self.ahead = self.begin_ahead(tiling, part);
-        self.tile_loops(0, tiling, counts)?;
-        self.ahead = None;
+        let last = tiling.products().len() - 1;
+        let turns =
+            if self.rises(tiling) { vec![0..last, last..last + 1] } else { vec![0..last + 1] };
+        for products in turns {
+            self.tile_loops(0, tiling.part(products), counts)?;
+            self.ahead = None;
+        }
         if plain.is_some() {
             self.each_sum(tiling, counts, |from, Rows { at, stride, .. }| TileOp::Store {
                 from,

@@ -8,7 +8,8 @@
 use super::nest::NestLowering;
 use crate::machine::{Base, Node, NodeId, Place};
 use crate::wide::tiles::{TILE_ROW_BYTES, TILE_ROWS, TILES, Tile, TileProduct};
-use tilewright_ir::target::TILE_CHAIN;
+use std::ops::Range;
+use tilewright_ir::target::{LESSER, TILE_CHAIN};
 use tilewright_ir::{AxisId, BinaryOp, DType, ReduceOp};
 
 /// Bytes of a group: those of a lane.
@@ -51,6 +52,13 @@ impl Tiling {
     /// The products of a term, in order.
     pub(super) fn products(&self) -> &[Product] {
         &self.products[..self.count]
+    }
+
+    /// The same with the products of a range.
+    pub(super) fn part(mut self, range: Range<usize>) -> Self {
+        self.count = range.len();
+        self.products.copy_within(range, 0);
+        self
     }
 
     /// The places of one product.
@@ -238,6 +246,11 @@ impl NestLowering<'_> {
         rests
     }
 
+    /// Whether the last product is added behind all others.
+    pub(super) fn rises(&self, found: Tiling) -> bool {
+        self.nest.micro.rising && found.count > 1
+    }
+
     /// Whether no sum has more additions in a row than it may: each product of tiles adds one to those inside of it.
     fn is_short(&self, found: Tiling) -> bool {
         let longest = |axis: AxisId| self.block(axis).lengths().max().unwrap_or(0);
@@ -245,8 +258,12 @@ impl NestLowering<'_> {
             true => longest(axis).div_ceil(found.terms),
             false => longest(axis),
         });
-        let additions =
-            steps.fold(found.count as u64, u64::saturating_mul).saturating_add(TILE_CHAIN);
+        let (steps, count) = (steps.fold(1, u64::saturating_mul), found.count as u64);
+        let additions = match self.rises(found) {
+            true => steps.saturating_add(steps.saturating_mul(count - 1) / LESSER + 1),
+            false => steps.saturating_mul(count),
+        };
+        let additions = additions.saturating_add(TILE_CHAIN);
         self.nest.micro.chain == 0 || additions <= self.nest.micro.chain
     }
 }
