@@ -39,8 +39,8 @@ const GROUP_BLOCK: u64 = 192;
 const MASKED_BLOCK: u64 = 96;
 /// As `MASKED_BLOCK` where products take less of the time.
 const EAGER_MASKED_BLOCK: u64 = 64;
-/// As `MASKED_BLOCK` where products are added in parts, which are copied for each block.
-const PARTS_MASKED_BLOCK: u64 = 128;
+/// As `GROUP_BLOCK` where what is computed for each block is copied in parts, and with a mask where anything is.
+const PARTS_BLOCK: u64 = 128;
 /// As `GROUP_BLOCK` with few rows.
 const FEW_ROWS_BLOCK: u64 = 1024;
 /// As `GROUP_BLOCK` without rows.
@@ -134,15 +134,21 @@ pub(super) fn default(
             let axis = rows(plan, &plan.passes[position], config.passes[position].vector)?;
             Some(plan.axes.extent(axis))
         });
+        let in_parts = |counts: &dyn Fn(usize) -> bool| {
+            let mut members = plan.members(group).filter(|&position| counts(position));
+            members.any(|position| config.passes[position].pack_b == Pack::Parts)
+        };
         match rows.max() {
             Some(rows) if rows < FEW_ROWS => FEW_ROWS_BLOCK,
             Some(_) if plan.members(group).any(|position| shapes[position].skips) => {
-                let in_parts = |position: usize| config.passes[position].pack_b == Pack::Parts;
-                match plan.members(group).any(in_parts) {
-                    true => PARTS_MASKED_BLOCK,
+                match in_parts(&|_| true) {
+                    true => PARTS_BLOCK,
                     false if target.is_eager() => EAGER_MASKED_BLOCK,
                     false => MASKED_BLOCK,
                 }
+            }
+            Some(_) if in_parts(&|position| plan.is_streaming(&plan.passes[position])) => {
+                PARTS_BLOCK
             }
             Some(_) => GROUP_BLOCK,
             None if contracts => LONE_ROW_BLOCK,

@@ -148,7 +148,8 @@ fn guess_parts(
     }
     // What a group computes for each block is copied for each block. The shorter blocks of a mask have more to copy.
     let fewest = if shape.skips { GROUP_TERMS.1 } else { GROUP_TERMS.0 };
-    if pass.group.is_some() && (plan.is_streaming(pass) || terms < fewest) {
+    let (streams, wide) = (plan.is_streaming(pass), columns >= GROUP_TERMS.1 && !shape.skips);
+    if pass.group.is_some() && (terms < fewest || streams && !wide) {
         return false;
     }
     let time = found.products() as u64 * 100 + COPIES.0 / rows + COPIES.1 / columns + SUMS / block;
