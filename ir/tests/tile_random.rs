@@ -36,6 +36,9 @@ fn target() -> Target {
     }
 }
 
+/// Programs whose value depends on what is in one block.
+const COUNTS_IN_BLOCKS: [&str; 1] = ["choice"];
+
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/files/tile");
     let mut sources = vec![];
@@ -196,6 +199,7 @@ impl Writer {
             fetch: self.random.random_range(0..3),
             ahead: self.axes(1).first().map(|&axis| (axis, self.random.random_range(0..9))),
             streaming: self.random.random(),
+            rising: self.random.random(),
             chain: self.random.random_range(0..3),
         }
     }
@@ -461,7 +465,8 @@ fn the_sizes_of_blocks_never_change_the_meaning_of_a_verified_program() {
         let sources = sources();
         let (name, text) = sources.choose(&mut random).unwrap();
         let Ok(original) = parse(text) else { continue };
-        if verify(&original, &target()).is_err() {
+        // What counts elements of a block means another thing with other blocks, as its text says.
+        if verify(&original, &target()).is_err() || COUNTS_IN_BLOCKS.contains(&name.as_str()) {
             continue;
         }
         let resized = resize(text, &mut random);

@@ -3,7 +3,7 @@
 //! Invariant: attributes only name axes of the value they stand at, or the vector axis of a reduction.
 
 use crate::base::{AxisId, AxisSet};
-use crate::schedule::{Pack, PassConfig};
+use crate::schedule::PassConfig;
 use crate::target::{TILE_ROW_BYTES, Target};
 use crate::tile::{Buffer, Layout, Micro};
 
@@ -28,7 +28,7 @@ pub(super) fn of_carry(axes: &[AxisId], config: &PassConfig) -> Micro {
         fetch: config.fetch,
         ahead: None,
         streaming: config.streaming,
-        rising: config.pack_b == Pack::Parts,
+        rising: false,
         chain: 0,
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn of_store(axes: &[AxisId], config: &PassConfig) -> Micro {
     let micro = of_carry(axes, config);
     let tile = micro.tile.into_iter().filter(|(axis, _)| axes.contains(axis)).collect();
     let vector = micro.vector.filter(|axis| axes.contains(axis));
-    Micro { tile, vector, fetch: 0, rising: false, ..micro }
+    Micro { tile, vector, fetch: 0, ..micro }
 }
 
 /// For a copy of a value: along the innermost axis of the buffer, if the pass is vectorised and a panel is whole vectors.

@@ -16,7 +16,7 @@
 use super::place::Placer;
 use super::skip::{self, Lets};
 use super::stream::Stream;
-use super::{chunk, contraction, micro};
+use super::{chunk, contraction, micro, parts};
 use crate::base::{AxisId, BinaryOp, BufferId, Expr, Literal, LocalId, ReduceOp, chain_terms_max};
 use crate::plan::{Let, Pass, PassProgram, State, start_value};
 use crate::schedule::{Pack, PassConfig, PhaseConfig, next_block};
@@ -237,8 +237,32 @@ impl<'a> Nest<'a> {
         Micro {
             chain: self.chain(),
             ahead: self.ahead(),
+            rising: self.rises(),
             ..micro::of_carry(&self.pass.axes, self.config)
         }
+    }
+
+    /// Whether a block of a contraction in parts has so many terms that the lesser products have to be added before the others.
+    fn rises(&self) -> bool {
+        let steps = |of: &dyn Fn(AxisId) -> bool| {
+            let own = self.stream.iter().filter(|(axis, _)| of(*axis));
+            own.fold(1, |all: u64, &(axis, step)| {
+                all.saturating_mul(step.min(self.plan.axes.extent(axis)))
+            })
+        };
+        let terms = self.plan.axes.volume(self.pass.stream.iter().copied().collect());
+        let chain = whole_chain(chain_terms_max(terms));
+        let contractions = self
+            .pass
+            .states
+            .iter()
+            .filter_map(|state| contraction(self.plan, self.pass, state, self.config.vector));
+        let mut found = contractions.filter_map(|of| parts(self.plan, self.pass, &of, self.target));
+        self.config.pack_b == Pack::Parts
+            && found.any(|found| {
+                let others = steps(&|axis| axis != found.depth.0);
+                steps(&|axis| axis == found.depth.0) > found.together_max(chain, others)
+            })
     }
 
     /// The result and its value where all of the stream is one block and the sum is in tile registers: then it is made of the

@@ -116,8 +116,14 @@ impl Parts {
         rows.saturating_mul(parts(&self.a)).saturating_add(columns.saturating_mul(parts(&self.b)))
     }
 
-    /// The most terms along the axis of groups in a block whose additions may stand in a row, in whole rows of tiles; `steps`
-    /// are the terms of the block along the other axes.
+    /// The most terms along the axis of groups in a block whose additions may stand in a row, in whole rows of tiles, where the
+    /// products of a term are added together; `steps` are the terms of the block along the other axes.
+    pub(crate) fn together_max(&self, chain: u64, steps: u64) -> u64 {
+        let products = self.products() as u64;
+        chain.saturating_sub(TILE_CHAIN) / products / steps.max(1) * self.terms
+    }
+
+    /// As `together_max`, where the lesser products of all terms are added before the others.
     pub(crate) fn block_max(&self, chain: u64, steps: u64) -> u64 {
         let (most, lesser) = (chain.saturating_sub(TILE_CHAIN), self.products() as u64 - 1);
         let additions = |count: u64| count + lesser * count / LESSER + 1;

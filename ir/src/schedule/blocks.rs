@@ -43,7 +43,7 @@ pub(super) fn guess_blocks(
     let volume = plan.axes.volume(pass.stream.iter().copied().collect());
     let others = pass.stream.iter().filter(|&&of| of != axis);
     let inside = others.fold(1, |all: u64, of| all.saturating_mul(own.block[of]));
-    let most = found.block_max(whole_chain(chain_terms_max(volume)), inside);
+    let most = found.together_max(whole_chain(chain_terms_max(volume)), inside);
     let of = |axis: AxisId| (axis, plan.axes.extent(axis));
     let [rows, columns] = [of(found.rows), of(vector)].map(|(axis, extent)| {
         let tile = own.micro[&axis];
@@ -65,15 +65,9 @@ pub(super) fn guess_blocks(
     });
     let extents = Blocks { rows: of(found.rows).1, columns: of(vector).1, terms: extent };
     let near = target.memory_bytes("L2").max(1 << 18) / 4 * 3;
-    // The parts of a register tile are read twice: the lesser products come before the others.
-    let nearest = target.memory_bytes("L1").max(1 << 15);
-    let bytes = |(rows, columns), blocks: &Blocks| {
-        found.bytes(rows, columns).saturating_mul(blocks.terms).saturating_mul(inside)
-    };
-    let tile = (own.micro[&found.rows], own.micro[&vector]);
     let fits = |blocks: &Blocks| {
-        bytes((blocks.rows, blocks.columns), blocks) <= near
-            && (blocks.terms <= found.terms || bytes(tile, blocks) <= nearest)
+        found.bytes(blocks.rows, blocks.columns).saturating_mul(blocks.terms).saturating_mul(inside)
+            <= near
     };
     let time = |blocks: &Blocks| time(&found, *blocks, extents, (apart, target.threads));
     let Some(best) = all.filter(fits).min_by_key(|blocks| (time(blocks), blocks.terms)) else {

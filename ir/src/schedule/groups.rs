@@ -141,7 +141,12 @@ fn guess_parts(
     let terms = plan.axes.volume(pass.stream.iter().copied().collect());
     let others = pass.stream.iter().filter(|&&of| of != axis);
     let steps = others.fold(1, |all: u64, of| all.saturating_mul(config.block[of]));
-    let block = found.block_max(whole_chain(chain_terms_max(terms)), steps);
+    let chain = whole_chain(chain_terms_max(terms));
+    // A group's blocks are few, and each adds to all of its scores once more.
+    let block = match pass.group {
+        Some(_) => found.block_max(chain, steps),
+        None => found.together_max(chain, steps),
+    };
     let block = block.min(plan.axes.extent(axis));
     if !pass.axes.contains(&vector) || block < found.terms || rows < TILE_ROWS {
         return false;

@@ -267,7 +267,13 @@ impl Walker<'_> {
     /// A store of a result's elements that are made of what they were.
     fn replace(&mut self, buffer: BufferId, reduced: AxisSet) {
         let name = &self.program.buffers[buffer.index()].name;
-        if !self.is_own(buffer) || !reduced.is_empty() {
+        // Blocks that are left out would keep what they were, and other axes would replace again.
+        let axes = &self.program.buffers[buffer.index()].axes;
+        let once = self
+            .loops
+            .iter()
+            .all(|&(axis, step)| axes.contains(&axis) || self.blocks(axis, step) == 1);
+        if !self.is_own(buffer) || !reduced.is_empty() || self.bounded > 0 || !once {
             let what = format!("`{name}` is replaced by more than its own elements");
             let help = "replace it in the loops that store it, without reductions";
             return self.fault(code::STORES, &what, help);
