@@ -60,10 +60,12 @@ impl NestLowering<'_> {
         self.begin_sums(tiling, counts, plain);
         self.ahead = self.begin_ahead(tiling, part);
         let last = tiling.products().len() - 1;
-        let turns =
-            if self.rises(tiling) { vec![0..last, last..last + 1] } else { vec![0..last + 1] };
-        for products in turns {
-            self.tile_loops(0, tiling.part(products), counts)?;
+        if self.rises(tiling) {
+            self.tile_loops(0, tiling.part(0..last), counts)?;
+            self.ahead = None;
+            self.tile_loops(0, tiling.part(last..last + 1), counts)?;
+        } else {
+            self.tile_loops(0, tiling, counts)?;
             self.ahead = None;
         }
         if plain.is_some() {
