@@ -88,6 +88,16 @@ pub const TILE_CHAIN: u64 = 16;
 /// as much as one of its own.
 pub const LESSER: u64 = 128;
 
+/// Additions that a term passes through in tile registers that add so many rows of terms for each of so many products: in
+/// one product of tiles, and over all of them. Where they rise, the lesser products are added before the last.
+pub fn tile_additions(rows: u64, products: u64, rises: bool) -> u64 {
+    let all = match rises && products > 1 {
+        true => rows.saturating_add(rows.saturating_mul(products - 1) / LESSER + 1),
+        false => rows.saturating_mul(products),
+    };
+    all.saturating_add(TILE_CHAIN)
+}
+
 impl Target {
     /// Whether register tiles have to be large: two multiply-adds a cycle ask more of the caches than few rows give.
     pub fn is_eager(&self) -> bool {

@@ -4,7 +4,7 @@
 //! as generated code has to; they differ in order and in fused steps only.
 
 use rand_chacha::ChaCha8Rng;
-use tilewright::ir::base::{DType, chain_terms_max};
+use tilewright::ir::base::{DType, Row, additions_max};
 use tilewright::ir::graph::Graph;
 use tilewright::ir::reference::naive::{self, Arithmetic};
 use tilewright::ir::reference::{HostTensor, round_to};
@@ -26,7 +26,10 @@ fn blocked(dtype: DType, terms: &[f64], lanes: usize) -> f64 {
     if !dtype.is_float() {
         return terms.iter().sum();
     }
-    let chain = chain_terms_max(terms.len() as u64) as usize;
+    let row = terms.len().div_ceil(lanes) as u64;
+    // Behind the chains a tree adds, which needs no more than pieces in a row.
+    let cut = Row::new([row]).chain_within(additions_max(terms.len() as u64), 1);
+    let chain = if cut == 0 { row.max(1) } else { cut } as usize;
     let mut sums: Vec<f64> = vec![];
     for block in terms.chunks(chain * lanes) {
         let mut own = vec![0.0; lanes];

@@ -13,7 +13,7 @@ mod op;
 
 pub use affine::Affine;
 pub use axis::{Axis, AxisId, AxisSet, AxisTable, Sizes};
-pub use chain::chain_terms_max;
+pub use chain::{Row, additions_max};
 pub use dtype::DType;
 pub use expr::{Expr, ExprRef, Literal, Visit};
 pub use hash::{StableHash, hash_text};

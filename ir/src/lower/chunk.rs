@@ -44,6 +44,18 @@ fn is_looped(phase: &PhaseConfig, chunk: &Chunk, step: u64) -> bool {
     phase.grid.contains(&(chunk.axis, 1)) && chunk.length.is_multiple_of(step)
 }
 
+/// The chunks of a pass that loops of these steps are restricted to.
+pub(super) fn looped<'a>(
+    plan: &'a PassProgram,
+    pass: &'a Pass,
+    (phase, steps): (&'a PhaseConfig, &'a [(AxisId, u64)]),
+) -> impl Iterator<Item = Chunk> + 'a {
+    plan.chunks_of(pass).filter(move |chunk| {
+        let step = steps.iter().find(|(of, _)| *of == chunk.of);
+        step.is_some_and(|&(_, step)| is_looped(phase, chunk, step))
+    })
+}
+
 /// Restricts the parts of axes that a loop over the stream of a pass visits to its chunk, where the grid has the number of
 /// the chunk.
 pub(super) fn restrict(
@@ -52,11 +64,7 @@ pub(super) fn restrict(
     (phase, steps): (&PhaseConfig, &[(AxisId, u64)]),
     bounds: &mut BTreeMap<AxisId, Bounds>,
 ) {
-    let is_looped = |chunk: &Chunk| {
-        let step = steps.iter().find(|(of, _)| *of == chunk.of);
-        step.is_some_and(|&(_, step)| is_looped(phase, chunk, step))
-    };
-    for chunk in plan.chunks_of(pass).filter(is_looped) {
+    for chunk in looped(plan, pass, (phase, steps)) {
         let length = i64::try_from(chunk.length).unwrap_or(i64::MAX);
         let start = Affine { constant: 0, factors: [(chunk.axis, length)].into() };
         let end = Affine { constant: length, ..start.clone() };

@@ -34,7 +34,6 @@ use crate::schedule::{Config, Schedule, Space, apply_splits, kept};
 use crate::target::Target;
 use crate::tile::{Phase, TileProgram};
 use nest::Nest;
-pub(crate) use nest::whole_chain;
 use place::Placer;
 use skip::Lets;
 pub(crate) use skip::leaves_out;

@@ -17,7 +17,7 @@ use super::place::Placer;
 use super::skip::{self, Lets};
 use super::stream::Stream;
 use super::{chunk, contraction, micro, parts};
-use crate::base::{AxisId, BinaryOp, BufferId, Expr, Literal, LocalId, ReduceOp, chain_terms_max};
+use crate::base::{AxisId, BinaryOp, BufferId, Expr, Literal, LocalId, ReduceOp, additions_max};
 use crate::plan::{Let, Pass, PassProgram, State, start_value};
 use crate::schedule::{Pack, PassConfig, PhaseConfig, next_block};
 use crate::target::Target;
@@ -32,11 +32,6 @@ const SCAN_BLOCK: u64 = 16;
 const AHEAD_OPERATIONS: u64 = 1024;
 /// Chains inside of a block are multiples of this, so that unrolled steps fit.
 const CHAIN_UNIT: u64 = 8;
-
-/// The longest chain inside of a block, where no chain may have more additions.
-pub(crate) fn whole_chain(most: u64) -> u64 {
-    most - most % CHAIN_UNIT
-}
 
 /// A pass, its choices and its loops.
 pub(super) struct Nest<'a> {
@@ -250,8 +245,6 @@ impl<'a> Nest<'a> {
                 all.saturating_mul(step.min(self.plan.axes.extent(axis)))
             })
         };
-        let terms = self.plan.axes.volume(self.pass.stream.iter().copied().collect());
-        let chain = whole_chain(chain_terms_max(terms));
         let contractions = self
             .pass
             .states
@@ -261,8 +254,23 @@ impl<'a> Nest<'a> {
         self.config.pack_b == Pack::Parts
             && found.any(|found| {
                 let others = steps(&|axis| axis != found.depth.0);
-                steps(&|axis| axis == found.depth.0) > found.together_max(chain, others)
+                let block = steps(&|axis| axis == found.depth.0);
+                found.additions(block, others, false) > self.additions_max()
             })
+    }
+
+    /// The most additions in a block that a term may pass through: each block behind it adds one more.
+    fn additions_max(&self) -> u64 {
+        let terms = self.plan.axes.volume(self.pass.stream.iter().copied().collect());
+        let chunks: Vec<_> =
+            chunk::looped(self.plan, self.pass, (self.phase, &self.stream)).collect();
+        let blocks = self.stream.iter().map(|&(axis, step)| {
+            let chunk = chunks.iter().find(|chunk| chunk.of == axis).map(|chunk| chunk.length);
+            let extent = self.plan.axes.extent(axis);
+            chunk.unwrap_or(extent).min(extent).div_ceil(step.clamp(1, extent.max(1)))
+        });
+        let behind = blocks.fold(1, u64::saturating_mul).saturating_sub(1);
+        additions_max(terms).saturating_sub(behind)
     }
 
     /// The result and its value where all of the stream is one block and the sum is in tile registers: then it is made of the
@@ -325,14 +333,17 @@ impl<'a> Nest<'a> {
         if !self.pass.states.iter().any(is_sum) {
             return 0;
         }
-        // Lanes of the widest type: the fewest that there may be.
-        let lanes = self.target.lanes(8);
-        let rows = self.stream.iter().map(|&(axis, step)| {
-            step.min(self.plan.axes.extent(axis)).div_ceil(self.config.side_by_side(axis, lanes))
-        });
-        let terms = self.plan.axes.volume(self.pass.stream.iter().copied().collect());
-        let most = chain_terms_max(terms);
-        if rows.fold(1, u64::saturating_mul) <= most { 0 } else { whole_chain(most) }
+        let bytes =
+            self.pass.states.iter().map(|of| self.plan.locals[of.local.index()].dtype.bytes());
+        let lanes = self.target.lanes(bytes.max().unwrap_or(8));
+        let row = self.config.row(&self.stream, lanes, &self.plan.axes);
+        match self.config.pack_b {
+            // Sums in tile registers are not cut.
+            Pack::Tiles if row.additions(0) > self.additions_max() => self.additions_max(),
+            // Nor are those of parts, but blocks with far elements are: both come to the same.
+            Pack::Parts => row.chain_within(self.additions_max(), 1),
+            _ => row.chain_within(self.additions_max(), CHAIN_UNIT),
+        }
     }
 
     /// The buffer and epilogue of a carry that lives in the result itself, where that is possible.

@@ -25,7 +25,7 @@ use super::{is_costly, micro};
 use crate::base::{AxisId, AxisSet, BinaryOp, BufferId, CompareOp, DType, Expr, ReduceOp, UnaryOp};
 use crate::plan::{Pass, PassProgram};
 use crate::schedule::Pack;
-use crate::target::{LESSER, TILE_CHAIN, TILE_ROW_BYTES, Target};
+use crate::target::{TILE_ROW_BYTES, Target, tile_additions};
 use crate::tile::{Micro, Stmt};
 
 /// The smallest and the largest magnitude that is not far from 1. The last part of the smallest is a multiple of 2^-71. Of the
@@ -116,19 +116,31 @@ impl Parts {
         rows.saturating_mul(parts(&self.a)).saturating_add(columns.saturating_mul(parts(&self.b)))
     }
 
-    /// The most terms along the axis of groups in a block whose additions may stand in a row, in whole rows of tiles, where the
-    /// products of a term are added together; `steps` are the terms of the block along the other axes.
-    pub(crate) fn together_max(&self, chain: u64, steps: u64) -> u64 {
-        let products = self.products() as u64;
-        chain.saturating_sub(TILE_CHAIN) / products / steps.max(1) * self.terms
+    /// Additions that a term passes through in a block of so many terms along the axis of groups, and of `inside` along the
+    /// other axes: where the products of a term are added together, or the lesser products of all terms before the others.
+    pub(crate) fn additions(&self, block: u64, inside: u64, rises: bool) -> u64 {
+        let rows = block.div_ceil(self.terms).saturating_mul(inside.max(1));
+        tile_additions(rows, self.products() as u64, rises)
     }
 
-    /// As `together_max`, where the lesser products of all terms are added before the others.
-    pub(crate) fn block_max(&self, chain: u64, steps: u64) -> u64 {
-        let (most, lesser) = (chain.saturating_sub(TILE_CHAIN), self.products() as u64 - 1);
-        let additions = |count: u64| count + lesser * count / LESSER + 1;
-        let count = (1..most).rev().find(|&count| additions(count) <= most);
-        count.unwrap_or(0) / steps.max(1) * self.terms
+    /// The longest block along the axis of groups such that no term passes through more than `most` additions in it and in
+    /// all blocks, in whole rows of tiles or the whole axis; `None` where there is none. Along the other axes a block has
+    /// `inside` terms, and there are `around` blocks.
+    pub(crate) fn block_max(
+        &self,
+        extent: u64,
+        (inside, around): (u64, u64),
+        most: u64,
+        rises: bool,
+    ) -> Option<u64> {
+        let fits = |&block: &u64| {
+            let blocks = extent.div_ceil(block.max(1)).saturating_mul(around);
+            let behind = blocks.saturating_sub(1);
+            self.additions(block, inside, rises).saturating_add(behind) <= most
+        };
+        let counts = (1..=most.min(extent / self.terms)).rev();
+        let shorter = counts.map(|count| count * self.terms).find(fits);
+        Some(extent).filter(fits).or(shorter)
     }
 }
 

@@ -274,7 +274,9 @@ impl<R: Real> Plan<'_, R> {
         let handed = totals.allowances.get(position).copied().unwrap_or(0.0);
         let terms = self.left_terms.len() as f64;
         if !sum.is_finite() {
-            return (sum, self.doubt(sum, bases, (m, n)));
+            let doubt = self.doubt(sum, bases, (m, n));
+            let meets = || sum.high().is_infinite() && self.finite_overflow(bases, (m, n), dtype);
+            return (sum, if doubt == 0.0 && meets() { UNDECIDED } else { doubt });
         }
         if self.meets_overflow(bases, (m, n)) {
             return (sum, UNDECIDED);
@@ -300,6 +302,17 @@ impl<R: Real> Plan<'_, R> {
         };
         overflow(&self.left, bases.0 + self.left_lines[m], &self.left_terms)
             || overflow(&self.right, bases.1 + self.right_lines[n], &self.right_terms)
+    }
+
+    /// Whether the finite terms of an infinite sum overflow: they may make another infinity, of the other sign.
+    fn finite_overflow(&self, bases: (usize, usize), (m, n): (usize, usize), dtype: DType) -> bool {
+        let (left, right) = (bases.0 + self.left_lines[m], bases.1 + self.right_lines[n]);
+        let sizes = self.left_terms.iter().zip(&self.right_terms).map(|(&i, &j)| {
+            let ((x, ex), (y, ey)) = (self.left.get(left + i), self.right.get(right + j));
+            (x.high().abs() + ex) * (y.high().abs() + ey)
+        });
+        let finite: f64 = sizes.filter(|size| size.is_finite()).sum();
+        finite > self.product.max_finite().min(dtype.max_finite())
     }
 
     /// Whether a sum that is not finite could be something else: the terms one by one.

@@ -23,6 +23,8 @@ struct Lane<R> {
     magnitude: f64,
     /// Product: the product of the magnitudes below 1 that are not zero.
     shrunk: f64,
+    /// Sum: the sum of the magnitudes of the finite terms, once there is an infinite one.
+    finite: f64,
     /// The largest (smallest) that the result of `max` (`min`) must be.
     sure: R,
     /// The largest (smallest) that the result may be; `argmax`, `argmin`: the best rival.
@@ -68,8 +70,8 @@ impl<R: Real> State<R> {
         let value = R::of(value);
         let (sure, possible) = (value, value);
         let magnitude = if op == ReduceOp::Product { 1.0 } else { 0.0 };
-        let (allowance, shrunk, position, doubt) = (0.0, 1.0, -1.0, false);
-        Lane { value, allowance, magnitude, shrunk, sure, possible, position, doubt }
+        let (allowance, shrunk, finite, position, doubt) = (0.0, 1.0, 0.0, -1.0, false);
+        Lane { value, allowance, magnitude, shrunk, finite, sure, possible, position, doubt }
     }
 
     /// Forgets everything.
@@ -106,6 +108,7 @@ impl<R: Real> State<R> {
         let e = if row.exact { 0.0 } else { row.allowances[index] };
         match self.op {
             ReduceOp::Sum => {
+                lane.note_finite(&[value]);
                 lane.value = lane.value + value;
                 lane.magnitude += value.high().abs();
                 lane.allowance += e;
@@ -140,6 +143,7 @@ impl<R: Real> State<R> {
         }
         let pairs = |i: usize| sums[i] + sums[i + 4];
         let lane = &mut self.lanes[0];
+        lane.note_finite(&row.values[..count]);
         lane.value = lane.value + ((pairs(0) + pairs(2)) + (pairs(1) + pairs(3)));
         lane.magnitude += magnitudes.iter().sum::<f64>();
         if !row.exact {
@@ -161,6 +165,7 @@ impl<R: Real> State<R> {
 
     fn sum_lanes(&mut self, row: &Row<R>, count: usize) {
         for (lane, &value) in self.lanes[..count].iter_mut().zip(&row.values[..count]) {
+            lane.note_finite(&[value]);
             lane.value = lane.value + value;
             lane.magnitude += value.high().abs();
         }
@@ -183,6 +188,13 @@ impl<R: Real> State<R> {
         match self.op {
             ReduceOp::Sum if self.grouped && lane.value.high().is_nan() => {
                 (lane.value, if lane.doubt { 0.0 } else { UNDECIDED })
+            }
+            // Finite terms that overflow may make another infinity, of the other sign.
+            ReduceOp::Sum
+                if lane.value.high().is_infinite()
+                    && lane.finite + lane.allowance > self.dtype.max_finite() =>
+            {
+                (lane.value, UNDECIDED)
             }
             ReduceOp::Sum => {
                 finish_sum(self.dtype, terms, lane.value, lane.magnitude, lane.allowance)
@@ -207,6 +219,21 @@ impl<R: Real> State<R> {
                 (R::of(lane.position), if undecided { UNDECIDED } else { 0.0 })
             }
         }
+    }
+}
+
+impl<R: Real> Lane<R> {
+    /// Notes the finite terms of a sum that meets an infinity, before these terms are added.
+    fn note_finite(&mut self, terms: &[R]) {
+        let known = self.magnitude.is_finite();
+        if known && terms.iter().all(|term| !term.high().is_infinite()) {
+            return;
+        }
+        if known {
+            self.finite = self.magnitude;
+        }
+        let finite = terms.iter().map(|term| term.high().abs()).filter(|size| size.is_finite());
+        self.finite += finite.sum::<f64>();
     }
 }
 

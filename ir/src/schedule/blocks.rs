@@ -8,8 +8,8 @@
 use super::domain::steps;
 use super::shape::contractions;
 use super::{Config, Pack, PhaseConfig};
-use crate::base::{AxisId, chain_terms_max};
-use crate::lower::{Parts, parts, whole_chain};
+use crate::base::{AxisId, additions_max};
+use crate::lower::{Parts, parts};
 use crate::plan::PassProgram;
 use crate::target::Target;
 
@@ -42,8 +42,11 @@ pub(super) fn guess_blocks(
     let (axis, _) = found.depth;
     let volume = plan.axes.volume(pass.stream.iter().copied().collect());
     let others = pass.stream.iter().filter(|&&of| of != axis);
-    let inside = others.fold(1, |all: u64, of| all.saturating_mul(own.block[of]));
-    let most = found.together_max(whole_chain(chain_terms_max(volume)), inside);
+    let inside = others.clone().fold(1, |all: u64, of| all.saturating_mul(own.block[of]));
+    let around = others.clone().map(|&of| plan.axes.extent(of).div_ceil(own.block[&of]));
+    let around = (inside, around.fold(1, u64::saturating_mul));
+    let most = found.block_max(plan.axes.extent(axis), around, additions_max(volume), false);
+    let most = most.unwrap_or(0);
     let of = |axis: AxisId| (axis, plan.axes.extent(axis));
     let [rows, columns] = [of(found.rows), of(vector)].map(|(axis, extent)| {
         let tile = own.micro[&axis];
@@ -52,9 +55,13 @@ pub(super) fn guess_blocks(
     });
     let extent = plan.axes.extent(axis);
     let whole = (extent <= most).then_some(extent);
+    let few = |step: &u64| {
+        let behind = extent.div_ceil(*step).saturating_mul(around.1).saturating_sub(1);
+        *step < extent && found.additions(*step, inside, false) + behind <= additions_max(volume)
+    };
     let terms: Vec<u64> = (1..=most / found.terms)
         .map(|count| count * found.terms)
-        .filter(|&step| step < extent)
+        .filter(few)
         .chain(whole)
         .collect();
     let apart = phase.grid.iter().filter(|(of, _)| *of != found.rows && *of != vector);

@@ -3,7 +3,7 @@
 //! Invariant: a `Config` has one `PassConfig` for each pass of the plan, with a step for each of its axes; which of them
 //! matter follows from `stored`, `fused` and the phases (`Config::phases`).
 
-use crate::base::{AxisId, AxisSet};
+use crate::base::{AxisId, AxisSet, AxisTable, Row};
 use crate::lower::Cut;
 use crate::plan::PassProgram;
 use std::collections::BTreeMap;
@@ -83,6 +83,20 @@ impl PassConfig {
     pub fn side_by_side(&self, axis: AxisId, lanes: u64) -> u64 {
         let tile = self.micro.get(&axis).copied().unwrap_or(1);
         if self.vector == Some(axis) { tile.max(lanes).max(1) } else { 1 }
+    }
+
+    /// What one accumulator adds in a block of these steps, where vectors have at least so many lanes.
+    pub(crate) fn row(&self, stream: &[(AxisId, u64)], lanes: u64, axes: &AxisTable) -> Row {
+        let length = |axis, step: u64| step.min(axes.extent(axis));
+        let row = Row::new(
+            stream
+                .iter()
+                .map(|&(axis, step)| length(axis, step).div_ceil(self.side_by_side(axis, lanes))),
+        );
+        let vector = stream.iter().find(|(axis, _)| self.vector == Some(*axis));
+        vector.map_or(row, |&(axis, step)| {
+            row.beside(self.side_by_side(axis, lanes).min(length(axis, step)), lanes)
+        })
     }
 }
 

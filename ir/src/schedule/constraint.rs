@@ -5,14 +5,12 @@
 
 use super::key::Field;
 use super::shape::{Part, Shape, Touch, contractions, is_given};
-use super::{Config, Pack, PassConfig, PhaseConfig};
-use crate::base::{AxisId, AxisSet, chain_terms_max};
-use crate::lower::{Contraction, dots, panel, parts, tiled, whole_chain};
+use super::{Config, Pack, PassConfig, PhaseConfig, chains};
+use crate::base::{AxisId, AxisSet};
+use crate::lower::{Contraction, dots, panel, parts, tiled};
 use crate::plan::PassProgram;
 use crate::target::{TILE_ROWS, TILES, Target};
 
-/// Blocks of the stream that one state may pass through.
-const BLOCKS_MAX: u64 = 1 << 20;
 /// Axes of a register tile with more than one element.
 const TILE_AXES_MAX: usize = 3;
 
@@ -94,9 +92,10 @@ impl Site<'_> {
         let Some(found) = parts(self.plan, pass, found, self.target) else { return true };
         let others = self.shape.stream.iter().filter(|&&axis| axis != found.depth.0);
         let steps = others.fold(1, |all: u64, &axis| all.saturating_mul(self.step(axis)));
-        let chain = whole_chain(self.chain_terms_max());
+        let additions = found.additions(self.step(found.depth.0), steps, true);
+        let behind = chains::behind(self.plan, &self.stream());
         self.config.pack_b != Pack::Parts
-            || self.step(found.depth.0) <= found.block_max(chain, steps)
+            || additions.saturating_add(behind) <= chains::additions_max(self.plan, self.shape)
     }
 
     /// Tile registers that the tile needs, if its sums are in them: sums, the fewer of both factors, one of the other.
@@ -183,26 +182,10 @@ impl Site<'_> {
         self.shape.all_axes().all(|axis| self.tile(axis) <= self.tile_unit(axis))
     }
 
-    /// The longest chain of additions that the whole stream allows.
-    fn chain_terms_max(&self) -> u64 {
-        chain_terms_max(self.plan.axes.volume(self.shape.stream.iter().copied().collect()))
-    }
-
-    /// The largest number of blocks: each adds one term to a chain of its own.
-    pub(super) fn blocks_max(&self) -> u64 {
-        if self.shape.rounds { self.chain_terms_max() } else { BLOCKS_MAX }
-    }
-
-    /// The number of blocks of the stream, or of a chunk of it.
-    pub(super) fn blocks(&self) -> u64 {
-        let chunks = |axis| {
-            let stepper = &self.all.passes[self.plan.stepper(self.position, axis)];
-            stepper.split.get(&axis).copied().unwrap_or(1).max(1)
-        };
-        let blocks = |&axis: &AxisId| {
-            self.plan.axes.extent(axis).div_ceil(self.step(axis)).div_ceil(chunks(axis))
-        };
-        self.shape.stream.iter().map(blocks).fold(1, u64::saturating_mul)
+    /// The stream and its steps.
+    fn stream(&self) -> Vec<(AxisId, u64, u64)> {
+        let stepper = |axis| &self.all.passes[self.plan.stepper(self.position, axis)];
+        chains::stream_of(self.shape, |axis| self.step(axis), stepper)
     }
 
     /// Whether the vector axis can be cut by its loop's step: whole vectors, or the whole axis.
@@ -313,11 +296,28 @@ impl Site<'_> {
             return;
         };
         let field = Field::Block(axis);
-        if self.blocks() > self.blocks_max() {
-            let message = format!("the stream has {} blocks", self.blocks());
-            let legal = format!("steps that make at most {} blocks", self.blocks_max());
-            faults.push(Fault { field, message, legal });
+        let (plan, stream) = (self.plan, self.stream());
+        if chains::is_cut_well(plan, self.shape, &stream, self.config) {
+            return;
         }
+        let blocks = chains::blocks(plan, &stream);
+        if !self.shape.rounds {
+            let legal = format!("steps that make at most {} blocks", chains::BLOCKS_MAX);
+            faults.push(Fault { field, message: format!("the stream has {blocks} blocks"), legal });
+            return;
+        }
+        let additions = chains::additions(plan, self.shape, &stream, self.config);
+        let most = chains::additions_max(plan, self.shape);
+        let message = format!(
+            "a term passes through {additions} additions in {blocks} blocks, {most} are allowed"
+        );
+        let steps = chains::steps_cut_well(plan, self.shape, &stream, self.config);
+        let steps: Vec<String> = steps.iter().map(u64::to_string).collect();
+        let legal = match steps.is_empty() {
+            true => "other steps along the other axes too".to_string(),
+            false => steps.join(", "),
+        };
+        faults.push(Fault { field, message, legal });
     }
 
     fn tile_faults(&self, faults: &mut Vec<Fault>) {

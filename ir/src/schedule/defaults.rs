@@ -10,8 +10,8 @@ use super::fusion::fuse;
 use super::grids::{fill_cache, guess_grids};
 use super::shape::{Shape, Touch, contractions, set, stores_output, touched_at};
 use super::tiles::{guess_tile, is_thin, packed_rows};
-use super::{Config, Pack, PassConfig, ahead, groups, keep, limits, splits, streams};
-use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef, chain_terms_max};
+use super::{Config, Pack, PassConfig, ahead, chains, groups, keep, limits, splits, streams};
+use crate::base::{AxisId, AxisSet, BufferId, Expr, ExprRef};
 use crate::lower::is_costly;
 use crate::plan::{Pass, PassProgram};
 use crate::target::Target;
@@ -29,6 +29,8 @@ const STREAMED_BYTES: u64 = 8 << 20;
 const THIN_BLOCK: u64 = 64;
 /// Terms of a block of one row whose factors come from far: so many rows of them are read side by side, each in its order.
 const LONE_BLOCK: u64 = 32;
+/// Powers of two up to which the sum of one row is cut in chunks, so that its blocks may be short.
+const CHUNK_POWERS_MAX: u32 = 4;
 /// Rows that are read side by side without a copy.
 const ROWS_APART: u64 = 12;
 /// Columns from which on packing the rows of a contraction pays.
@@ -60,9 +62,8 @@ pub(super) fn naive(plan: &PassProgram, shapes: &[Shape], target: &Target) -> Co
 pub(super) fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
     let one = |axis: AxisId| (axis, 1);
     let whole = |axis: AxisId| (axis, plan.axes.extent(axis).max(1));
-    let mut block: BTreeMap<AxisId, u64> = shape.all_axes().map(whole).collect();
-    shorten_chain(plan, shape, &mut block, (&|_| 1, chain_of(plan, shape)));
-    PassConfig {
+    let block: BTreeMap<AxisId, u64> = shape.all_axes().map(whole).collect();
+    let mut config = PassConfig {
         stored: true,
         fused: false,
         grid: shape.axes.iter().copied().map(one).collect(),
@@ -80,12 +81,11 @@ pub(super) fn naive_pass(plan: &PassProgram, shape: &Shape) -> PassConfig {
         pack_a: Pack::No,
         pack_b: Pack::No,
         once_b: false,
-    }
-}
-
-/// The longest chain of additions that a pass may have.
-fn chain_of(plan: &PassProgram, shape: &Shape) -> u64 {
-    chain_terms_max(plan.axes.volume(shape.stream.iter().copied().collect()))
+    };
+    let most = chains::additions_max(plan, shape);
+    shorten_chain(plan, shape, &mut config.block, (&|_| 1, most));
+    chains::cut(plan, shape, &mut config);
+    config
 }
 
 /// Reduces the steps of the stream until at most `most` terms are added in a row, the outermost first; so many along
@@ -326,7 +326,7 @@ fn guess_blocks(
     }
     let contracts = !contractions(plan, pass, config.vector).is_empty();
     let wide = config.vector.is_some_and(|axis| shape.stream.contains(&axis));
-    let chain = chain_of(plan, shape);
+    let chain = chains::additions_max(plan, shape);
     let thin = rows(plan, pass, config.vector)
         .is_some_and(|rows| is_thin(plan, pass, (config.vector, rows), shape, target));
     let far = target.memory_bytes("L2").max(1 << 18);
@@ -335,16 +335,17 @@ fn guess_blocks(
     let most = match contracts && !wide {
         // What is near already stays there, whatever its rows.
         true if thin && (is_far || !target.is_eager()) => THIN_BLOCK.min(chain),
-        true if lone && is_far => {
-            let terms = plan.axes.volume(shape.stream.iter().copied().collect());
-            LONE_BLOCK.max(terms.div_ceil(chain)).min(CONTRACTION_BLOCK)
-        }
+        true if lone && is_far => LONE_BLOCK,
         true => CONTRACTION_BLOCK,
         false => chain,
     };
     let tiles = config.clone();
     let side_by_side = |axis| tiles.side_by_side(axis, shape.lanes);
     shorten_chain(plan, shape, &mut config.block, (&side_by_side, most));
+    if lone && is_far && contracts {
+        cut_in_chunks(plan, shape, config);
+    }
+    chains::cut(plan, shape, config);
     if let Some(vector) = config.vector.filter(|axis| shape.stream.contains(axis)) {
         let (step, extent) = (config.block[&vector], plan.axes.extent(vector));
         if step < extent && !step.is_multiple_of(shape.lanes) {
@@ -363,6 +364,22 @@ fn guess_blocks(
         if config.vector == Some(axis) && !fits {
             config.micro.insert(axis, shape.lanes);
         }
+    }
+}
+
+/// Chunks of the longest axis of the stream, so many that short blocks are legal, if they can be.
+fn cut_in_chunks(plan: &PassProgram, shape: &Shape, config: &mut PassConfig) {
+    let Some(&axis) = shape.stream.iter().max_by_key(|axis| plan.axes.extent(**axis)) else {
+        return;
+    };
+    let fits = |&count: &u64| {
+        let mut tried = config.clone();
+        tried.split.insert(axis, count);
+        let stream = chains::stream_of(shape, |axis| tried.block[&axis], |_| &tried);
+        chains::is_cut_well(plan, shape, &stream, &tried)
+    };
+    if let Some(count) = (0..=CHUNK_POWERS_MAX).map(|power| 1 << power).find(fits) {
+        config.split.insert(axis, count);
     }
 }
 

@@ -6,11 +6,11 @@
 
 use super::defaults::rows;
 use super::shape::{Shape, contractions};
-use super::{Pack, PassConfig};
-use crate::base::{Expr, chain_terms_max};
-use crate::lower::{dots, parts, tiled, whole_chain};
+use super::{Pack, PassConfig, chains};
+use crate::base::Expr;
+use crate::lower::{dots, parts, tiled};
 use crate::plan::{Pass, PassProgram};
-use crate::target::{TILE_ROWS, Target};
+use crate::target::{TILE_ROW_BYTES, TILE_ROWS, Target, tile_additions};
 
 /// Rows times elements of a group up to which joining costs less than a copy (measured: 24 rows of pairs, 8 of fours).
 const JOINED_MAX: u64 = 48;
@@ -111,9 +111,16 @@ fn guess_tiles(
         true => TILED_BYTES / bytes,
         false => THIN_BYTES / bytes,
     };
-    // Each block adds one term to a chain.
-    while shape.rounds && terms.div_ceil(block.max(1)) > chain_terms_max(terms) {
-        block *= 2;
+    // Each block adds once more, as does each row of tiles in it.
+    let most = chains::additions_max(plan, shape);
+    let additions = |block: u64| {
+        let rows = block.min(terms).div_ceil(TILE_ROW_BYTES / bytes);
+        tile_additions(rows, 1, false).saturating_add(terms.div_ceil(block.max(1)) - 1)
+    };
+    if shape.rounds && additions(block) > most {
+        let whole = (0..=terms.ilog2()).map(|power| 1 << power).filter(|&of| of >= first.depth.1);
+        let nearest = |step: &u64| (additions(*step).max(most), step.abs_diff(block));
+        block = whole.min_by_key(nearest).unwrap_or(terms);
     }
     config.block.insert(axis, block.min(terms).max(1));
     let rows_of_tile = if extent > TILE_ROWS { 2 * TILE_ROWS } else { extent };
@@ -141,13 +148,13 @@ fn guess_parts(
     let terms = plan.axes.volume(pass.stream.iter().copied().collect());
     let others = pass.stream.iter().filter(|&&of| of != axis);
     let steps = others.fold(1, |all: u64, of| all.saturating_mul(config.block[of]));
-    let chain = whole_chain(chain_terms_max(terms));
+    let mut around = chains::stream_of(shape, |of| config.block[&of], |_| config);
+    around.retain(|&(of, ..)| of != axis);
+    let around = (steps, chains::blocks(plan, &around));
+    let most = chains::additions_max(plan, shape);
     // A group's blocks are few, and each adds to all of its scores once more.
-    let block = match pass.group {
-        Some(_) => found.block_max(chain, steps),
-        None => found.together_max(chain, steps),
-    };
-    let block = block.min(plan.axes.extent(axis));
+    let block = found.block_max(plan.axes.extent(axis), around, most, pass.group.is_some());
+    let block = block.unwrap_or(0);
     if !pass.axes.contains(&vector) || block < found.terms || rows < TILE_ROWS {
         return false;
     }

@@ -13,6 +13,7 @@
 
 mod ahead;
 mod blocks;
+mod chains;
 mod config;
 mod constraint;
 mod defaults;

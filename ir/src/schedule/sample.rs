@@ -7,7 +7,7 @@ use super::domain::{steps, tiles};
 use super::key::{Field, Key};
 use super::limits::Exceeded;
 use super::space::Point;
-use super::{ChoiceValue, Config, Domain, Pack, Schedule, Space, splits, streams};
+use super::{ChoiceValue, Config, Domain, Pack, Schedule, Space, chains, splits, streams};
 use crate::base::AxisId;
 use crate::target::TILE_ROWS;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -280,24 +280,13 @@ impl Space {
         true
     }
 
-    /// Steps of the stream long enough for the number of blocks.
+    /// Steps of the stream that make neither too many blocks nor too long ones.
     fn repair_blocks(&self, position: usize, config: &mut Config) {
         let shape = &self.shapes[position];
         if self.plan.is_streaming(&self.plan.passes[position]) {
             return;
         }
-        let extent = |axis: AxisId| self.plan.axes.extent(axis);
-        while self.site(position, config, |site| site.blocks() > site.blocks_max()) == Some(true) {
-            let block = &config.passes[position].block;
-            let most = shape.stream.iter().copied().max_by_key(|axis| extent(*axis) / block[axis]);
-            let Some((axis, step)) = most.map(|axis| (axis, block[&axis])) else {
-                return;
-            };
-            let Some(larger) = steps(extent(axis)).into_iter().find(|&next| next > step) else {
-                return;
-            };
-            config.passes[position].block.insert(axis, larger);
-        }
+        chains::cut(&self.plan, shape, &mut config.passes[position]);
     }
 
     /// A tile along the vector axis no larger than its step.

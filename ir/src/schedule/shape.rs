@@ -5,7 +5,7 @@
 use crate::base::{
     Affine, AxisId, AxisSet, BinaryOp, BufferId, DType, Expr, ExprRef, LocalId, UnaryOp,
 };
-use crate::lower::{Contraction, contraction, leaves_out};
+use crate::lower::{Contraction, contraction, leaves_out, tiled};
 use crate::plan::{Pass, PassProgram, PassResult, Value, ValueKind};
 use crate::target::Target;
 use std::collections::BTreeMap;
@@ -18,6 +18,8 @@ pub(super) struct Shape {
     pub(super) stream: Vec<AxisId>,
     /// The axis along which the pass scans: no loop, tile or vector runs over it.
     pub(super) scan: Option<AxisId>,
+    /// The axis along which tile registers would add products, and how many at once.
+    pub(super) tiled: Option<(AxisId, u64)>,
     /// Lanes of a vector of the widest elements in the pass.
     pub(super) lanes: u64,
     pub(super) states: u64,
@@ -127,10 +129,16 @@ impl Shape {
                 false => Arc::clone(&sources[of].read),
             },
         };
+        let tiled = pass.axes.iter().find_map(|&axis| {
+            let found = contractions(plan, pass, Some(axis));
+            let found = found.iter().find_map(|of| tiled(plan, pass, of, target))?;
+            Some((found.depth.0, found.tiles?.1))
+        });
         Self {
             axes: pass.axes.clone(),
             stream: pass.stream.clone(),
             scan: pass.scan,
+            tiled,
             lanes: target.lanes(bytes.max(1)),
             states: pass.states.len().max(1) as u64,
             rounds: pass.states.iter().any(float),

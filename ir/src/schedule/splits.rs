@@ -124,8 +124,9 @@ fn cut(
         streams::shorten_to(plan, shapes, config, (position, axis), extent / count);
     }
     let count = count.min(floor_power(extent.div_ceil(step(config))));
-    config.passes[position].split.insert(axis, count);
-    count > 1
+    let split = config.passes[position].split.entry(axis).or_insert(1);
+    *split = count.max(*split);
+    *split > 1
 }
 
 /// The plan and the choices with every cut made.

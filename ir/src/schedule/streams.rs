@@ -3,15 +3,13 @@
 //! Invariant: the steps chosen here make whole vectors for every member that has them along the stream, and keep the
 //! chain of additions over the blocks short. Inside of a block the code cuts it.
 
-use super::Config;
 use super::defaults::rows;
 use super::domain::steps;
 use super::shape::Shape;
-use crate::base::{AxisId, chain_terms_max};
+use super::{Config, chains};
+use crate::base::AxisId;
 use crate::plan::PassProgram;
 
-/// Blocks of a stream that states without rounding may pass through.
-const BLOCKS_MAX: u64 = 1 << 20;
 /// Combinations of steps that are looked through.
 const COMBINATIONS_MAX: usize = 1 << 14;
 
@@ -197,13 +195,7 @@ fn suits(
     if !plan.is_streaming(&plan.passes[position]) {
         return true;
     }
-    let chunks = |axis| {
-        let stepper = &config.passes[plan.stepper(position, axis)];
-        stepper.split.get(&axis).copied().unwrap_or(1).max(1)
-    };
-    let blocks =
-        steps.iter().map(|&(axis, step)| extent(axis).div_ceil(step.max(1)).div_ceil(chunks(axis)));
-    let blocks = blocks.fold(1, u64::saturating_mul);
-    let most = chain_terms_max(plan.axes.volume(shape.stream.iter().copied().collect()));
-    if shape.rounds { blocks <= most } else { blocks <= BLOCKS_MAX }
+    let of = |axis: AxisId| steps.iter().find(|(own, _)| *own == axis).map_or(1, |&(_, step)| step);
+    let own = chains::stream_of(shape, of, |axis| &config.passes[plan.stepper(position, axis)]);
+    chains::is_cut_well(plan, shape, &own, &config.passes[position])
 }

@@ -8,7 +8,7 @@ use super::ahead::is_far;
 use super::defaults::rows;
 use super::domain::tiles;
 use super::shape::{Shape, contractions, set};
-use crate::base::{AxisId, Expr, chain_terms_max};
+use crate::base::{AxisId, Expr, additions_max};
 use crate::plan::{Pass, PassProgram};
 use crate::target::Target;
 
@@ -138,7 +138,7 @@ pub(super) fn is_thin(
 /// Whether the sums of a tile are so long that they are cut, and registers are so many that partial results stand in them.
 fn has_totals(plan: &PassProgram, shape: &Shape, target: &Target) -> bool {
     let terms = plan.axes.volume(shape.stream.iter().copied().collect());
-    shape.rounds && target.vector_registers >= 32 && terms > chain_terms_max(terms)
+    shape.rounds && target.vector_registers >= 32 && terms > additions_max(terms)
 }
 
 /// Accumulators of a tile whose totals stand in memory: what a cut costs is less than what a small tile loads where two

@@ -47,6 +47,29 @@ impl Bounds {
         (first, to.unsigned_abs().div_ceil(step).saturating_mul(step).min(extent))
     }
 
+    /// How many blocks of `step` are visited at most where that hangs on no index, as in one chunk of an axis; `around` gives
+    /// the steps of the loops around.
+    pub fn blocks_max(&self, step: u64, around: &impl Fn(AxisId) -> u64) -> Option<u64> {
+        let step = step.max(1);
+        let length = |from: &Affine, to: &Affine| {
+            let distance = to.clone().plus(&from.clone().scaled(-1));
+            // Both ends move with the block of another axis, so more than one index of it is more to visit.
+            let moved = to.factors.iter().map(|(&axis, factor)| {
+                factor.unsigned_abs().saturating_mul(around(axis).saturating_sub(1))
+            });
+            let whole = |of: &Affine| {
+                let mut parts = of.factors.values().chain([&of.constant]);
+                parts.all(|part| part.unsigned_abs().is_multiple_of(step))
+            };
+            let length = u64::try_from(distance.constant.max(0)).unwrap_or(0);
+            let length = length.saturating_add(moved.fold(0, u64::saturating_add));
+            let blocks = length.div_ceil(step).saturating_add(u64::from(!whole(from)));
+            distance.factors.is_empty().then_some(blocks)
+        };
+        let pairs = self.from.iter().flat_map(|from| self.to.iter().map(move |to| (from, to)));
+        pairs.filter_map(|(from, to)| length(from, to)).min()
+    }
+
     /// `max(i - 4, 2)..i + 1`.
     pub fn print(&self, axes: &AxisTable) -> String {
         let side = |of: &[Affine], word: &str| {

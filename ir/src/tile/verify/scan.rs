@@ -6,7 +6,7 @@
 use super::super::{Scan, Span};
 use super::code;
 use super::walk::Walker;
-use crate::base::{AxisSet, DType, ReduceOp, chain_terms_max};
+use crate::base::{AxisSet, DType, ReduceOp, additions_max};
 
 impl Walker<'_> {
     /// Checks a scan, but for the write.
@@ -32,7 +32,7 @@ impl Walker<'_> {
         }
         let block = scan.block.min(program.axes.extent(scan.axis));
         let rounds = scan.op == ReduceOp::Sum && target.dtype.is_float();
-        if scan.block == 0 || rounds && block > chain_terms_max(block) {
+        if scan.block == 0 || rounds && block > additions_max(block) {
             let what = format!("a running sum of {} terms in a row", scan.block);
             self.fault(code::CHAINS, &what, "use blocks of at most 16 terms");
         }

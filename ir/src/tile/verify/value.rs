@@ -5,10 +5,11 @@
 //! changes in between, so a use after such a change is refused. Invariant: the facts of a `let` include those of the
 //! lets in it.
 
-use super::super::{Micro, Place, Scope, Span, Stmt};
+use super::super::{Layout, Micro, Place, Scope, Span, Stmt};
 use super::walk::{Known, Walker};
 use super::{code, types};
-use crate::base::{AxisId, AxisSet, BufferId, DType, Expr, LocalId, ReduceOp, chain_terms_max};
+use crate::base::{AxisId, AxisSet, BufferId, DType, Expr, LocalId, ReduceOp, Row, additions_max};
+use crate::target::{TILE_ROW_BYTES, tile_additions};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the value of an expression depends on.
@@ -17,17 +18,22 @@ pub(super) struct Facts {
     /// The axes of all reductions in it.
     pub(super) reduced: AxisSet,
     /// The sums in it: axes and type of the terms.
-    sums: BTreeSet<(AxisSet, DType)>,
+    sums: BTreeMap<Sum, u64>,
     /// The buffers it loads, and how often they had been written when the name was defined.
     pub(super) loads: BTreeMap<BufferId, u32>,
     /// The axes that loops had bound where the name was defined.
     pub(super) bound: AxisSet,
 }
 
+/// A sum: its axes, the type of its terms, and how tile registers may add them.
+type Sum = (AxisSet, DType, Option<(AxisId, u64)>);
+
 impl Facts {
     fn join(&mut self, other: &Self) {
         self.reduced |= other.reduced;
-        self.sums.extend(&other.sums);
+        for (sum, count) in &other.sums {
+            *self.sums.entry(*sum).or_default() += count;
+        }
         self.loads.extend(&other.loads);
     }
 }
@@ -46,8 +52,8 @@ impl Walker<'_> {
         if let Some(micro) = micro {
             self.micro(micro, axes, facts.reduced);
         }
-        for &(reduced, terms) in &facts.sums {
-            self.chain(reduced, terms, micro);
+        for (&sum, &count) in &facts.sums {
+            self.chain(sum, count, micro);
         }
         facts
     }
@@ -99,7 +105,8 @@ impl Walker<'_> {
             facts.reduced |= *axes;
         }
         if let Expr::Reduce(ReduceOp::Sum, axes, x) | Expr::Mma(axes, x, ..) = expr {
-            facts.sums.insert((*axes, x.dtype(self.program)));
+            let sum = (*axes, x.dtype(self.program), self.tile_terms(expr));
+            *facts.sums.entry(sum).or_default() += 1;
         }
         facts
     }
@@ -216,37 +223,68 @@ impl Walker<'_> {
         self.step(axis).map_or(extent, |step| step.min(extent))
     }
 
-    fn chain(&mut self, axes: AxisSet, terms: DType, micro: Option<&Micro>) {
+    /// Checks that no term of a float sum passes through too many additions: in its block, and in all blocks.
+    fn chain(&mut self, (axes, terms, tiled): Sum, count: u64, micro: Option<&Micro>) {
         if !terms.is_float() {
             return;
         }
-        let length =
-            axes.iter().fold(1, |product: u64, axis| product.saturating_mul(self.block(axis)));
         // Lanes, and the vectors of a register tile, add side by side as far as the axis fills them.
-        let vector = micro.and_then(|micro| micro.vector).filter(|axis| axes.contains(*axis));
-        let (row, lanes) = match (vector, micro) {
-            (Some(axis), Some(micro)) => {
-                let tile = micro.tile.iter().find(|(of, _)| *of == axis).map_or(1, |tile| tile.1);
-                let side_by_side = self.target.lanes(terms.bytes()).max(tile);
-                (self.block(axis), side_by_side.min(self.block(axis)).max(1))
-            }
-            _ => (1, 1),
-        };
-        if micro.is_some_and(|micro| {
-            micro.chain > 0 && micro.chain <= chain_terms_max(self.program.axes.volume(axes))
-        }) {
-            return;
-        }
-        let chain = length.checked_div(row).unwrap_or(0).saturating_mul(row.div_ceil(lanes));
-        let most = chain_terms_max(self.program.axes.volume(axes));
-        if chain > most {
-            let most = most.saturating_mul(lanes);
+        let vector = micro.and_then(|micro| Some((micro, micro.vector?)));
+        let vector = vector.filter(|(_, axis)| axes.contains(*axis));
+        let lanes = self.target.lanes(terms.bytes());
+        let beside = vector.map(|(micro, axis)| {
+            let tile = micro.tile.iter().find(|(of, _)| *of == axis).map_or(1, |tile| tile.1);
+            (axis, lanes.max(tile).min(self.block(axis)).max(1))
+        });
+        let side_by_side =
+            |axis| beside.filter(|(of, _)| *of == axis).map_or(1, |(_, count)| count);
+        let row = Row::new(axes.iter().map(|axis| self.block(axis).div_ceil(side_by_side(axis))));
+        let row = beside.map_or(row, |(_, count)| row.beside(count, lanes));
+        let blocks = axes.iter().map(|axis| {
+            let visited = self.visited.iter().find(|(of, _)| *of == axis).map(|&(_, count)| count);
+            visited.unwrap_or_else(|| self.blocks(axis, self.block(axis).max(1)))
+        });
+        let behind = blocks.fold(1, u64::saturating_mul).saturating_sub(1);
+        let most = additions_max(self.program.axes.volume(axes));
+        let inside = row.additions(micro.map_or(0, |micro| micro.chain));
+        let rising = micro.is_some_and(|micro| micro.rising);
+        let in_tiles = tiled.filter(|_| beside.is_none()).map(|(depth, terms)| {
+            let length = |axis: AxisId| match axis == depth {
+                true => self.block(axis).div_ceil(terms),
+                false => self.block(axis),
+            };
+            tile_additions(axes.iter().map(length).fold(1, u64::saturating_mul), count, rising)
+        });
+        let inside = in_tiles.map_or(inside, |other| other.min(inside));
+        let found = inside.saturating_add(behind);
+        if found > most {
             let names = self.program.axes.names(axes.iter());
-            let what =
-                format!("a sum of {length} terms over {names} in one block, {lanes} at a time");
-            let help = format!("loop over {names} in blocks of at most {most} terms");
+            let what = format!("a term of a sum over {names} passes through {found} additions");
+            let help = match row.additions_min().saturating_add(behind) <= most {
+                true => {
+                    let chain = row.chain_within(most.saturating_sub(behind), 1);
+                    format!("at most {most} are legal: cut the sum with chain({chain})")
+                }
+                false => format!("at most {most} are legal: loop over {names} in other blocks"),
+            };
             self.fault(code::CHAINS, &what, &help);
         }
+    }
+
+    /// The axis along which tile registers add these terms, and how many at once: products of narrow elements of which one
+    /// factor is copied in their groups.
+    fn tile_terms(&self, terms: &Expr) -> Option<(AxisId, u64)> {
+        let mut found = None;
+        terms.walk(&mut |part: &Expr| {
+            let Expr::Load(buffer) = part else { return };
+            let buffer = &self.program.buffers[buffer.index()];
+            if let Layout::Panel { depth: Some((axis, count)), .. } = buffer.layout {
+                let product = self.target.tile_product(buffer.dtype, buffer.dtype, DType::F32);
+                let fits = product.is_some_and(|product| product.count == count);
+                found = found.or(fits.then(|| (axis, TILE_ROW_BYTES / buffer.dtype.bytes())));
+            }
+        });
+        found
     }
 
     /// Checks inner loops over a value's axes and those that it reduces.

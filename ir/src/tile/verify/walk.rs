@@ -58,6 +58,8 @@ pub(super) struct Walker<'a> {
     loops: Vec<(AxisId, u64)>,
     /// How many of the loops leave blocks out.
     bounded: usize,
+    /// Blocks that bounded loops around the current place visit of an axis, at most.
+    pub(super) visited: Vec<(AxisId, u64)>,
     group_bytes: u64,
 }
 
@@ -72,6 +74,7 @@ pub(super) fn check(program: &TileProgram, target: &Target, report: &mut Report)
         buffers: vec![State::default(); program.buffers.len()],
         loops: vec![],
         bounded: 0,
+        visited: vec![],
         group_bytes: 0,
     };
     for (index, phase) in program.phases.iter().enumerate() {
@@ -159,8 +162,18 @@ impl Walker<'_> {
         }
     }
 
+    /// Notes how many blocks the bounded loops of a statement visit.
+    fn visit(&mut self, inner: &For) {
+        for &(axis, step) in &inner.axes {
+            let Some(bounds) = inner.bounds.get(&axis) else { continue };
+            let around = |axis: AxisId| self.step(axis).unwrap_or(u64::MAX);
+            let blocks = bounds.blocks_max(step, &around).unwrap_or(u64::MAX);
+            self.visited.push((axis, blocks.min(self.blocks(axis, step))));
+        }
+    }
+
     /// The number of blocks of an axis.
-    fn blocks(&self, axis: AxisId, step: u64) -> u64 {
+    pub(super) fn blocks(&self, axis: AxisId, step: u64) -> u64 {
         self.program.axes.extent(axis).div_ceil(step.max(1))
     }
 
@@ -328,7 +341,10 @@ impl Walker<'_> {
             self.locals[carry.local.index()] = Known::Carry;
         }
         self.bounded += usize::from(inner.is_bounded());
+        let visited = self.visited.len();
+        self.visit(inner);
         self.body_and_next(inner);
+        self.visited.truncate(visited);
         self.bounded -= usize::from(inner.is_bounded());
         self.loops.truncate(outside);
         self.buffers.iter_mut().for_each(|state| state.loops.truncate(outside));

@@ -9,7 +9,8 @@ use super::nest::NestLowering;
 use crate::machine::{Base, Node, NodeId, Place};
 use crate::wide::tiles::{TILE_ROW_BYTES, TILE_ROWS, TILES, Tile, TileProduct};
 use std::ops::Range;
-use tilewright_ir::target::{LESSER, TILE_CHAIN};
+use tilewright_ir::base::Row;
+use tilewright_ir::target::tile_additions;
 use tilewright_ir::{AxisId, BinaryOp, DType, ReduceOp};
 
 /// Bytes of a group: those of a lane.
@@ -258,13 +259,12 @@ impl NestLowering<'_> {
             true => longest(axis).div_ceil(found.terms),
             false => longest(axis),
         });
-        let (steps, count) = (steps.fold(1, u64::saturating_mul), found.count as u64);
-        let additions = match self.rises(found) {
-            true => steps.saturating_add(steps.saturating_mul(count - 1) / LESSER + 1),
-            false => steps.saturating_mul(count),
-        };
-        let additions = additions.saturating_add(TILE_CHAIN);
-        self.nest.micro.chain == 0 || additions <= self.nest.micro.chain
+        let steps = steps.fold(1, u64::saturating_mul);
+        let additions = tile_additions(steps, found.count as u64, self.rises(found));
+        // As many as where a chain of vectors is cut.
+        let row = Row::new(self.nest.reduce.iter().map(|&axis| longest(axis)));
+        let chain = self.nest.micro.chain;
+        chain == 0 || additions <= row.additions(chain)
     }
 }
 
