@@ -19,7 +19,7 @@ const LARGE: (f64, f64) = (1e9, 32e6);
 /// Draws of a case before one with many undecided elements is kept all the same.
 const DRAWS: usize = 8;
 /// The families of which each candidate gets one besides `Normal`.
-const OTHERS: [Family; 3] = [Family::Uniform, Family::Integers, Family::Equal];
+const OTHERS: [Family; 4] = [Family::Uniform, Family::Integers, Family::Equal, Family::Behind];
 
 /// The families that hurt: wide magnitudes, NaN and infinities, ties and near ties. Each candidate gets a case of each,
 /// and of a cheap kernel two for each input that is not finite; a candidate of a large kernel gets a single one.

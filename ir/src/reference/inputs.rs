@@ -1,7 +1,8 @@
 //! Seeded inputs: families of numbers that show different faults.
 //!
 //! Zero-mean data shows lost precision, one-signed data bias, wide integers every lost bit, equal terms the drift of
-//! long chains, mixed magnitudes lost small terms, special values lost rules.
+//! long chains, small terms behind a large one the length of every chain, mixed magnitudes lost small terms, special values
+//! lost rules.
 //! Invariant: graph, family and seed give the same bytes on every machine.
 
 use super::tensor::{integer_range, power_of_two, round_to};
@@ -30,6 +31,8 @@ pub enum Family {
     Specials,
     /// Around a few centres, apart by the last bits only: ties, near ties, and steps of `floor` and `round`.
     Close,
+    /// In one tensor 1 at the first index of an axis, and behind it terms so small that adding one to 1 rounds; 1 elsewhere.
+    Behind,
 }
 
 impl Family {
@@ -42,6 +45,7 @@ impl Family {
         Self::Wide,
         Self::Specials,
         Self::Close,
+        Self::Behind,
     ];
 
     /// The name in reports and on the command line.
@@ -54,6 +58,7 @@ impl Family {
             Self::Wide => "wide",
             Self::Specials => "specials",
             Self::Close => "close",
+            Self::Behind => "behind",
         }
     }
 
@@ -86,6 +91,10 @@ pub fn draw(graph: &Graph, family: Family, seed: u64) -> Vec<HostTensor> {
             let place = seed % special_places(graph);
             if family == Family::Specials && place / 2 == position as u64 {
                 sprinkle_not_finite(&mut result, place.is_multiple_of(2), &mut random);
+            }
+            if family == Family::Behind && lengths[position].is_none() {
+                let is_chosen = seed % graph.inputs.len() as u64 == position as u64;
+                draw_behind(&mut result, is_chosen, &mut random);
             }
             super::memory::settle(&graph.axes, tensor, &mut result);
             result
@@ -170,6 +179,24 @@ fn draw_close(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
     }
 }
 
+/// Ones; in the chosen tensor only where an axis begins, and behind that numbers about the unit roundoff.
+fn draw_behind(tensor: &mut HostTensor, is_chosen: bool, random: &mut ChaCha8Rng) {
+    let dtype = tensor.dtype;
+    let axis = random.random_range(0..tensor.shape.len().max(1));
+    let inner: u64 = tensor.shape.iter().skip(axis + 1).product();
+    let length = tensor.shape.get(axis).copied().unwrap_or(1);
+    // Ties, and numbers that round up or down each time.
+    let share = [0.75, 1.0, 1.5][random.random_range(0..3_usize)];
+    // Sums of narrow numbers are made in f32.
+    let accumulator = if dtype == DType::F64 { dtype } else { DType::F32 };
+    let small = (share * accumulator.unit_roundoff()).max(dtype.min_normal());
+    for index in 0..tensor.len() {
+        let is_first = (index as u64 / inner.max(1)).is_multiple_of(length.max(1));
+        let is_small = is_chosen && dtype.is_float() && !is_first;
+        tensor.set(index, if is_small { round_to(dtype, small) } else { 1.0 });
+    }
+}
+
 fn element(dtype: DType, family: Family, integer: f64, random: &mut ChaCha8Rng) -> f64 {
     if family == Family::Integers {
         let bound = integer.min(integer_range(dtype).1) as i64;
@@ -186,7 +213,7 @@ fn element(dtype: DType, family: Family, integer: f64, random: &mut ChaCha8Rng) 
     }
     match family {
         Family::Normal | Family::Specials | Family::Close => random.sample(StandardNormal),
-        Family::Uniform | Family::Equal | Family::Integers => random.random(),
+        Family::Uniform | Family::Equal | Family::Integers | Family::Behind => random.random(),
         Family::Wide => {
             let (low, high) = if dtype == DType::F16 { (-14, 4) } else { (-24, 12) };
             let exponent = random.random_range(low..=high);
