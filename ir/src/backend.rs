@@ -88,6 +88,8 @@ pub struct Artifact {
     pub inputs: usize,
     /// Bytes of each device buffer; they follow the arguments.
     pub device_bytes: Vec<u64>,
+    /// The least of the back end's instruction sets that has all of the code's instructions, where there are several.
+    pub least_isa: Option<&'static str>,
 }
 
 /// A stretch of code with a known amount of work, to measure what the machine can do.

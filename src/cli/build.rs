@@ -126,7 +126,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let files = package.files()?;
     write(&args.out, &files)?;
     if output.is_json() {
-        output.json(&to_json(&package, machine, &files, &args.out))?;
+        output.json(&to_json(&package, &files, &args.out))?;
     } else {
         output.text(&to_text(&package, &files, &args.out))?;
     }
@@ -223,7 +223,8 @@ fn to_text(package: &Package, files: &[File], folder: &Path) -> String {
     format!("{}{}", table.render(), files.iter().map(line).collect::<String>())
 }
 
-fn to_json(package: &Package, machine: Machine, files: &[File], folder: &Path) -> Value {
+fn to_json(package: &Package, files: &[File], folder: &Path) -> Value {
+    let machine = package.machine();
     let function = |entry: &Entry| {
         let (origin, record) = match entry.origin() {
             Origin::Stored(record) => ("stored", Some(record)),

@@ -39,9 +39,12 @@ pub(super) struct Args {
     /// Judge and time this schedule only
     #[arg(long, value_name = "FILE", conflicts_with_all = ["fix", "evaluations"])]
     schedule: Option<PathBuf>,
+    /// Threads of every candidate: `--fix threads=THREADS`
+    #[arg(long, conflicts_with = "schedule", value_parser = clap::value_parser!(u64).range(1..))]
+    threads: Option<u64>,
     /// Threads that compile candidates; 0: all
     #[arg(long, default_value_t = 0)]
-    threads: usize,
+    jobs: usize,
 }
 
 /// A line of a schedule without its `choose`.
@@ -55,6 +58,13 @@ fn setting(text: &str) -> Result<Setting, String> {
         Ok([setting]) => Ok(setting),
         Err(_) => Err("expected one CHOICE=VALUE".to_string()),
     }
+}
+
+/// The settings that every candidate has.
+fn fixed(args: &Args) -> Vec<Setting> {
+    let threads = args.threads.map(|count| setting(&format!("threads = {count}")));
+    let threads = threads.map(|setting| setting.expect("a number of threads is a setting"));
+    args.fix.iter().cloned().chain(threads).collect()
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -76,8 +86,8 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         budget_seconds: args.seconds,
         budget_evaluations: only.as_ref().map(|_| 1).or(args.evaluations),
         seed: args.seed,
-        fixed: only.map_or_else(|| args.fix.clone(), settings),
-        threads: args.threads,
+        fixed: only.map_or_else(|| fixed(args), settings),
+        threads: args.jobs,
         started_unix: now_unix(),
         ..TuneOptions::default()
     };

@@ -59,7 +59,7 @@ pub(super) fn text(package: &Package) -> String {
 
 /// Where the code runs, in lines of a comment.
 fn machine(package: &Package) -> String {
-    let machine = package.machine;
+    let machine = package.machine();
     let mut lines =
         vec![format!(" * They run on {} under Linux and need no library.", machine.arch)];
     let mut words = machine.features().into_iter().peekable();

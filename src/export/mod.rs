@@ -128,6 +128,12 @@ impl Package {
         &self.entries
     }
 
+    /// What the functions run on: the least machine that has all of their instructions.
+    pub fn machine(&self) -> Machine {
+        let all = self.entries.iter().map(|entry| entry.function.machine(self.machine));
+        all.max().unwrap_or(self.machine)
+    }
+
     /// The header, the object, the static and the shared library.
     ///
     /// # Errors

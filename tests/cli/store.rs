@@ -116,7 +116,7 @@ fn the_program_works_within_little_address_space() {
         command.args(["-c", &script]).current_dir(user.path());
         command.env("TILEWRIGHT_STORE", user.path().join("store.sqlite")).output().unwrap()
     };
-    let tune = "tune product.tw --seconds 20 --evaluations 1 --threads 1";
+    let tune = "tune product.tw --seconds 20 --evaluations 1 --jobs 1";
     let output = limited(200_000, tune);
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
     assert!(stderr(&output).contains("256 MiB of address space"), "{}", stderr(&output));

@@ -215,6 +215,7 @@ mod tests {
             input_layouts: vec![],
             inputs: 2,
             device_bytes: vec![64],
+            least_isa: None,
         }
     }
 

@@ -1,7 +1,8 @@
 //! The end of a run: the best few and the stored winner in turns, then the winner once more in a fresh process.
 //!
 //! A search that takes the smallest of many noisy times picks the luckiest; measuring the best few in turns and
-//! the winner alone again undoes that.
+//! the winner alone again undoes that. Where the intervals of the fastest and of the stored winner overlap it is a tie, and
+//! the stored winner stays.
 
 use super::report::Timed;
 use super::run::{FINALISTS, Kept, Run, timed};
@@ -13,6 +14,7 @@ use crate::launch::{Failure, Session};
 use crate::protocol::{Phase, Role};
 use std::time::Duration;
 use tilewright_ir::diag::Diagnostic;
+use tilewright_ir::schedule::Schedule;
 
 /// The rounds that finalists are measured in, where the time allows.
 const ROUNDS_MAX: usize = 11;
@@ -85,10 +87,22 @@ pub(super) fn decide(run: &mut Run<'_>) -> Result<Option<Decision>, Diagnostic> 
     if finalists.len() > 1 {
         run.progress(Phase::Finalists);
         finalists = measure_in_turns(run, finalists)?;
+        if let Some(incumbent) = &incumbent {
+            keep_tied(&mut finalists, &incumbent.kept.schedule);
+        }
     }
     let bar = set_bar(&mut finalists, incumbent);
     run.progress(Phase::Confirm);
     confirm(run, &finalists, &bar)
+}
+
+/// Puts the stored winner first where its interval meets that of the fastest.
+fn keep_tied(finalists: &mut [Kept], stored: &Schedule) {
+    let Some(fastest) = finalists.first().map(|kept| kept.timed.time_ns.hi) else { return };
+    let place = finalists.iter().position(|kept| kept.schedule == *stored);
+    if let Some(place) = place.filter(|&place| finalists[place].timed.time_ns.lo <= fastest) {
+        finalists[..=place].rotate_right(1);
+    }
 }
 
 /// Takes a stored winner that this run could not have found from among the finalists.
@@ -236,23 +250,21 @@ fn confirm(
         }
     }
     let Some((kept, trial, best)) = best else { return Ok(None) };
-    let in_turns_ns = kept.timed.time_ns.median;
-    settle_winner(run, kept, &trial, best, in_turns_ns, bar).map(Some)
+    settle_winner(run, kept, &trial, best, bar).map(Some)
 }
 
-/// Records the best of this run, as the winner unless a stored one is faster.
+/// Records the best of this run, as the winner unless a stored one is faster or as fast.
 fn settle_winner(
     run: &mut Run<'_>,
     kept: &Kept,
     trial: &Trial,
     best: Timed,
-    in_turns_ns: f64,
     bar: &Bar,
 ) -> Result<Decision, Diagnostic> {
     let median = best.time_ns.median;
     let is_faster = |standing: &&Standing| {
-        let standing_ns = standing.time_ns.median;
-        standing_ns <= in_turns_ns || standing_ns * LUCKY < median
+        let in_turns = &kept.timed.time_ns;
+        standing.time_ns.lo <= in_turns.hi || standing.time_ns.median * LUCKY < median
     };
     let standing = match bar.outside.as_ref().filter(is_faster) {
         Some(standing) => Some(standing.clone()),

@@ -15,6 +15,7 @@ pub(crate) fn artifact(code: &[u8], iterations: u64, threads: u64) -> Artifact {
         input_layouts: vec![],
         inputs: 2,
         device_bytes: vec![],
+        least_isa: None,
     }
 }
 

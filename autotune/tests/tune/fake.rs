@@ -36,6 +36,7 @@ pub(crate) fn artifact(code: &[u8]) -> Artifact {
         input_layouts: vec![],
         inputs: 2,
         device_bytes: vec![64],
+        least_isa: None,
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::emit::{self, CompiledPhase};
 use crate::export::Machine;
 use crate::machine::{self, MachinePhase};
-use crate::wide::Isa;
+use crate::wide::{self, Isa};
 use crate::{host, listing, probe, unwind};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use std::fmt;
@@ -163,6 +163,11 @@ impl Backend for CpuBackend {
             input_layouts: program.inputs().map(|buffer| layout(buffer, &program.axes)).collect(),
             argument_bytes: inputs.into_iter().chain(bytes(Scope::Output)).collect(),
             device_bytes: device_bytes(program),
+            least_isa: self.wide.map(|isa| {
+                let leaves = phases.iter().flat_map(|(_, compiled)| &compiled.leaves);
+                let least = leaves.map(|code| wide::least_isa(&code.leaf, isa)).max();
+                least.unwrap_or(isa.base()).name()
+            }),
         })
     }
 

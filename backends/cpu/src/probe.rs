@@ -95,6 +95,7 @@ mod x86 {
             input_layouts: vec![],
             inputs: usize::from(input_bytes.is_some()),
             device_bytes: Vec::new(),
+            least_isa: None,
         }
     }
 

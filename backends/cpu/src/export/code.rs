@@ -74,7 +74,7 @@ pub(super) fn text(
         Text { name, bytes: vec![], symbols: vec![], answer_at: None, frames: Frames::default() };
     let mut builder = Builder { function, isa, text, places: BTreeMap::new(), glue: vec![] };
     builder.phases();
-    let supported = services::supported(machine);
+    let supported = services::supported(function.machine(machine));
     builder.bodies(machine)?;
     builder.glue(Kind::Entry(supported.is_some()), function.symbol.clone(), true)?;
     let query = format!("{}_workspace_bytes", function.symbol);
@@ -100,6 +100,7 @@ impl Builder<'_> {
             input_layouts: _,
             inputs: _,
             device_bytes: _,
+            least_isa: _,
         } = &self.function.artifact;
         let length = |offset: u64| usize::try_from(offset).expect("an image lies in memory");
         let end = unwind.map_or(image.len(), length);

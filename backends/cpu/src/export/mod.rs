@@ -20,6 +20,7 @@ mod shared;
 pub use fault::Fault;
 pub use machine::{Arch, Machine};
 
+use crate::wide::Isa;
 use code::Text;
 use tilewright_ir::backend::{Artifact, Unsupported};
 
@@ -46,6 +47,13 @@ impl Function {
     pub fn threads(&self) -> u64 {
         let spread = self.artifact.launches.iter().filter(|launch| glue::is_spread(launch));
         spread.map(|launch| launch.threads.min(launch.iterations)).max().unwrap_or(1)
+    }
+
+    /// The least machine with vectors as long that runs the function.
+    pub fn machine(&self, machine: Machine) -> Machine {
+        let named = |name| Isa::ALL.into_iter().find(|isa| isa.name() == name);
+        let least = self.artifact.least_isa.and_then(named);
+        Machine { wide: machine.wide.and(least).or(machine.wide), ..machine }
     }
 
     /// Workspace bytes whatever the number of threads: the device buffers.

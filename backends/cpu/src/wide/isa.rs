@@ -51,6 +51,11 @@ impl Isa {
         }
     }
 
+    /// The least set with vectors of this length.
+    pub fn base(self) -> Self {
+        if self.is_avx512() { Self::Avx512 } else { Self::Avx2 }
+    }
+
     /// Whether it has tile registers.
     pub fn has_tiles(self) -> bool {
         self == Self::Avx512Amx

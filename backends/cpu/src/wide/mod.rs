@@ -19,7 +19,7 @@ pub mod program;
 mod prune;
 pub mod tiles;
 
-pub use encode::encode;
+pub use encode::{encode, least_isa};
 pub(crate) use fuse::fuse;
 pub use interleave::interleave;
 pub use isa::{Isa, Refusal};

@@ -5,7 +5,7 @@
 use super::super::allocate::{Demands, Scratch};
 use super::super::isa::Isa;
 use super::super::live::Reading;
-use super::super::program::{Element, Lane, Leaf, Monad, Node, Op, Operand, Span, Vector};
+use super::super::program::{Element, Lane, Leaf, Monad, Narrow, Node, Op, Operand, Span, Vector};
 use super::vectors::{commutes, monad_row};
 use std::collections::BTreeSet;
 
@@ -108,20 +108,35 @@ pub(super) struct Survey {
     pub(super) staged: bool,
     /// Whether tile registers are used.
     pub(super) tiled: bool,
+    /// The least set that has the operations not all have.
+    pub(super) least: Isa,
 }
 
 impl Survey {
     pub(super) fn of(leaf: &Leaf, isa: Isa) -> Self {
-        let mut found = Self { widest: 4, staged: false, tiled: false };
+        let mut found = Self { widest: 4, staged: false, tiled: false, least: Isa::Avx2 };
         let mut see = |op: &Op| {
             found.widest = found.widest.max(lane_bytes(op));
             found.staged |= goes_lane_by_lane(op, isa);
             found.tiled |= matches!(op, Op::Tile(_));
+            found.least = found.least.max(least_of(op));
         };
         leaf.constants.iter().for_each(&mut see);
         visit(&leaf.body, &mut see);
         found
     }
+}
+
+/// The least set that has an operation; of what all have, the least of all.
+fn least_of(op: &Op) -> Isa {
+    let has = |suits: &dyn Fn(Isa) -> bool| Isa::ALL.into_iter().rev().find(|&isa| suits(isa));
+    let least = match op {
+        Op::Tile(_) => has(&Isa::has_tiles),
+        Op::Dot { of, .. } => has(&|isa| isa.has_dot(*of)),
+        Op::Halve { .. } => has(&|isa| isa.has_dot(Narrow::Bf16)),
+        _ => None,
+    };
+    least.unwrap_or(Isa::Avx2)
 }
 
 fn visit(nodes: &[Node], see: &mut dyn FnMut(&Op)) {

@@ -72,6 +72,11 @@ pub fn encode(leaf: &Leaf, isa: Isa) -> Result<Vec<u8>, Refusal> {
     encoder.writer.finish()
 }
 
+/// The least instruction set with vectors of this length for which `encode` writes the same code.
+pub fn least_isa(leaf: &Leaf, isa: Isa) -> Isa {
+    isa.base().max(Survey::of(leaf, isa).least.min(isa))
+}
+
 /// The code of a leaf being written.
 struct Encoder<'a> {
     isa: Isa,
