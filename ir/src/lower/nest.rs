@@ -17,7 +17,9 @@ use super::place::Placer;
 use super::skip::{self, Lets};
 use super::stream::Stream;
 use super::{chunk, contraction, micro, parts};
-use crate::base::{AxisId, BinaryOp, BufferId, Expr, Literal, LocalId, ReduceOp, additions_max};
+use crate::base::{
+    AxisId, BinaryOp, BufferId, Expr, Literal, LocalId, ReduceOp, Row, additions_max,
+};
 use crate::plan::{Let, Pass, PassProgram, State, start_value};
 use crate::schedule::{Pack, PassConfig, PhaseConfig, next_block};
 use crate::target::Target;
@@ -270,6 +272,11 @@ impl<'a> Nest<'a> {
             chunk.unwrap_or(extent).min(extent).div_ceil(step.clamp(1, extent.max(1)))
         });
         let behind = blocks.fold(1, u64::saturating_mul).saturating_sub(1);
+        // What adds chunks up takes as few additions as there can be: the terms of chunks have been through others.
+        if self.pass.stream.iter().all(|&axis| self.plan.chunk(axis).is_some()) {
+            let row = Row::new(self.pass.stream.iter().map(|&axis| self.plan.axes.extent(axis)));
+            return row.additions_min().min(additions_max(terms)).saturating_sub(behind);
+        }
         additions_max(terms).saturating_sub(behind)
     }
 

@@ -7,7 +7,7 @@
 use super::domain::steps;
 use super::shape::Shape;
 use super::{Pack, PassConfig};
-use crate::base::{self, AxisId};
+use crate::base::{self, AxisId, Row};
 use crate::plan::PassProgram;
 use crate::target::tile_additions;
 
@@ -40,10 +40,32 @@ pub(super) fn blocks(plan: &PassProgram, stream: &Steps) -> u64 {
     blocks.fold(1, u64::saturating_mul)
 }
 
-/// Blocks behind the first: each adds once more. Chunks of a stream add side by side, and are added up in the end.
+/// Blocks behind the first: each adds once more. Chunks of a stream add side by side, and are added up in the end, by a sum
+/// of their own.
 pub(super) fn behind(plan: &PassProgram, stream: &Steps) -> u64 {
-    let chunks = stream.iter().map(|&(_, _, chunks)| chunks).fold(1, u64::saturating_mul);
-    blocks(plan, stream).saturating_sub(1).saturating_add(chunks - 1)
+    let chunks = combining(stream.iter().map(|&(_, _, chunks)| chunks));
+    blocks(plan, stream).saturating_sub(1).saturating_add(chunks)
+}
+
+/// Additions that a term passes through where chunks are added up: the pass that does so cuts its sum as well as it can.
+fn combining(chunks: impl Iterator<Item = u64> + Clone) -> u64 {
+    match chunks.clone().all(|count| count == 1) {
+        true => 0,
+        false => {
+            let all = chunks.clone().fold(1, u64::saturating_mul);
+            Row::new(chunks).additions_min().min(base::additions_max(all))
+        }
+    }
+}
+
+/// Whether a stream of so many terms may have so many chunks, where sums round.
+pub(super) fn may_split(terms: u64, extent: u64, chunks: u64) -> bool {
+    let chunk = (terms / extent.max(1)).saturating_mul(extent.div_ceil(chunks));
+    let blocks = (0..63).map(|power| 1 << power).take_while(|&count| count <= chunk);
+    let inside = blocks.map(|count| Row::new([chunk.div_ceil(count)]).additions_min() + count - 1);
+    let fewest = inside.min().unwrap_or(0);
+    chunks == 1
+        || fewest.saturating_add(combining([chunks].into_iter())) <= base::additions_max(terms)
 }
 
 /// The fewest additions that a term can pass through in these blocks.

@@ -4,7 +4,7 @@
 
 use super::key::{Field, Key, word, yes_no};
 use super::shape::{Shape, contractions, is_given, stores_output};
-use super::{Choice, ChoiceValue, Config, Domain, Pack, ahead, keep, splits};
+use super::{Choice, ChoiceValue, Config, Domain, Pack, ahead, chains, keep, splits};
 use crate::base::AxisId;
 use crate::lower::{Contraction, dots, parts, tiled};
 use crate::plan::PassProgram;
@@ -73,7 +73,7 @@ impl List<'_> {
             let meaning = format!("Step of {name}'s loop over {}.", self.plan.axes.name(axis));
             self.one_of(key(Field::Block(axis)), steps, &meaning);
         }
-        self.splits(position);
+        self.splits(position, shape);
         self.inner(position, shape);
         self.packs(position, shape);
     }
@@ -94,11 +94,15 @@ impl List<'_> {
         }
     }
 
-    fn splits(&mut self, position: usize) {
+    fn splits(&mut self, position: usize, shape: &Shape) {
         let name = self.plan.passes[position].name.clone();
         for axis in splits::axes(self.plan, position) {
             let most = self.plan.axes.extent(axis).min(self.chunks_max);
-            let splits = (0..63).map(|power| 1 << power).take_while(|&count| count <= most);
+            let terms = self.plan.axes.volume(shape.stream.iter().copied().collect());
+            let extent = self.plan.axes.extent(axis);
+            let splits = (0..63).map(|power| 1 << power).take_while(|&count| {
+                count <= most && (!shape.rounds || chains::may_split(terms, extent, count))
+            });
             let of = self.plan.axes.name(axis);
             let meaning = format!("Chunks of {of} whose states {name} computes apart.");
             let key = Key::Pass(position, Field::Split(axis));

@@ -118,7 +118,8 @@ fn guess_tiles(
         tile_additions(rows, 1, false).saturating_add(terms.div_ceil(block.max(1)) - 1)
     };
     if shape.rounds && additions(block) > most {
-        let whole = (0..=terms.max(1).ilog2()).map(|power| 1 << power).filter(|&of| of >= first.depth.1);
+        let whole =
+            (0..=terms.max(1).ilog2()).map(|power| 1 << power).filter(|&of| of >= first.depth.1);
         let nearest = |step: &u64| (additions(*step).max(most), step.abs_diff(block));
         block = whole.min_by_key(nearest).unwrap_or(terms);
     }

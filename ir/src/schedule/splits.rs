@@ -7,7 +7,7 @@ use super::constraint::sites;
 use super::defaults::{guess_pass, naive_pass};
 use super::grids::guess_grid;
 use super::shape::Shape;
-use super::{Config, PassConfig, streams};
+use super::{Config, PassConfig, chains, streams};
 use crate::base::{AxisId, AxisSet};
 use crate::lower::{Cut, Origin, Split, split};
 use crate::plan::{Pass, PassProgram};
@@ -84,7 +84,13 @@ pub(super) fn guess(
                     (chosen, wanted.next_power_of_two().min(floor_power(most)))
                 }
             };
-            let most = chunks_max(target).min(floor_power(plan.axes.extent(chosen.1)));
+            let shape = &shapes[chosen.0];
+            let terms = plan.axes.volume(shape.stream.iter().copied().collect());
+            let extent = plan.axes.extent(chosen.1);
+            let mut most = chunks_max(target).min(floor_power(extent));
+            while most > 1 && shape.rounds && !chains::may_split(terms, extent, most) {
+                most /= 2;
+            }
             found |= cut(plan, shapes, config, chosen, count.min(most));
         }
     }
