@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeSet;
-use tilewright_autotune::search::{Moves, Outcome, Search};
+use tilewright_autotune::search::{Moves, Outcome, Search, mix};
 use tilewright_ir::schedule::{ChoiceValue, Schedule, Setting};
 
 /// Points of a cube. The third coordinate has no effect while the first is even.
@@ -45,6 +45,10 @@ impl Moves for Cube {
     fn canonical(&self, given: &Schedule) -> Schedule {
         let [x, y, z] = point(given);
         schedule([x, y, if x % 2 == 0 { 0 } else { z }])
+    }
+
+    fn mixed(&self, one: &Schedule, other: &Schedule, rng: &mut ChaCha8Rng) -> Option<Schedule> {
+        Some(mix(one, other, rng))
     }
 }
 

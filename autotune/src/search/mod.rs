@@ -1,23 +1,34 @@
 //! The search: which schedule to try next.
 //!
 //! A pure function of a seed and of the outcomes: it owns no clock, no thread and no file. The default schedule and
-//! the caller's seeds come first, then random schedules and neighbours in turn, then neighbours of the best few with
-//! random restarts.
+//! the caller's seeds come first, then random schedules and neighbours in turn. From then on four ways of proposing share
+//! the tries, the one that finds improvements most: what a model of the outcomes ranks first, neighbours of the best
+//! few, mixtures of two of them, and random schedules, which also follow where nothing has improved for long.
 //! Invariants: no schedule is proposed twice (equality after `Moves::canonical`); outcomes take effect in proposal
 //! order however late they arrive, so the replay of a log gives the same decisions.
 
+mod arms;
+mod features;
+mod model;
+
+use arms::{Arm, Arms};
+use model::Model;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use tilewright_ir::base::StableHash;
-use tilewright_ir::schedule::{Forms, Schedule};
+use tilewright_ir::schedule::{Forms, Schedule, Setting};
 
 /// Proposals after the seeds, half of them random, before local search begins.
-const RANDOM_START: usize = 24;
+const RANDOM_START: usize = 14;
 /// How many of the best schedules local search starts from.
 const ELITE: usize = 4;
-/// One proposal in this many is random during local search, so that no corner of the space is cut off.
-const RANDOM_EVERY: u64 = 8;
+/// Outcomes after which the model learns anew.
+const LEARN_EVERY: usize = 4;
+/// Schedules that the model ranks at once, and how many of the first are proposed.
+const POOL: usize = 96;
+const POOL_FIRST: usize = 4;
 /// Without progress over this many outcomes, the search restarts: `RESTART` random proposals follow.
 const PATIENCE: u64 = 48;
 /// Random proposals of a restart.
@@ -37,6 +48,17 @@ pub trait Moves {
     fn neighbour(&self, schedule: &Schedule, rng: &mut ChaCha8Rng) -> Schedule;
     /// The representative of all schedules that mean the same.
     fn canonical(&self, schedule: &Schedule) -> Schedule;
+    /// A schedule with choices of both, if that is a legal one.
+    fn mixed(&self, one: &Schedule, other: &Schedule, rng: &mut ChaCha8Rng) -> Option<Schedule>;
+}
+
+/// Each choice of one schedule, or by chance as the other has it.
+pub fn mix(one: &Schedule, other: &Schedule, rng: &mut ChaCha8Rng) -> Schedule {
+    let pick = |setting: &Setting| match other.get(&setting.name) {
+        Some(value) if rng.random() => Setting { name: setting.name.clone(), value: value.clone() },
+        _ => setting.clone(),
+    };
+    Schedule { kernel: one.kernel.clone(), settings: one.settings.iter().map(pick).collect() }
 }
 
 impl Moves for Forms {
@@ -55,6 +77,12 @@ impl Moves for Forms {
     fn canonical(&self, schedule: &Schedule) -> Schedule {
         self.canonical(schedule)
     }
+
+    fn mixed(&self, one: &Schedule, other: &Schedule, rng: &mut ChaCha8Rng) -> Option<Schedule> {
+        let same_form = one.form_name() == other.form_name();
+        let schedule = same_form.then(|| mix(one, other, rng))?;
+        self.check(&schedule).is_ok().then_some(schedule)
+    }
 }
 
 /// What became of a proposal.
@@ -71,6 +99,8 @@ pub enum Outcome {
 struct Pending {
     schedule: Schedule,
     outcome: Option<Outcome>,
+    /// How it was found, once the search has begun.
+    arm: Option<Arm>,
 }
 
 /// The state of a search.
@@ -86,6 +116,14 @@ pub struct Search<M> {
     pending: VecDeque<Pending>,
     /// The best accepted schedules, fastest first; on equal times the earlier proposal first.
     elite: Vec<(f64, Schedule)>,
+    /// Every outcome that counts, in order.
+    outcomes: Vec<(Schedule, Option<f64>)>,
+    arms: Arms,
+    model: Option<Arc<Model>>,
+    /// Outcomes that the model has learnt from.
+    learnt: usize,
+    /// What the model ranked first, best first.
+    pool: VecDeque<Schedule>,
     /// The time that later ones have to beat to count as progress.
     mark_ns: f64,
     outcomes_since_progress: u64,
@@ -104,6 +142,11 @@ impl<M: Moves> Search<M> {
             seen: BTreeSet::new(),
             pending: VecDeque::new(),
             elite: vec![],
+            outcomes: vec![],
+            arms: Arms::default(),
+            model: None,
+            learnt: 0,
+            pool: VecDeque::new(),
             mark_ns: f64::INFINITY,
             outcomes_since_progress: 0,
         }
@@ -114,8 +157,8 @@ impl<M: Moves> Search<M> {
     pub fn propose(&mut self, count: usize) -> Vec<Schedule> {
         let mut list = Vec::with_capacity(count);
         while list.len() < count {
-            let Some(schedule) = self.next() else { break };
-            self.pending.push_back(Pending { schedule: schedule.clone(), outcome: None });
+            let Some((schedule, arm)) = self.next() else { break };
+            self.pending.push_back(Pending { schedule: schedule.clone(), outcome: None, arm });
             list.push(schedule);
         }
         list
@@ -131,10 +174,10 @@ impl<M: Moves> Search<M> {
         if let Some(pending) = waiting {
             pending.outcome = Some(outcome);
         }
-        while let Some(Pending { schedule, outcome: Some(outcome) }) =
+        while let Some(Pending { schedule, outcome: Some(outcome), arm }) =
             self.pending.pop_front_if(|first| first.outcome.is_some())
         {
-            self.learn(schedule, outcome);
+            self.learn(schedule, outcome, arm);
         }
     }
 
@@ -143,8 +186,19 @@ impl<M: Moves> Search<M> {
         &self.elite
     }
 
-    fn learn(&mut self, schedule: Schedule, outcome: Outcome) {
+    fn learn(&mut self, schedule: Schedule, outcome: Outcome, arm: Option<Arm>) {
         self.outcomes_since_progress += 1;
+        let time_ns = match outcome {
+            Outcome::Time(time_ns) => Some(time_ns),
+            Outcome::Rejected => None,
+        };
+        self.outcomes.push((schedule.clone(), time_ns));
+        if let Some(arm) = arm {
+            let bar_ns = self.elite.last().filter(|_| self.elite.len() == ELITE).map(|last| last.0);
+            let gained =
+                time_ns.is_some_and(|time_ns| bar_ns.is_none_or(|bar_ns| time_ns < bar_ns));
+            self.arms.learn(arm, gained);
+        }
         if let Outcome::Time(time_ns) = outcome {
             if time_ns < self.mark_ns * PROGRESS {
                 self.mark_ns = time_ns;
@@ -160,43 +214,94 @@ impl<M: Moves> Search<M> {
         }
     }
 
-    /// Whether the next proposal is drawn from the whole space. Half of the random start is not: the default schedule
-    /// is a good guess, and a kernel that is slow to try leaves time for few proposals.
+    /// Whether the next proposal of the start, or of a restart, is drawn from the whole space. Half of the start is not: the
+    /// default schedule is a good guess, and a kernel that is slow to try leaves time for few proposals.
     fn is_random(&mut self) -> bool {
-        if self.random_left > 0 {
-            self.random_left -= 1;
-            return self.rng.random_bool(0.5);
-        }
-        self.rng.random_range(0..RANDOM_EVERY) == 0
+        self.random_left -= 1;
+        self.rng.random_bool(0.5)
     }
 
-    fn next(&mut self) -> Option<Schedule> {
+    fn next(&mut self) -> Option<(Schedule, Option<Arm>)> {
         while let Some(schedule) = self.queue.pop_front() {
             if let Some(fresh) = self.fresh(&schedule) {
-                return Some(fresh);
+                return Some((fresh, None));
             }
         }
-        if !self.is_random() {
-            let near = (0..DRAWS).find_map(|_| self.near());
-            if near.is_some() {
-                return near;
-            }
-        }
-        let far = (0..DRAWS).find_map(|_| self.far());
+        let arm = match self.random_left {
+            0 => Some(self.arms.next()),
+            _ => None,
+        };
+        let found = match arm {
+            Some(Arm::Model) => self.guessed(),
+            Some(Arm::Mixed) => (0..DRAWS).find_map(|_| self.mixed()),
+            Some(Arm::Far) => None,
+            None if self.is_random() => None,
+            Some(Arm::Near) | None => (0..DRAWS).find_map(|_| self.near()),
+        };
+        let far = found.or_else(|| (0..DRAWS).find_map(|_| self.far()));
         // A small space runs dry by random draws first; what is left lies next to what is known.
-        far.or_else(|| (0..DRAWS).find_map(|_| self.near()))
+        let schedule = far.or_else(|| (0..DRAWS).find_map(|_| self.near()))?;
+        Some((schedule, arm))
     }
 
-    /// A new neighbour of one of the elite, the faster the likelier; of the default schedule while there is none.
-    fn near(&mut self) -> Option<Schedule> {
-        let parent = match self.elite.len().checked_sub(1) {
+    /// The next of what the model ranks first among neighbours of the best, neighbours of those, and random schedules.
+    fn guessed(&mut self) -> Option<Schedule> {
+        if self.model.is_none() || self.outcomes.len() >= self.learnt + LEARN_EVERY {
+            self.model = Model::fit(&self.outcomes).map(Arc::new);
+            self.learnt = self.outcomes.len();
+            self.pool.clear();
+        }
+        let model = Arc::clone(self.model.as_ref()?);
+        if self.pool.is_empty() {
+            let mut pool = vec![];
+            let mut hashes = BTreeSet::new();
+            for index in 0..POOL {
+                let schedule = match index % 4 {
+                    0 => self.moves.sample(&mut self.rng),
+                    1 => {
+                        let parent = self.parent();
+                        let near = self.moves.neighbour(&parent, &mut self.rng);
+                        self.moves.neighbour(&near, &mut self.rng)
+                    }
+                    _ => {
+                        let parent = self.parent();
+                        self.moves.neighbour(&parent, &mut self.rng)
+                    }
+                };
+                let schedule = self.moves.canonical(&schedule);
+                let hash = schedule.hash();
+                if !self.seen.contains(&hash) && hashes.insert(hash) {
+                    pool.push(schedule);
+                }
+            }
+            self.pool = model.rank(pool).into_iter().take(POOL_FIRST).collect();
+        }
+        std::iter::from_fn(|| self.pool.pop_front())
+            .find(|schedule| self.seen.insert(schedule.hash()))
+    }
+
+    /// A new mixture of two of the elite.
+    fn mixed(&mut self) -> Option<Schedule> {
+        let (one, other) = (self.parent(), self.parent());
+        let schedule = self.moves.mixed(&one, &other, &mut self.rng)?;
+        self.fresh(&schedule)
+    }
+
+    /// One of the elite, the faster the likelier; the default schedule while there is none.
+    fn parent(&mut self) -> Schedule {
+        match self.elite.len().checked_sub(1) {
             Some(last) => {
                 let one = self.rng.random_range(0..=last);
                 let other = self.rng.random_range(0..=last);
                 self.elite[one.min(other)].1.clone()
             }
             None => self.moves.first(),
-        };
+        }
+    }
+
+    /// A new neighbour of one of the elite.
+    fn near(&mut self) -> Option<Schedule> {
+        let parent = self.parent();
         let schedule = self.moves.neighbour(&parent, &mut self.rng);
         self.fresh(&schedule)
     }

@@ -1,7 +1,7 @@
 //! The text of one exported function: the phases as they are, behind them bodies, entry, query and services.
 //!
 //! Invariant: every call stays within the text and is resolved here; what is left is the word in which the processor's
-//! answer is remembered, at an address that the files decide.
+//! answer is remembered, at an address that the files decide, for each function apart.
 
 use super::frames::Frames;
 use super::glue::{self, Callee, Kind};

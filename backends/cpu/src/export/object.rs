@@ -1,4 +1,4 @@
-//! A relocatable object: one section of code for each function, its unwinding tables, and the remembered answer.
+//! A relocatable object: one section of code for each function, its unwinding tables, and the remembered answers.
 //!
 //! A section for each function lets a linker drop those that nobody calls. Invariant: no symbol is undefined.
 
@@ -45,35 +45,39 @@ pub(super) fn object(machine: Machine, texts: &[Text]) -> Result<Vec<u8>, String
         e_flags: file_flags(machine.arch),
     };
     let relative = relative(machine.arch);
-    let answer = texts.iter().any(|text| text.answer_at.is_some()).then(|| add_answer(&mut object));
-    for text in texts {
-        add_text(&mut object, text, answer, relative)?;
+    let answer = texts
+        .iter()
+        .any(|text| text.answer_at.is_some())
+        .then(|| add_answers(&mut object, texts.len() as u64));
+    for (text, number) in texts.iter().zip(0..) {
+        add_text(&mut object, text, answer.map(|answers| (answers, number)), relative)?;
     }
     // Code that needs no executable stack says so.
     object.add_section(vec![], b".note.GNU-stack".to_vec(), SectionKind::Other);
     object.write().map_err(|error| error.to_string())
 }
 
-fn add_answer(object: &mut Object<'_>) -> SymbolId {
+/// A word for each function: they need not demand the same.
+fn add_answers(object: &mut Object<'_>, count: u64) -> SymbolId {
     let section = object.section_id(StandardSection::UninitializedData);
     let symbol = object.add_symbol(Symbol {
         name: b"tilewright.processor".to_vec(),
         value: 0,
-        size: 4,
+        size: 4 * count,
         kind: SymbolKind::Data,
         scope: SymbolScope::Compilation,
         weak: false,
         section: SymbolSection::Undefined,
         flags: SymbolFlags::None,
     });
-    object.add_symbol_bss(symbol, section, 4, 4);
+    object.add_symbol_bss(symbol, section, 4 * count, 4);
     symbol
 }
 
 fn add_text(
     object: &mut Object<'_>,
     text: &Text,
-    answer: Option<SymbolId>,
+    answer: Option<(SymbolId, i64)>,
     relative: u32,
 ) -> Result<(), String> {
     let name = format!(".text.{}", text.name).into_bytes();
@@ -97,9 +101,9 @@ fn add_text(
             .add_relocation(section, Relocation { offset, symbol, addend, flags })
             .map_err(|error| error.to_string())
     };
-    if let (Some(at), Some(answer)) = (text.answer_at, answer) {
+    if let (Some(at), Some((answers, number))) = (text.answer_at, answer) {
         // Relative to the end of the field.
-        relocate(section, at, answer, -4)?;
+        relocate(section, at, answers, 4 * number - 4)?;
     }
     if !text.frames.bytes.is_empty() {
         let code = object.section_symbol(section);

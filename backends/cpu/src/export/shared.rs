@@ -1,7 +1,7 @@
 //! A shared library, written without a linker: since nothing in it needs an outside symbol or a relocation, it is tables
 //! around the code.
 //!
-//! Three segments: tables to read, code, and the words that change (the dynamic section, the processor's answer). They
+//! Three segments: tables to read, code, and the words that change (the dynamic section, the processor's answers). They
 //! follow each other in the file, and lie a page further apart in memory. Invariant: file offsets and addresses agree
 //! modulo the largest page of the architecture.
 
@@ -152,7 +152,7 @@ fn sections(name: &str, exports: &[Export<'_>], code: Vec<u8>, frames: &[u8]) ->
             (elf::SHT_PROGBITS, read | elf::SHF_WRITE),
             8,
             (0, 0, 0),
-            vec![0; 8],
+            vec![0; (4 * exports.len()).next_multiple_of(8).max(8)],
         ),
         section(NAMES_OF[NAMES], (elf::SHT_STRTAB, 0), 1, (0, 0, 0), names),
     ]
@@ -261,10 +261,10 @@ fn distance(from: u64, to: u64) -> Result<[u8; 4], String> {
 fn fill_answers(sections: &mut [Section], texts: &[Text], starts: &[u64]) -> Result<(), String> {
     let answer = sections[ANSWER].address;
     let text = &mut sections[TEXT];
-    for (one, start) in texts.iter().zip(starts) {
+    for ((one, start), number) in texts.iter().zip(starts).zip(0..) {
         if let Some(at) = one.answer_at {
             let at = start + at;
-            let field = distance(text.address + at + 4, answer)?;
+            let field = distance(text.address + at + 4, answer + 4 * number)?;
             write(&mut text.bytes, at, field);
         }
     }

@@ -29,11 +29,18 @@ impl Nest {
             let own = longest(axis).div_ceil(side_by_side(axis));
             if rows.saturating_mul(own) > most {
                 let step = even_pieces(own, (most / rows).max(1)) * side_by_side(axis);
-                return Some(Cut { level, step });
+                let group = self.group(axis);
+                return Some(Cut { level, step: (step - step % group).max(group) });
             }
             rows *= own.max(1);
         }
         None
+    }
+
+    /// Elements that lie in one group along an axis: no piece cuts one.
+    fn group(&self, axis: AxisId) -> u64 {
+        let widths = self.dag.places.iter().filter_map(|place| place.panel_of(axis));
+        widths.map(|panel| panel.width).max().unwrap_or(1).max(1)
     }
 }
 
@@ -41,5 +48,6 @@ impl Nest {
 fn even_pieces(terms: u64, most: u64) -> u64 {
     let count = terms.div_ceil(most);
     let even = terms.div_ceil(count).next_multiple_of(8);
-    if even <= most { even } else { most }
+    let whole = if most < 8 { most } else { most - most % 8 };
+    if even <= most { even } else { whole }
 }

@@ -1,0 +1,149 @@
+//! Times every legal schedule of a part of a kernel's space, so that searches can be compared without a clock.
+//!
+//! `cargo run --release --example record_space -- FILE i=256,j=512 OUT.ndjson threads=1 C.vector=n -- C.micro.m C.micro.n ..`
+//! fixes the choices before `--` and takes every combination of those behind it; what is not named is as in the default
+//! schedule. Each line is a schedule and its time, the median over passes through all schedules, or null where it is
+//! illegal or does not compile. Invariant: a schedule appears once, in its canonical form.
+
+#![expect(clippy::print_stderr, reason = "an example says how far it is")]
+#![expect(clippy::disallowed_methods, reason = "it measures; the tuner's clock is for candidates")]
+
+#[path = "support/arguments.rs"]
+mod arguments;
+#[path = "support/memory.rs"]
+mod memory;
+
+use arguments::pair;
+use memory::Buffer;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::Write as _;
+use std::time::Instant;
+use tilewright::ir::reference::{Family, draw};
+use tilewright::ir::schedule::{Choice, ChoiceValue, Domain, Schedule, Setting};
+use tilewright::{BoundKernel, CompiledKernel};
+
+/// Passes through all schedules.
+const PASSES: usize = 5;
+/// What one schedule takes in a pass at least, and the fewest calls.
+const PASS_SECONDS: f64 = 1e-3;
+const CALLS_MIN: usize = 3;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let bound = arguments::bound(&mut arguments)?;
+    let mut file = std::fs::File::create(arguments.next().ok_or("a file to write")?)?;
+    let rest: Vec<String> = arguments.collect();
+    let (fixed, free) =
+        rest.split_at(rest.iter().position(|word| word == "--").unwrap_or(rest.len()));
+    let fixed: Vec<(String, String)> =
+        fixed.iter().map(|text| pair(text)).collect::<Result<_, _>>()?;
+    let schedules = schedules(&bound, &fixed, free.get(1..).unwrap_or_default())?;
+    let mut codes: Vec<Option<CompiledKernel>> = vec![];
+    for schedule in &schedules {
+        codes.push(bound.compile(schedule).ok());
+    }
+    eprintln!("{} schedules, {} compiled", codes.len(), codes.iter().flatten().count());
+    let times = times(&bound, &codes)?;
+    let default = bound.forms().canonical(&bound.forms().default_schedule());
+    for (schedule, time_ns) in schedules.iter().zip(times) {
+        let settings: BTreeMap<&str, String> =
+            schedule.settings.iter().map(|of| (of.name.as_str(), of.value.to_string())).collect();
+        let is_default = *schedule == default;
+        let row =
+            serde_json::json!({"settings": settings, "time_ns": time_ns, "default": is_default});
+        writeln!(file, "{row}")?;
+    }
+    Ok(())
+}
+
+/// Every combination of the free choices' values, once.
+fn schedules(
+    bound: &BoundKernel,
+    fixed: &[(String, String)],
+    free: &[String],
+) -> Result<Vec<Schedule>, Box<dyn Error>> {
+    let forms = bound.forms();
+    let named = fixed.iter().find(|(name, _)| name == "form").map(|(_, value)| value.as_str());
+    let form = match named {
+        Some(name) => forms.list().iter().find(|form| form.name() == name).ok_or("no such form")?,
+        None => forms.preferred(),
+    };
+    let mut all = vec![form.space.default_schedule()];
+    let choice = |name: &str| form.space.choices.iter().find(|choice| choice.name == name);
+    for (name, value) in fixed.iter().filter(|(name, _)| name != "form") {
+        let choice = choice(name).ok_or_else(|| format!("there is no choice {name}"))?;
+        let found = values(choice).into_iter().find(|of| of.to_string() == *value);
+        set(&mut all[0], name, found.ok_or_else(|| format!("{name} cannot be {value}"))?);
+    }
+    for name in free {
+        let choice = choice(name).ok_or_else(|| format!("there is no choice {name}"))?;
+        let values = values(choice);
+        all = all
+            .iter()
+            .flat_map(|schedule| {
+                values.iter().map(|value| {
+                    let mut next = schedule.clone();
+                    set(&mut next, name, value.clone());
+                    next
+                })
+            })
+            .collect();
+    }
+    let mut seen = BTreeMap::new();
+    for schedule in all {
+        let canonical = form.space.canonical(&schedule);
+        seen.entry(canonical.hash()).or_insert(canonical);
+    }
+    Ok(seen.into_values().collect())
+}
+
+fn values(choice: &Choice) -> Vec<ChoiceValue> {
+    match &choice.domain {
+        Domain::OneOf(values) => values.clone(),
+        Domain::OrderOf(_) => vec![choice.default.clone()],
+    }
+}
+
+fn set(schedule: &mut Schedule, name: &str, value: ChoiceValue) {
+    schedule.settings.retain(|setting| setting.name != name);
+    schedule.settings.push(Setting { name: name.to_string(), value });
+}
+
+/// The median time of each schedule over all passes, in nanoseconds.
+fn times(
+    bound: &BoundKernel,
+    codes: &[Option<CompiledKernel>],
+) -> Result<Vec<Option<f64>>, Box<dyn Error>> {
+    let inputs = draw(bound.graph(), Family::Normal, 1);
+    let inputs: Vec<Buffer> =
+        inputs.iter().map(|tensor| Buffer::of(&tensor.bytes)).collect::<Result<_, _>>()?;
+    let inputs: Vec<&[u8]> = inputs.iter().map(|input| &**input).collect();
+    let mut outputs: Vec<Buffer> = vec![];
+    for output in &bound.graph().outputs {
+        let count: u64 = output.tensor.shape(&bound.graph().axes).iter().product();
+        let bits = count * u64::from(output.tensor.dtype.bits());
+        outputs.push(Buffer::new(bits.div_ceil(8) as usize)?);
+    }
+    let mut samples = vec![vec![]; codes.len()];
+    for pass in 0..PASSES {
+        for (code, samples) in codes.iter().zip(&mut samples) {
+            let Some(code) = code else { continue };
+            let mut outputs: Vec<&mut [u8]> =
+                outputs.iter_mut().map(|output| &mut **output).collect();
+            code.call_bytes(&inputs, &mut outputs)?;
+            let (start, mut calls) = (Instant::now(), 0);
+            while calls < CALLS_MIN || start.elapsed().as_secs_f64() < PASS_SECONDS {
+                code.call_bytes(&inputs, &mut outputs)?;
+                calls += 1;
+            }
+            samples.push(start.elapsed().as_secs_f64() * 1e9 / calls as f64);
+        }
+        eprintln!("pass {} of {PASSES}", pass + 1);
+    }
+    let median = |mut samples: Vec<f64>| {
+        samples.sort_by(f64::total_cmp);
+        samples.get(samples.len() / 2).copied()
+    };
+    Ok(samples.into_iter().map(median).collect())
+}
