@@ -1,5 +1,6 @@
-//! Search, judge, clock and store.
+//! Search, judge, clock, store and campaigns.
 
+pub mod campaign;
 pub mod ceiling;
 pub mod clock;
 pub mod judge;

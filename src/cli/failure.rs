@@ -159,10 +159,12 @@ impl From<Unsupported> for Failure {
 
 impl From<Vec<Diagnostic>> for Failure {
     fn from(mut faults: Vec<Diagnostic>) -> Self {
-        // TW07 and TW081 are faults of running candidates, TW080 of the store.
+        // TW07 and TW081 are faults of running candidates, TW080 and most of TW082 of the store.
         let is_runner =
             |fault: &Diagnostic| fault.code.starts_with("TW07") || fault.code.starts_with("TW081");
-        let is_store = |fault: &Diagnostic| fault.code.starts_with("TW080");
+        let is_store = |fault: &Diagnostic| {
+            fault.code.starts_with("TW080") || ["TW0821", "TW0822", "TW0823"].contains(&fault.code)
+        };
         if let Some(position) = faults.iter().position(is_runner) {
             return Self::Runner(faults.swap_remove(position));
         }

@@ -6,6 +6,7 @@
 mod bench;
 mod buckets;
 mod build;
+mod campaign;
 mod check;
 mod device;
 mod explain;
@@ -73,6 +74,8 @@ enum Command {
     Bench(bench::Args),
     /// Search for the fastest correct schedule and store it
     Tune(tune::Args),
+    /// Tune several kernels for hours: kill it at any moment, and the same command goes on
+    Campaign(campaign::Args),
     /// Show every stage from the kernel text to machine code
     Explain(explain::Args),
     /// Show the choices a schedule has, with their meaning and legal values
@@ -111,6 +114,7 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<(), Failure> {
         Command::Build(args) => build::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Tune(args) => tune::run(args, output),
+        Command::Campaign(args) => campaign::run(args, output),
         Command::Explain(args) => explain::run(args, output),
         Command::Space(args) => space::run(args, output),
         Command::Best(args) => records::best(args, output),

@@ -129,6 +129,16 @@ impl Selected {
 }
 
 impl KernelArgs {
+    /// The arguments that choose a kernel without a command line.
+    pub(super) fn of(
+        file: PathBuf,
+        kernel: Option<String>,
+        set: Option<String>,
+        size: Vec<AxisExtent>,
+    ) -> Self {
+        Self { file, kernel, sizes: SizeArgs { set, size } }
+    }
+
     /// Reads the file and selects.
     pub(super) fn select(&self) -> Result<Selected, Failure> {
         self.select_for(&[])

@@ -48,7 +48,7 @@ pub(super) struct Args {
 }
 
 /// A line of a schedule without its `choose`.
-fn setting(text: &str) -> Result<Setting, String> {
+pub(super) fn setting(text: &str) -> Result<Setting, String> {
     let told = |faults: Vec<Diagnostic>| {
         faults.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("; ")
     };

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 mod bench;
 mod build;
+mod campaign;
 mod forms;
 mod inputs;
 mod interrupts;

@@ -6,11 +6,16 @@
 //! Invariant: fields are added, never renamed, retyped or removed, within one `FORMAT_VERSION`.
 
 mod bench;
+mod campaign;
 mod device;
 mod event;
 mod record;
 
 pub use bench::{BENCH_FORMAT_VERSION, BenchRecord};
+pub use campaign::{
+    Began, CampaignBudget, CampaignEvent, CampaignSpec, Confirmed, Decided, Finished, Incumbent,
+    JobSpec, LoggedEvent, Next, Noted, Proposed, Steered, Suggestion,
+};
 pub use device::{CeilingReport, DeviceReport, TargetName};
 pub use event::{
     Best, Budget, Candidate, Event, FormResult, Phase, Progress, Role, ScheduleChange, Start,

@@ -152,6 +152,11 @@ impl<M: Moves> Search<M> {
         }
     }
 
+    /// Puts a schedule before anything that the search thinks of.
+    pub fn suggest(&mut self, schedule: Schedule) {
+        self.queue.push_back(schedule);
+    }
+
     /// The next schedules, at most `count`, each for the first time. An empty list: the space is exhausted as far as
     /// random draws can tell.
     pub fn propose(&mut self, count: usize) -> Vec<Schedule> {

@@ -5,11 +5,13 @@
 //! Invariant: a task's key covers everything that the generated code was specialised to, so a schedule found for
 //! one task is never taken for another.
 
+mod chain;
 mod path;
 mod rows;
 mod schema;
 mod task;
 
+pub use chain::{CampaignRow, NewEvent, Tail};
 pub use path::default_path;
 pub use rows::NewRecord;
 pub use task::Task;

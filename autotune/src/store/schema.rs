@@ -7,10 +7,11 @@ use std::time::Duration;
 use tilewright_ir::diag::Diagnostic;
 
 /// The version of the tables. A higher one in a file means that a newer program wrote it.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Statement lists that lead from version i to i + 1; the first makes an empty file a store.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE schema_version(version INTEGER NOT NULL);
 INSERT INTO schema_version(version) VALUES(0);
 CREATE TABLE tasks(
@@ -46,7 +47,23 @@ CREATE TABLE results(
 );
 CREATE INDEX results_by_task ON results(task, accepted, median_ns);
 CREATE TABLE ceilings(key TEXT PRIMARY KEY, text TEXT NOT NULL, created INTEGER NOT NULL);
-"];
+",
+    "
+CREATE TABLE campaigns(
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL
+);
+CREATE TABLE events(
+    campaign INTEGER NOT NULL REFERENCES campaigns(id),
+    sequence INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    data TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    PRIMARY KEY(campaign, sequence)
+) WITHOUT ROWID;
+",
+];
 
 /// Checks the file, brings it to the current version, and sets how it is written. A file that is no store, or a
 /// newer one, is only read.
@@ -67,7 +84,7 @@ pub(super) fn prepare_to_read(connection: &Connection, path: &Path) -> Result<bo
     connection.busy_timeout(Duration::from_millis(BUSY_MILLISECONDS)).map_err(fail)?;
     let found = check_version(connection, path)?;
     check_whole(connection, path)?;
-    Ok(found == VERSION)
+    Ok(found > 0)
 }
 
 fn check_whole(connection: &Connection, path: &Path) -> Result<(), Diagnostic> {

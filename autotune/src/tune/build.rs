@@ -11,10 +11,10 @@ use tilewright_ir::tile;
 
 /// A compiled candidate.
 #[derive(Clone, Debug)]
-pub(super) struct Built {
+pub(crate) struct Built {
     pub(super) tile_hash: StableHash,
     /// The hash of everything that runs: equal images are one candidate.
-    pub(super) image_hash: [u8; 32],
+    pub(crate) image_hash: [u8; 32],
     pub(super) artifact: Artifact,
 }
 

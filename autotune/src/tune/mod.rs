@@ -12,11 +12,14 @@ mod run;
 mod standing;
 mod tally;
 mod trial;
+mod workbench;
 
+pub(crate) use build::Built;
 pub use ceilings::{KnownCeilings, ceilings};
 pub use options::TuneOptions;
 pub use report::{Timed, TuneReport};
 pub use standing::Standing;
+pub(crate) use workbench::Workbench;
 
 use crate::protocol::Event;
 use crate::store::Store;
@@ -45,4 +48,21 @@ pub fn tune(
     stop: &AtomicBool,
 ) -> Result<TuneReport, Diagnostic> {
     run::Run::start(backend, graph, options, store, observer, stop)?.finish()
+}
+
+/// The end of a run without its search: measures `candidates`, which passed the judge before, in turns with the stored
+/// winner, and the fastest once more; stores the winner as `tune` does.
+///
+/// # Errors
+/// As `tune`.
+pub(crate) fn confirm(
+    backend: &dyn Backend,
+    graph: &Graph,
+    options: &TuneOptions,
+    store: &mut Store,
+    candidates: &[Timed],
+    stop: &AtomicBool,
+) -> Result<TuneReport, Diagnostic> {
+    let mut observer = |_: &Event| {};
+    run::Run::start(backend, graph, options, store, &mut observer, stop)?.settle(candidates)
 }

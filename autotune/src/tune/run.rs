@@ -166,6 +166,22 @@ impl<'a> Run<'a> {
         Ok(report)
     }
 
+    /// Runs the last phase alone, with candidates that passed before.
+    pub(super) fn settle(mut self, candidates: &[Timed]) -> Result<TuneReport, Diagnostic> {
+        let (now_unix, budget) = (self.now_unix(), self.options.budget() / CEILINGS_SHARE);
+        let known = super::ceilings(self.backend, self.store, budget, now_unix, self.stop)?;
+        self.ceilings = known.map(|known| known.ceilings);
+        let schedules: Vec<_> = candidates.iter().map(|timed| timed.schedule.clone()).collect();
+        for (timed, built) in candidates.iter().zip(self.build(&schedules)) {
+            if let Ok(built) = built {
+                let schedule = timed.schedule.clone();
+                self.keep(Kept { schedule, built, timed: timed.clone() });
+            }
+        }
+        let decision = super::finals::decide(&mut self)?;
+        Ok(self.report(decision))
+    }
+
     /// Judges and times the naive loop nest. It is the baseline, so it gets a large share of the time if it needs it, but
     /// not the time of the candidates.
     fn time_naive(&mut self) -> Result<Option<Timed>, Diagnostic> {
@@ -444,7 +460,7 @@ impl<'a> Run<'a> {
 }
 
 /// The threads that compile.
-fn compilers(threads: usize) -> Result<rayon::ThreadPool, Diagnostic> {
+pub(super) fn compilers(threads: usize) -> Result<rayon::ThreadPool, Diagnostic> {
     if threads > THREADS_MAX {
         return Err(Diagnostic::new(NO_THREADS, "more threads than a machine has")
             .found(threads.to_string())

@@ -1,0 +1,425 @@
+//! `campaign run FILE | status | log | stop | steer`: searches that are driven for hours and survive their processes.
+//!
+//! Invariant: everything is read off the store, so any number of readers may look while one process drives.
+
+use super::failure::Failure;
+use super::interrupt;
+use super::memory;
+use super::output::{Output, note};
+use super::select::{AxisExtent, KernelArgs, Selected, Source, show};
+use super::tune::{now_unix, setting};
+use crate::report::{Table, time};
+use serde_json::{json, to_value};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tilewright::autotune::campaign::{
+    CampaignFile, KernelEntry, LocalJob, LocalQueue, RunOptions, Summary, UNKNOWN, run as drive,
+};
+use tilewright::autotune::protocol::{
+    Began, CampaignBudget, CampaignEvent, CampaignSpec, FORMAT_VERSION, JobSpec, LoggedEvent,
+    Noted, Steered, Suggestion, TargetName,
+};
+use tilewright::autotune::store::{CampaignRow, NewEvent, Store, Tail, default_path};
+use tilewright::autotune::tune::ceilings;
+use tilewright::host;
+use tilewright::ir::diag::Diagnostic;
+use tilewright::ir::schedule::{Forms, Schedule, Setting};
+
+/// Schedules of earlier runs that a search begins with.
+const KNOWN: usize = 3;
+/// Measuring the machine may take this long.
+const CEILINGS: Duration = Duration::from_secs(30);
+
+/// The arguments of `campaign`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Begin the campaign of a file, or go on with it
+    Run {
+        /// The campaign file
+        file: PathBuf,
+    },
+    /// Show where a campaign stands
+    Status(Which),
+    /// Print the events of a campaign as NDJSON
+    Log(Which),
+    /// Pause a campaign; `run` goes on
+    Stop(Which),
+    /// Change the budget, the shares or what is tried next, while it runs or not
+    Steer(SteerArgs),
+}
+
+/// Which campaign.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Its name, its file or the first digits of its identity; not needed where the store has only one
+    campaign: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct SteerArgs {
+    #[command(flatten)]
+    which: Which,
+    /// The candidates that it may evaluate, those before included
+    #[arg(long)]
+    evaluations: Option<u64>,
+    /// The seconds of work that it may take, those before included
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// The share of a kernel, by its position in the file: `0=2.5`; may be repeated
+    #[arg(long, value_name = "KERNEL=SHARE", value_parser = share)]
+    share: Vec<(u64, f64)>,
+    /// A schedule to try next
+    #[arg(long, value_name = "FILE")]
+    propose: Vec<PathBuf>,
+    /// The position of the kernel that it is for
+    #[arg(long, default_value_t = 0)]
+    job: u64,
+    /// A note for the log
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+}
+
+fn share(text: &str) -> Result<(u64, f64), String> {
+    let parsed = text.split_once('=').and_then(|(job, share)| {
+        Some((job.trim().parse().ok()?, share.trim().parse::<f64>().ok()?))
+    });
+    parsed
+        .filter(|(_, share)| share.is_finite() && *share > 0.0)
+        .ok_or_else(|| "expected KERNEL=SHARE, as in 0=2.5".to_string())
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
+    match &args.command {
+        Command::Run { file } => begin(file, output),
+        Command::Status(which) => status(which, output),
+        Command::Log(which) => log(which, output),
+        Command::Stop(which) => {
+            let (mut store, row) = find(which)?;
+            add(&mut store, &row, &CampaignEvent::Stopped)?;
+            tell(&store, &row, output)
+        }
+        Command::Steer(args) => steer(args, output),
+    }
+}
+
+/// A kernel of the file, ready to be searched.
+struct Ready {
+    selected: Selected,
+    forms: Forms,
+    fixed: Vec<Setting>,
+    share: f64,
+}
+
+fn begin(path: &Path, output: &mut Output) -> Result<(), Failure> {
+    let source = Source::read(path)?;
+    let file = CampaignFile::parse(&source.text)
+        .map_err(|fault| source.faults(tilewright::Error::Diagnostics(vec![fault])))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let ready: Vec<Ready> =
+        file.kernel.iter().map(|entry| prepare(&file, entry, folder)).collect::<Result<_, _>>()?;
+    let backend = host::backend()?;
+    let spec = CampaignSpec {
+        format_version: FORMAT_VERSION,
+        name: file.name.clone(),
+        seed: file.seed,
+        budget: CampaignBudget {
+            evaluations: file.budget.evaluations,
+            seconds: file.budget.seconds,
+        },
+        batch: file.policy.batch,
+        machine: TargetName::new(backend.target()),
+        compiler: backend.version(),
+        jobs: ready.iter().map(job_spec).collect(),
+    };
+    let mut store = Store::open(&default_path()?)?;
+    check_name(&store, &spec)?;
+    let stop = interrupt::asks_to_stop();
+    let known = ceilings(backend, &mut store, CEILINGS, now_unix(), stop)?;
+    let seeds = ready.iter().map(|ready| seeds(&store, ready)).collect::<Result<_, _>>()?;
+    let jobs = ready.iter().map(|ready| LocalJob {
+        graph: ready.selected.bound.graph(),
+        backend,
+        task: ready.selected.bound.task(),
+        fixed: ready.fixed.clone(),
+    });
+    let ceilings = known.as_ref().map(|known| &known.ceilings);
+    let own = Store::open(store.path())?;
+    let work = (file.seed, file.policy.jobs);
+    let mut queue = LocalQueue::new(jobs.collect(), own, ceilings, work, &now_unix, stop)?;
+    let moves = ready.iter().map(|ready| ready.forms.clone()).collect();
+    let options = RunOptions { now: &now_unix, stop };
+    let mut face = Face { output, summary: Summary::default(), is_new: false, broken: None };
+    let mut see = |event: &LoggedEvent| {
+        face.see(event);
+        if face.broken.is_some() {
+            stop.store(true, Ordering::SeqCst);
+        }
+    };
+    let began = Began { spec, seeds };
+    let ended = drive(&mut store, began, moves, &mut queue, &options, &mut see)?;
+    if let Some(error) = face.broken {
+        return Err(error.into());
+    }
+    if !face.output.is_json() {
+        let text = table(&face.summary);
+        face.output.text(&text)?;
+    }
+    if ended || !stop.load(Ordering::SeqCst) { Ok(()) } else { Err(Failure::Interrupted) }
+}
+
+fn prepare(file: &CampaignFile, entry: &KernelEntry, folder: &Path) -> Result<Ready, Failure> {
+    let extent = |(axis, &extent): (&String, &u64)| AxisExtent { axis: axis.clone(), extent };
+    let size = entry.size.iter().map(extent).collect();
+    let kernel = entry.kernel.clone();
+    let selected =
+        KernelArgs::of(folder.join(&entry.file), kernel, entry.set.clone(), size).select()?;
+    memory::check(selected.bound.graph(), 3, true)?;
+    let threads = file.policy.threads.map(|count| format!("threads = {count}"));
+    let fixed = entry.fix.iter().chain(&threads);
+    let fixed: Vec<Setting> =
+        fixed.map(|text| setting(text).map_err(Failure::Usage)).collect::<Result<_, _>>()?;
+    let mut forms = selected.bound.forms().clone();
+    forms.fix(&fixed)?;
+    Ok(Ready { selected, forms, fixed, share: entry.share })
+}
+
+fn job_spec(ready: &Ready) -> JobSpec {
+    let task = ready.selected.bound.task();
+    JobSpec {
+        kernel: ready.selected.name().to_string(),
+        sizes: task.row().sizes.clone(),
+        task: task.key(),
+        share: ready.share,
+        fixed: ready
+            .fixed
+            .iter()
+            .map(|fixed| format!("{} = {}", fixed.name, fixed.value))
+            .collect(),
+    }
+}
+
+/// What is tried first: the default of each form, then what the store knows.
+fn seeds(store: &Store, ready: &Ready) -> Result<Vec<String>, Failure> {
+    let defaults = ready.forms.list().iter().map(|form| form.space.default_schedule().print());
+    let known = store.fastest(&ready.selected.bound.task(), KNOWN)?;
+    let known = known.into_iter().filter(|row| {
+        Schedule::parse(&row.schedule).is_ok_and(|seed| ready.forms.check(&seed).is_ok())
+    });
+    Ok(defaults.chain(known.map(|row| row.schedule)).collect())
+}
+
+/// Refuses a file that was changed since its campaign began, on the same machine by the same program.
+fn check_name(store: &Store, spec: &CampaignSpec) -> Result<(), Failure> {
+    let id = spec.id();
+    for row in store.campaigns()?.iter().filter(|row| row.name == spec.name) {
+        if row.id == id {
+            return Ok(());
+        }
+        let Some(CampaignEvent::Began(began)) = first(store, &row.id)? else { continue };
+        if began.spec.machine == spec.machine && began.spec.compiler == spec.compiler {
+            let message = format!("the campaign `{}` began with another file", spec.name);
+            let help = "undo the change, give the campaign another name, or use `campaign steer`";
+            return Err(Diagnostic::new(UNKNOWN, message)
+                .found(id)
+                .expected(row.id.clone())
+                .help(help)
+                .into());
+        }
+    }
+    Ok(())
+}
+
+fn first(store: &Store, campaign: &str) -> Result<Option<CampaignEvent>, Failure> {
+    let mut found = None;
+    store.events_after(campaign, &Tail::start(campaign), &mut |event| {
+        if event.sequence == 0 {
+            found = event.event();
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// What the user sees while the campaign runs.
+struct Face<'a> {
+    output: &'a mut Output,
+    summary: Summary,
+    /// Whether old events have been seen.
+    is_new: bool,
+    broken: Option<std::io::Error>,
+}
+
+impl Face<'_> {
+    fn see(&mut self, logged: &LoggedEvent) {
+        let Some(event) = logged.event() else { return };
+        self.summary.see(&event);
+        self.is_new |= matches!(event, CampaignEvent::Opened);
+        if self.output.is_json() {
+            if self.broken.is_none() {
+                self.broken = self.output.line_now(&logged.to_line()).err();
+            }
+        } else if let (true, CampaignEvent::Decided(_)) = (self.is_new, &event) {
+            note(&line(&self.summary));
+        }
+    }
+}
+
+/// `night: searching, 24 of 40 evaluated, best product 1.2 us`
+fn line(summary: &Summary) -> String {
+    let most = summary.budget.evaluations.map(|most| format!(" of {most}")).unwrap_or_default();
+    let best =
+        summary.jobs.iter().filter_map(|job| Some((job.kernel.clone(), job.best?.median_ns)));
+    let best: Vec<_> = best.map(|(kernel, ns)| format!("{kernel} {}", time(ns))).collect();
+    let (name, phase, evaluated) = (&summary.name, &summary.phase, summary.evaluated);
+    format!("{name}: {phase}, {evaluated}{most} evaluated; {}", best.join(", "))
+}
+
+fn table(summary: &Summary) -> String {
+    let mut table =
+        Table::new(&["kernel", "sizes", "evaluated", "rejected", "best", "confirmed", "of peak"]);
+    for job in &summary.jobs {
+        let confirmed = job.confirmed.as_ref();
+        let fraction = confirmed.and_then(|confirmed| confirmed.fraction_of_peak);
+        table.row([
+            job.kernel.clone(),
+            show(&job.sizes),
+            job.evaluated.to_string(),
+            job.rejected.values().sum::<u64>().to_string(),
+            job.best.map_or("none".to_string(), |best| time(best.median_ns)),
+            confirmed.and_then(|one| one.time_ns).map_or("no".to_string(), |one| time(one.median)),
+            fraction.map_or("unknown".to_string(), crate::report::percent),
+        ]);
+    }
+    table.render()
+}
+
+/// The campaign that is meant.
+fn find(which: &Which) -> Result<(Store, CampaignRow), Failure> {
+    let store = Store::open_to_read(&default_path()?)?;
+    let rows = store.campaigns()?;
+    let named = |wanted: &str| {
+        rows.iter().filter(|row| row.name == wanted || row.id.starts_with(wanted)).collect()
+    };
+    let found: Vec<&CampaignRow> = match &which.campaign {
+        None => rows.iter().collect(),
+        Some(path) if path.ends_with(".toml") => {
+            let source = Source::read(Path::new(path))?;
+            let file = CampaignFile::parse(&source.text)
+                .map_err(|fault| source.faults(tilewright::Error::Diagnostics(vec![fault])))?;
+            named(&file.name)
+        }
+        Some(wanted) => named(wanted),
+    };
+    if let [only] = found.as_slice() {
+        let row = (*only).clone();
+        return Ok((store, row));
+    }
+    let known = rows.iter().map(|row| format!("{} ({})", row.name, &row.id[..12]));
+    let known: Vec<_> = known.collect();
+    let known = if known.is_empty() { "none".to_string() } else { known.join(", ") };
+    let found = which.campaign.clone().unwrap_or_else(|| "no name".to_string());
+    Err(Diagnostic::new(UNKNOWN, "which campaign is not clear")
+        .found(found)
+        .expected(format!("one of {known}"))
+        .help("name it, or give the first digits of its identity")
+        .into())
+}
+
+/// Adds a word to the end of a chain, wherever that is by now.
+fn add(store: &mut Store, row: &CampaignRow, event: &CampaignEvent) -> Result<(), Failure> {
+    loop {
+        let tail = store.tail(&row.id)?.unwrap_or_else(|| Tail::start(&row.id));
+        let event = NewEvent::from(event.clone());
+        if store.append(&row.id, &tail, now_unix(), vec![event])?.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+fn status(which: &Which, output: &mut Output) -> Result<(), Failure> {
+    let (store, row) = find(which)?;
+    tell(&store, &row, output)
+}
+
+fn summary(store: &Store, row: &CampaignRow) -> Result<Summary, Failure> {
+    let mut summary = Summary::default();
+    store.events_after(&row.id, &Tail::start(&row.id), &mut |logged| {
+        if let Some(event) = logged.event() {
+            summary.see(&event);
+        }
+        Ok(())
+    })?;
+    Ok(summary)
+}
+
+fn tell(store: &Store, row: &CampaignRow, output: &mut Output) -> Result<(), Failure> {
+    let summary = summary(store, row)?;
+    if !output.is_json() {
+        note(&line(&summary));
+        output.text(&table(&summary))?;
+        return Ok(());
+    }
+    let mut value = json!({ "campaign": row.id, "events": row.events });
+    let rest = to_value(&summary).expect("summaries are maps with text keys");
+    for (name, field) in rest.as_object().into_iter().flatten() {
+        value[name.as_str()] = field.clone();
+    }
+    output.json(&value)?;
+    Ok(())
+}
+
+fn log(which: &Which, output: &mut Output) -> Result<(), Failure> {
+    let (store, row) = find(which)?;
+    let mut broken = None;
+    let visited = store.events_after(&row.id, &Tail::start(&row.id), &mut |event| {
+        output.text(&event.to_line()).map_err(|error| {
+            broken = Some(error);
+            Diagnostic::new(tilewright::autotune::store::FAILED, "nobody reads the log")
+        })
+    });
+    if let Some(error) = broken {
+        return Err(error.into());
+    }
+    visited?;
+    Ok(())
+}
+
+fn steer(args: &SteerArgs, output: &mut Output) -> Result<(), Failure> {
+    let (mut store, row) = find(&args.which)?;
+    let jobs = summary(&store, &row)?.jobs.len() as u64;
+    for job in args.share.iter().map(|(job, _)| *job).chain([args.job]) {
+        if job >= jobs {
+            let text = format!("the campaign has the kernels 0 to {}, not {job}", jobs.max(1) - 1);
+            return Err(Failure::Usage(text));
+        }
+    }
+    let mut propose = vec![];
+    for path in &args.propose {
+        let source = Source::read(path)?;
+        let schedule = Schedule::parse(&source.text)
+            .map_err(|faults| source.faults(tilewright::Error::Diagnostics(faults)))?;
+        propose.push(Suggestion { job: args.job, schedule: schedule.print() });
+    }
+    let steered = Steered {
+        evaluations: args.evaluations,
+        seconds: args.seconds,
+        shares: args.share.iter().copied().collect(),
+        propose,
+    };
+    if steered != Steered::default() {
+        add(&mut store, &row, &CampaignEvent::Steered(steered))?;
+    } else if args.note.is_none() {
+        return Err(Failure::Usage("`campaign steer` was given nothing to change".to_string()));
+    }
+    if let Some(text) = args.note.clone() {
+        add(&mut store, &row, &CampaignEvent::Noted(Noted { text }))?;
+    }
+    tell(&store, &row, output)
+}
