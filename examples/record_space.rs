@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release --example record_space -- FILE i=256,j=512 OUT.ndjson threads=1 C.vector=n -- C.micro.m C.micro.n ..`
 //! fixes the choices before `--` and takes every combination of those behind it; what is not named is as in the default
-//! schedule. Each line is a schedule and its time, the median over passes through all schedules, or null where it is
-//! illegal or does not compile. Invariant: a schedule appears once, in its canonical form.
+//! schedule. Each line is a legal schedule, what the lines differ in, and its time, the median over passes through all
+//! schedules. Invariant: a schedule appears once, in its canonical form.
 
 #![expect(clippy::print_stderr, reason = "an example says how far it is")]
 #![expect(clippy::disallowed_methods, reason = "it measures; the tuner's clock is for candidates")]
@@ -23,11 +23,14 @@ use tilewright::ir::reference::{Family, draw};
 use tilewright::ir::schedule::{Choice, ChoiceValue, Domain, Schedule, Setting};
 use tilewright::{BoundKernel, CompiledKernel};
 
-/// Passes through all schedules.
+/// Passes through all schedules, and through those that were then less than `NEAR` times slower than the fastest: the least of
+/// many noisy times is none.
 const PASSES: usize = 5;
+const MORE_PASSES: usize = 25;
+const NEAR: f64 = 1.15;
 /// What one schedule takes in a pass at least, and the fewest calls.
 const PASS_SECONDS: f64 = 1e-3;
-const CALLS_MIN: usize = 3;
+const CALLS_MIN: u32 = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -46,9 +49,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     eprintln!("{} schedules, {} compiled", codes.len(), codes.iter().flatten().count());
     let times = times(&bound, &codes)?;
     let default = bound.forms().canonical(&bound.forms().default_schedule());
-    for (schedule, time_ns) in schedules.iter().zip(times) {
+    for (schedule, time_ns) in schedules.iter().zip(times).filter(|of| of.1.is_some()) {
+        let settings = schedule.settings.iter().filter(|of| free.contains(&of.name));
         let settings: BTreeMap<&str, String> =
-            schedule.settings.iter().map(|of| (of.name.as_str(), of.value.to_string())).collect();
+            settings.map(|of| (of.name.as_str(), of.value.to_string())).collect();
         let is_default = *schedule == default;
         let row =
             serde_json::json!({"settings": settings, "time_ns": time_ns, "default": is_default});
@@ -126,24 +130,42 @@ fn times(
         outputs.push(Buffer::new(bits.div_ceil(8) as usize)?);
     }
     let mut samples = vec![vec![]; codes.len()];
-    for pass in 0..PASSES {
-        for (code, samples) in codes.iter().zip(&mut samples) {
-            let Some(code) = code else { continue };
+    let mut all: Vec<usize> = (0..codes.len()).collect();
+    for pass in 0..PASSES + MORE_PASSES {
+        if pass == PASSES {
+            let best = samples.iter().filter_map(median).fold(f64::INFINITY, f64::min);
+            all.retain(|&index| {
+                median(&samples[index]).is_some_and(|time_ns| time_ns < NEAR * best)
+            });
+            eprintln!("{} are near the fastest", all.len());
+        }
+        for &index in &all {
+            let Some(code) = &codes[index] else { continue };
             let mut outputs: Vec<&mut [u8]> =
                 outputs.iter_mut().map(|output| &mut **output).collect();
-            code.call_bytes(&inputs, &mut outputs)?;
-            let (start, mut calls) = (Instant::now(), 0);
-            while calls < CALLS_MIN || start.elapsed().as_secs_f64() < PASS_SECONDS {
-                code.call_bytes(&inputs, &mut outputs)?;
-                calls += 1;
-            }
-            samples.push(start.elapsed().as_secs_f64() * 1e9 / calls as f64);
+            samples[index].push(time(code, &inputs, &mut outputs)?);
         }
-        eprintln!("pass {} of {PASSES}", pass + 1);
     }
-    let median = |mut samples: Vec<f64>| {
-        samples.sort_by(f64::total_cmp);
-        samples.get(samples.len() / 2).copied()
-    };
-    Ok(samples.into_iter().map(median).collect())
+    Ok(samples.iter().map(median).collect())
+}
+
+/// The time of a call, in nanoseconds.
+fn time(
+    code: &CompiledKernel,
+    inputs: &[&[u8]],
+    outputs: &mut [&mut [u8]],
+) -> Result<f64, Box<dyn Error>> {
+    code.call_bytes(inputs, outputs)?;
+    let (start, mut calls) = (Instant::now(), 0);
+    while calls < CALLS_MIN || start.elapsed().as_secs_f64() < PASS_SECONDS {
+        code.call_bytes(inputs, outputs)?;
+        calls += 1;
+    }
+    Ok(start.elapsed().as_secs_f64() * 1e9 / f64::from(calls))
+}
+
+fn median(samples: &Vec<f64>) -> Option<f64> {
+    let mut samples = samples.clone();
+    samples.sort_by(f64::total_cmp);
+    samples.get(samples.len() / 2).copied()
 }

@@ -24,8 +24,6 @@ const MOST: usize = 256;
 const MARKS: [usize; 6] = [8, 16, 32, 64, 128, 256];
 /// Within this share of the best counts as found.
 const CLOSE: f64 = 1.03;
-/// Draws of a neighbour that is recorded.
-const DRAWS: usize = 200;
 
 /// A recorded space.
 struct Recorded {
@@ -195,26 +193,26 @@ impl Moves for &Recorded {
     }
 
     fn neighbour(&self, schedule: &Schedule, rng: &mut ChaCha8Rng) -> Schedule {
-        let free: Vec<&String> = self
-            .values
+        let free: Vec<(&String, &Vec<ChoiceValue>)> =
+            self.values.iter().filter(|(_, values)| values.len() > 1).collect();
+        let Some((name, values)) = free.choose(rng) else { return schedule.clone() };
+        let others: Vec<&ChoiceValue> =
+            values.iter().filter(|value| schedule.get(name) != Some(value)).collect();
+        let value = *others.choose(rng).expect("the choice has several values");
+        // What is legal next to the new value changes as little as it can, as the tuner's repairs do.
+        let suits = self.schedules.iter().filter(|other| other.get(name) == Some(value));
+        let distance = |other: &Schedule| {
+            let differs = |of: &&Setting| schedule.get(&of.name) != Some(&of.value);
+            other.settings.iter().filter(differs).count()
+        };
+        let ranked: Vec<(usize, &Schedule)> = suits.map(|other| (distance(other), other)).collect();
+        let least = ranked.iter().map(|(distance, _)| *distance).min();
+        let nearest: Vec<&Schedule> = ranked
             .iter()
-            .filter(|(_, values)| values.len() > 1)
-            .map(|(name, _)| name)
+            .filter(|(distance, _)| Some(*distance) == least)
+            .map(|(_, other)| *other)
             .collect();
-        for draw in 0..DRAWS {
-            let mut next = schedule.clone();
-            for _ in 0..1 + draw / 50 {
-                let Some(name) = free.choose(rng) else { break };
-                let value = self.values[*name].choose(rng).expect("a choice has values");
-                for setting in next.settings.iter_mut().filter(|setting| setting.name == **name) {
-                    setting.value = value.clone();
-                }
-            }
-            if next != *schedule && self.places.contains_key(&key(&next)) {
-                return next;
-            }
-        }
-        self.sample(rng)
+        nearest.choose(rng).map_or_else(|| schedule.clone(), |&other| other.clone())
     }
 
     fn canonical(&self, schedule: &Schedule) -> Schedule {

@@ -18,12 +18,14 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use tilewright_ir::base::StableHash;
-use tilewright_ir::schedule::{Forms, Schedule, Setting};
+use tilewright_ir::schedule::{ChoiceValue, Forms, Schedule, Setting};
 
 /// Proposals after the seeds, half of them random, before local search begins.
 const RANDOM_START: usize = 14;
 /// How many of the best schedules local search starts from.
 const ELITE: usize = 4;
+/// One parent in this many is the best of a niche.
+const NICHE_EVERY: u32 = 3;
 /// Outcomes after which the model learns anew.
 const LEARN_EVERY: usize = 4;
 /// Schedules that the model ranks at once, and how many of the first are proposed.
@@ -292,8 +294,14 @@ impl<M: Moves> Search<M> {
         self.fresh(&schedule)
     }
 
-    /// One of the elite, the faster the likelier; the default schedule while there is none.
+    /// One of the elite, the faster the likelier; the default schedule while there is none. Now and then the best of those
+    /// that make one choice as some accepted schedule made it: what is good in company may be slow beside the best.
     fn parent(&mut self) -> Schedule {
+        if self.rng.random_range(0..NICHE_EVERY) == 0
+            && let Some(niche) = self.niche()
+        {
+            return niche;
+        }
         match self.elite.len().checked_sub(1) {
             Some(last) => {
                 let one = self.rng.random_range(0..=last);
@@ -309,6 +317,30 @@ impl<M: Moves> Search<M> {
         let parent = self.parent();
         let schedule = self.moves.neighbour(&parent, &mut self.rng);
         self.fresh(&schedule)
+    }
+
+    /// The fastest of the accepted schedules that make one choice in one way, both by chance; half of the time a choice of
+    /// words, which decide most.
+    fn niche(&mut self) -> Option<Schedule> {
+        let accepted: Vec<&(Schedule, Option<f64>)> =
+            self.outcomes.iter().filter(|(_, time_ns)| time_ns.is_some()).collect();
+        let some = accepted.get(self.rng.random_range(0..accepted.len().max(1)))?;
+        let words = |setting: &&Setting| !matches!(setting.value, ChoiceValue::Count(_));
+        let named: Vec<&Setting> = match self.rng.random() {
+            true => some.0.settings.iter().filter(words).collect(),
+            false => some.0.settings.iter().collect(),
+        };
+        let name = &named.get(self.rng.random_range(0..named.len().max(1)))?.name;
+        let values: BTreeSet<&ChoiceValue> =
+            accepted.iter().filter_map(|(schedule, _)| schedule.get(name)).collect();
+        let value = values.iter().nth(self.rng.random_range(0..values.len().max(1)))?;
+        let setting = Setting { name: name.clone(), value: (*value).clone() };
+        let same = accepted.iter().filter(|(of, _)| of.get(&setting.name) == Some(&setting.value));
+        let best = same.min_by(|one, other| {
+            let key = |time_ns: Option<f64>| time_ns.unwrap_or(f64::INFINITY);
+            key(one.1).total_cmp(&key(other.1))
+        });
+        best.map(|(schedule, _)| schedule.clone())
     }
 
     fn far(&mut self) -> Option<Schedule> {
