@@ -133,7 +133,7 @@ fn times(
     let mut all: Vec<usize> = (0..codes.len()).collect();
     for pass in 0..PASSES + MORE_PASSES {
         if pass == PASSES {
-            let best = samples.iter().filter_map(median).fold(f64::INFINITY, f64::min);
+            let best = samples.iter().filter_map(|own: &Vec<f64>| median(own)).fold(f64::INFINITY, f64::min);
             all.retain(|&index| {
                 median(&samples[index]).is_some_and(|time_ns| time_ns < NEAR * best)
             });
@@ -146,7 +146,7 @@ fn times(
             samples[index].push(time(code, &inputs, &mut outputs)?);
         }
     }
-    Ok(samples.iter().map(median).collect())
+    Ok(samples.iter().map(|own| median(own)).collect())
 }
 
 /// The time of a call, in nanoseconds.
@@ -164,8 +164,8 @@ fn time(
     Ok(start.elapsed().as_secs_f64() * 1e9 / f64::from(calls))
 }
 
-fn median(samples: &Vec<f64>) -> Option<f64> {
-    let mut samples = samples.clone();
+fn median(samples: &[f64]) -> Option<f64> {
+    let mut samples = samples.to_vec();
     samples.sort_by(f64::total_cmp);
     samples.get(samples.len() / 2).copied()
 }

@@ -1,7 +1,7 @@
 //! What a schedule will take, guessed from those that were tried: gradient-boosted trees.
 //!
 //! Trees cut each choice apart, so they need no scale and learn from a few dozen outcomes which choices matter (Chen and
-//! Guestrin, XGBoost, 2016). What was refused counts as slower than anything that ran, so what refused schedules have in
+//! Guestrin, "`XGBoost`", 2016). What was refused counts as slower than anything that ran, so what refused schedules have in
 //! common is avoided. Invariant: the same outcomes in the same order give the same guesses.
 
 use super::features::Columns;
