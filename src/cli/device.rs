@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tilewright::autotune::protocol::{CeilingReport, DeviceReport, FORMAT_VERSION, TargetName};
 use tilewright::autotune::store::{CANNOT_OPEN, Store, default_path};
-use tilewright::autotune::tune::ceilings;
+use tilewright::autotune::tune::{KnownCeilings, ceilings};
 use tilewright::host;
 use tilewright::ir::backend::Backend;
 
@@ -44,6 +44,14 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
 }
 
 fn measure(backend: &dyn Backend) -> Result<Option<(Vec<CeilingReport>, u64)>, Failure> {
+    let found = known_ceilings(backend)?;
+    Ok(found.map(|found| {
+        (CeilingReport::rows(&found.ceilings), now_unix().saturating_sub(found.measured_unix))
+    }))
+}
+
+/// The ceilings of the store while they are fresh, else measured, and kept if the store can be written.
+pub(super) fn known_ceilings(backend: &dyn Backend) -> Result<Option<KnownCeilings>, Failure> {
     let path = default_path()?;
     let opened = if path.exists() { Store::open_to_read(&path) } else { Store::open(&path) };
     let mut store = match opened {
@@ -54,11 +62,8 @@ fn measure(backend: &dyn Backend) -> Result<Option<(Vec<CeilingReport>, u64)>, F
         opened => opened?,
     };
     note("measuring the machine, or taking what was measured in the last days");
-    let now = now_unix();
-    let found = ceilings(backend, &mut store, Duration::MAX, now, &AtomicBool::new(false))?;
-    Ok(found.map(|found| {
-        (CeilingReport::rows(&found.ceilings), now.saturating_sub(found.measured_unix))
-    }))
+    let stop = AtomicBool::new(false);
+    Ok(ceilings(backend, &mut store, Duration::MAX, now_unix(), &stop)?)
 }
 
 fn text(report: &DeviceReport) -> String {

@@ -16,6 +16,7 @@ mod forms;
 mod given;
 mod grad;
 mod interrupt;
+mod judge;
 mod memory;
 mod npy;
 mod output;
@@ -76,6 +77,8 @@ enum Command {
     Tune(tune::Args),
     /// Tune several kernels for hours: kill it at any moment, and the same command goes on
     Campaign(campaign::Args),
+    /// Judge a foreign library that claims to compute a kernel
+    Judge(judge::Args),
     /// Show every stage from the kernel text to machine code
     Explain(explain::Args),
     /// Show the choices a schedule has, with their meaning and legal values
@@ -115,6 +118,7 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<(), Failure> {
         Command::Bench(args) => bench::run(args, output),
         Command::Tune(args) => tune::run(args, output),
         Command::Campaign(args) => campaign::run(args, output),
+        Command::Judge(args) => judge::run(args, output),
         Command::Explain(args) => explain::run(args, output),
         Command::Space(args) => space::run(args, output),
         Command::Best(args) => records::best(args, output),

@@ -13,6 +13,7 @@ mod campaign;
 mod forms;
 mod inputs;
 mod interrupts;
+mod judge;
 mod schedules;
 mod store;
 mod user;

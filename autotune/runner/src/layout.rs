@@ -7,12 +7,18 @@
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Changes with every change of this file.
-pub(crate) const MAGIC: u64 = 0x5457_5255_4e00_0001;
+pub(crate) const MAGIC: u64 = 0x5457_5255_4e00_0002;
 
 /// `Control::state` (0 while the child sets up): the child waits for the doorbell.
 pub(crate) const STATE_READY: u32 = 1;
 /// `Control::state`: setting up failed; `stage` and `error` tell where and why.
 pub(crate) const STATE_FAILED: u32 = 2;
+
+/// `Control::state`: the library is being loaded: what happens now is its own doing.
+pub(crate) const STATE_LOADING: u32 = 3;
+
+/// Words of `Control::message`.
+pub(crate) const MESSAGE_WORDS: usize = 32;
 
 /// A word on a cache line of its own.
 #[derive(Debug)]
@@ -33,7 +39,7 @@ pub(crate) struct Control {
     pub(crate) calls: AtomicU64,
     /// The slot of the request's first call.
     pub(crate) slot: AtomicU64,
-    /// The step of setting up that failed: 0 plan, 1 buffers, 2 limits, 3 threads.
+    /// The step of setting up that failed: 0 plan, 1 buffers, 2 limits, 3 threads, 4 locks, 5 library.
     pub(crate) stage: AtomicU32,
     /// Its errno.
     pub(crate) error: AtomicU32,
@@ -45,6 +51,16 @@ pub(crate) struct Control {
     pub(crate) fault: AtomicU64,
     /// The instruction it was raised at.
     pub(crate) instruction: AtomicU64,
+    /// Where the library was loaded.
+    pub(crate) base: AtomicU64,
+    /// The bytes of workspace that the library asks for.
+    pub(crate) workspace_bytes: AtomicU64,
+    /// The last code but 0 that the library's function returned.
+    pub(crate) code: AtomicU32,
+    /// 1 if the library's function has left other floating-point modes than it found.
+    pub(crate) modes: AtomicU32,
+    /// What the loader said, up to the first zero byte.
+    pub(crate) message: [AtomicU64; MESSAGE_WORDS],
 }
 
 /// `Region::backing`: pages of the image file, readable and executable.
@@ -56,8 +72,7 @@ pub(crate) const BACKING_OUTPUT: u64 = 2;
 /// `Region::backing`: the child's own pages, readable and writable.
 pub(crate) const BACKING_PRIVATE: u64 = 3;
 
-/// A buffer inside its pages: it ends where the pages end, up to the 64-byte alignment of its start. An
-/// inaccessible page lies on both sides.
+/// A buffer inside its pages. An inaccessible page lies on both sides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Region {
     /// Where the pages begin in the child. The launcher chooses, so that a fault can be named by its buffer and
@@ -84,6 +99,9 @@ pub(crate) struct Phase {
     pub(crate) threads: u64,
 }
 
+/// `Plan::library`: the candidate is a shared library; 0: it is the image.
+pub(crate) const LIBRARY: u64 = 1;
+
 /// Everything the runner has to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -106,6 +124,14 @@ pub(crate) struct Plan {
     pub(crate) cpu_seconds_max: u64,
     /// What private memory holds at first.
     pub(crate) poison: u64,
+    /// `LIBRARY` or 0.
+    pub(crate) library: u64,
+    /// Where in the image of a library the filters begin that come before and after it is loaded.
+    pub(crate) locks: [u64; 2],
+    /// Bytes of the workspace, which is then the last argument; 0: there is none.
+    pub(crate) workspace_bytes: u64,
+    /// The bytes of the function's name.
+    pub(crate) symbol: Vec<u64>,
 }
 
 impl Plan {
@@ -121,10 +147,14 @@ impl Plan {
             &mut self.address_bytes_max,
             &mut self.cpu_seconds_max,
             &mut self.poison,
+            &mut self.library,
+            &mut self.workspace_bytes,
         ] {
             word(scalar);
         }
+        self.locks.iter_mut().for_each(&mut *word);
         list(&mut self.cpus, word, |cpu, word| word(cpu));
+        list(&mut self.symbol, word, |byte, word| word(byte));
         list(&mut self.regions, word, |region, word| {
             word(&mut region.address);
             word(&mut region.backing);

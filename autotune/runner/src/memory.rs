@@ -2,7 +2,9 @@
 //!
 //! Invariant: nothing is ever writable and executable, and no input or image page is ever writable.
 
-use crate::layout::{BACKING_IMAGE, BACKING_INPUT, BACKING_OUTPUT, BACKING_PRIVATE, Plan, Region};
+use crate::layout::{
+    BACKING_IMAGE, BACKING_INPUT, BACKING_OUTPUT, BACKING_PRIVATE, LIBRARY, Plan, Region,
+};
 use crate::sys;
 
 /// The mapped image and buffers. They live as long as the process.
@@ -23,6 +25,8 @@ pub(crate) struct Files {
     pub(crate) image: i32,
     pub(crate) inputs: i32,
     pub(crate) outputs: i32,
+    /// 0: there is none.
+    pub(crate) library: i32,
 }
 
 /// Maps everything that the plan asks for. Errors are errno values.
@@ -55,6 +59,7 @@ fn map_region(plan: &Plan, region: Region, files: Files) -> Result<*mut u8, u32>
     }
     let (read, write) = (sys::PROT_READ, sys::PROT_WRITE);
     let (file, protection) = match region.backing {
+        BACKING_IMAGE if plan.library == LIBRARY => (files.image, read),
         BACKING_IMAGE => (files.image, read | sys::PROT_EXEC),
         BACKING_INPUT => (files.inputs, read),
         BACKING_OUTPUT => (files.outputs, read | write),

@@ -16,14 +16,22 @@ const SIGBUS: i32 = 7;
 const SIGFPE: i32 = 8;
 const SIGSEGV: i32 = 11;
 
+/// Most bytes of the first thread's stack.
+const STACK_BYTES_MAX: u64 = 64 << 20;
+
 const SA_SIGINFO: i32 = 0x4;
 const SA_ONSTACK: i32 = 0x0800_0000;
 
-/// Bounds everything that needs no open file. The address space comes last: threads have to exist by then.
+/// From now on nothing can be opened.
+pub(crate) fn limit_files() -> Result<(), u32> {
+    sys::limit(sys::RLIMIT_NOFILE, 0, 0)
+}
+
+/// Bounds everything else. The address space comes last: threads have to exist by then.
 pub(crate) fn limit_resources(plan: &Plan) -> Result<(), u32> {
     sys::limit(sys::RLIMIT_CORE, 0, 0)?;
     sys::limit(sys::RLIMIT_FSIZE, 0, 0)?;
-    sys::limit(sys::RLIMIT_NOFILE, 0, 0)?;
+    sys::limit(sys::RLIMIT_STACK, STACK_BYTES_MAX, 0)?;
     // The soft limit ends the process with a signal that says why, the hard one would not.
     sys::limit(sys::RLIMIT_CPU, plan.cpu_seconds_max, 1)?;
     sys::limit(sys::RLIMIT_AS, plan.address_bytes_max, 0)?;

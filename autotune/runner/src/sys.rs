@@ -2,7 +2,7 @@
 //!
 //! Written for 64-bit Linux, where a C `long` has 64 bits. Every wrapper is safe to call with any value or says what its caller promises; failures are errno values.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::AtomicU32;
 
 pub(crate) const PROT_NONE: c_int = 0;
@@ -24,6 +24,7 @@ const SIGKILL: u64 = 9;
 
 pub(crate) const RLIMIT_CPU: c_int = 0;
 pub(crate) const RLIMIT_FSIZE: c_int = 1;
+pub(crate) const RLIMIT_STACK: c_int = 3;
 pub(crate) const RLIMIT_CORE: c_int = 4;
 pub(crate) const RLIMIT_NOFILE: c_int = 7;
 pub(crate) const RLIMIT_AS: c_int = 9;
@@ -48,6 +49,11 @@ pub(crate) mod number {
     pub(crate) const SECCOMP: i64 = 277;
     pub(crate) const CLOSE_RANGE: i64 = 436;
 }
+
+/// The same on all architectures.
+pub(crate) const LANDLOCK_CREATE_RULESET: i64 = 444;
+pub(crate) const LANDLOCK_ADD_RULE: i64 = 445;
+pub(crate) const LANDLOCK_RESTRICT_SELF: i64 = 446;
 
 /// What to do when a signal arrives, as the C library lays it out.
 #[repr(C)]
@@ -79,6 +85,10 @@ unsafe extern "C" {
     fn syscall(number: i64, ...) -> i64;
     fn sigaction(signal: c_int, new: *const SignalAction, old: *mut SignalAction) -> c_int;
     fn getppid() -> c_int;
+    fn open(path: *const c_char, flags: c_int, ...) -> c_int;
+    fn dlopen(path: *const c_char, flags: c_int) -> *mut c_void;
+    fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
+    fn dlerror() -> *const c_char;
     fn sched_yield() -> c_int;
     fn sched_setaffinity(pid: c_int, bytes: usize, mask: *const u64) -> c_int;
 }
@@ -153,9 +163,22 @@ pub(crate) fn ask_for_tiles() {
     }
 }
 
+/// Closes every descriptor but one.
+pub(crate) fn close_all_but(file: c_int) {
+    let file = u64::from(file.unsigned_abs());
+    if file > 0 {
+        close_range(0, file - 1);
+    }
+    close_range(file + 1, 0xffff_ffff);
+}
+
 /// Closes every descriptor.
 pub(crate) fn close_all() {
-    let (first, last, flags): (u64, u64, u64) = (0, 0xffff_ffff, 0);
+    close_range(0, 0xffff_ffff);
+}
+
+fn close_range(first: u64, last: u64) {
+    let flags = 0_u64;
     // SAFETY: the runner uses no descriptor after this; its memory stays mapped.
     unsafe { syscall(number::CLOSE_RANGE, first, last, flags) };
 }
@@ -201,4 +224,51 @@ pub(crate) fn pin(cpu: u64) {
     }
     // SAFETY: the mask lives through the call and has the stated length.
     unsafe { sched_setaffinity(0, size_of_val(&mask), mask.as_ptr()) };
+}
+
+/// Makes a system call that answers with a number.
+///
+/// # Safety
+/// Pointers among the arguments lead to what the call reads or writes.
+pub(crate) unsafe fn call(number: i64, arguments: [u64; 4]) -> Result<u64, u32> {
+    let [first, second, third, fourth] = arguments;
+    // SAFETY: the caller vouches for the arguments.
+    let result = unsafe { syscall(number, first, second, third, fourth) };
+    u64::try_from(result).map_err(|_| last_error())
+}
+
+/// A descriptor that names a file or folder without opening it. `None`: there is no such file.
+pub(crate) fn name_file(path: &CStr) -> Option<c_int> {
+    const O_PATH_CLOEXEC: c_int = 0o12_000_000;
+    // SAFETY: the path is a C string.
+    let file = unsafe { open(path.as_ptr(), O_PATH_CLOEXEC) };
+    (file >= 0).then_some(file)
+}
+
+/// Loads a library, which runs its constructors. The error is what the loader says.
+pub(crate) fn load(path: &CStr) -> Result<*mut c_void, &'static CStr> {
+    const NOW: c_int = 2;
+    // SAFETY: the path is a C string; what the constructors do is the candidate's matter.
+    let library = unsafe { dlopen(path.as_ptr(), NOW) };
+    if library.is_null() { Err(loader_error()) } else { Ok(library) }
+}
+
+/// The address of a symbol.
+///
+/// # Safety
+/// `library` came from `load`.
+pub(crate) unsafe fn find(library: *mut c_void, name: &CStr) -> Result<*mut c_void, &'static CStr> {
+    // SAFETY: the caller vouches for the library, and the name is a C string.
+    let address = unsafe { dlsym(library, name.as_ptr()) };
+    if address.is_null() { Err(loader_error()) } else { Ok(address) }
+}
+
+fn loader_error() -> &'static CStr {
+    // SAFETY: no preconditions; the text lives until the next call of the loader on this thread.
+    let text = unsafe { dlerror() };
+    if text.is_null() {
+        return c"the loader does not say why";
+    }
+    // SAFETY: the loader gives a C string.
+    unsafe { CStr::from_ptr(text) }
 }

@@ -5,10 +5,11 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use std::sync::OnceLock;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::reference::{
-    Expected, Family, HostTensor, UNDECIDED_MAX, Verdict, compare, compare_exact, draw, evaluate,
-    integers_are_exact, shuffle, special_places,
+    Expected, Family, HostTensor, UNDECIDED_MAX, Verdict, can_lie, compare, compare_exact, draw,
+    evaluate, integers_are_exact, permutable_axes, shuffle, special_places,
 };
 
 /// A kernel with at most this many operations and bytes has a reference of a few milliseconds: it is computed anew
@@ -37,6 +38,8 @@ pub(super) struct Case {
     place: u64,
     /// The seed of the permutation that made this case of a drawn one.
     permutation: Option<u64>,
+    /// Whether one element of an input is another than was drawn.
+    changed: bool,
     /// Whether the reference is exact, so that every element must be equal.
     exact: bool,
     pub(super) inputs: Vec<HostTensor>,
@@ -63,7 +66,7 @@ impl Case {
         let inputs = draw(graph, family, seed);
         let expected = evaluate(graph, &inputs);
         let exact = family == Family::Integers && integers_are_exact(graph, seed);
-        Self { family, seed, place, permutation: None, exact, inputs, expected }
+        Self { family, seed, place, permutation: None, changed: false, exact, inputs, expected }
     }
 
     fn is_undecided(&self) -> bool {
@@ -76,6 +79,31 @@ impl Case {
     fn shuffled(&self, graph: &Graph, seed: u64) -> Self {
         let (inputs, expected) = shuffle(graph, &self.inputs, &self.expected, seed);
         Self { permutation: Some(seed), inputs, expected, ..*self }
+    }
+
+    /// The case with one element of an input replaced by another one of it.
+    fn changed(&self, graph: &Graph, rng: &mut impl RngCore) -> Self {
+        let mut inputs = self.inputs.clone();
+        let mut order: Vec<usize> = (0..inputs.len()).collect();
+        order.shuffle(rng);
+        for index in order {
+            let width = inputs[index].dtype.bits() as usize / 8;
+            let elements = inputs[index].bytes.len() / width.max(1);
+            if width == 0 || elements < 2 {
+                continue;
+            }
+            let to = rng.random_range(0..elements);
+            let from = (to + rng.random_range(1..elements)) % elements;
+            let before = inputs[index].bytes.clone();
+            inputs[index].bytes.copy_within(from * width..(from + 1) * width, to * width);
+            if inputs[index].bytes != before && can_lie(graph, &graph.inputs[index], &inputs[index])
+            {
+                break;
+            }
+            inputs[index].bytes = before;
+        }
+        let expected = evaluate(graph, &inputs);
+        Self { inputs, expected, changed: true, ..*self }
     }
 
     /// How an output compares, and whether it passes. Of a hard case only the decided elements count: it may have
@@ -91,11 +119,14 @@ impl Case {
 
     /// For the evidence: how to draw it again.
     pub(super) fn describe(&self) -> String {
+        let changed = if self.changed { " with one element changed" } else { "" };
         match self.permutation {
-            Some(permutation) => {
-                format!("case {} {} permuted by {permutation}", self.family.name(), self.seed)
-            }
-            None => format!("case {} {}", self.family.name(), self.seed),
+            Some(permutation) => format!(
+                "case {} {}{changed} permuted by {permutation}",
+                self.family.name(),
+                self.seed
+            ),
+            None => format!("case {} {}{changed}", self.family.name(), self.seed),
         }
     }
 }
@@ -109,6 +140,8 @@ pub(super) struct Pool {
     plain: usize,
     /// Whether a new case costs no more than a known one.
     cheap: bool,
+    /// The first case with one element of an input changed.
+    changed: OnceLock<Case>,
 }
 
 impl Pool {
@@ -139,7 +172,7 @@ impl Pool {
             .into_par_iter()
             .map(|((family, place), mut rng)| Case::draw(graph, family, place, &mut rng))
             .collect();
-        Self { cases, plain, cheap }
+        Self { cases, plain, cheap, changed: OnceLock::new() }
     }
 
     /// Chooses a case never seen before: normal at even positions, of another family at odd ones.
@@ -164,6 +197,27 @@ impl Pool {
         } else {
             known.shuffled(graph, pick.seed)
         }
+    }
+
+    /// A normal case never seen before, as cheap as may be.
+    pub(super) fn fresh(&self, graph: &Graph, rng: &mut ChaCha8Rng) -> Case {
+        if self.cheap && permutable_axes(graph).iter().next().is_none() {
+            return Case::draw(graph, Family::Normal, 0, rng);
+        }
+        self.cases[0].shuffled(graph, rng.next_u64() >> 11)
+    }
+
+    /// A normal case never seen before, and one that differs from it in a single element of an input.
+    pub(super) fn pair(&self, graph: &Graph, rng: &mut ChaCha8Rng) -> [Case; 2] {
+        let seed = rng.next_u64() >> 11;
+        if self.cheap {
+            let case = self.draw(graph, Pick { known: 0, seed });
+            let changed = case.changed(graph, rng);
+            return [case, changed];
+        }
+        let known = &self.cases[0];
+        let changed = self.changed.get_or_init(|| known.changed(graph, rng));
+        [known.shuffled(graph, seed), changed.shuffled(graph, seed)]
     }
 
     /// Inputs that a candidate may have seen before.

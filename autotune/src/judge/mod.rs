@@ -8,9 +8,15 @@
 //! Invariant: expected values never leave this process.
 
 mod case;
+mod foreign;
+mod hidden;
 mod rejection;
+mod timed;
 
+pub use foreign::{Judgement, Standing, Tier, judge_library};
+pub use hidden::hidden_sizes;
 pub use rejection::Rejection;
+pub use timed::{Contest, IMPOSSIBLE, Outcome};
 
 use crate::launch::{Failure, Session};
 use case::{Case, Pick, Pool};
@@ -64,22 +70,82 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// The first reason to reject it.
     pub fn check(&mut self, session: &mut Session) -> Result<Passed, Rejection> {
+        let (mut passed, mut rng) = self.begin();
+        self.check_hard(session, &mut rng, &mut passed)?;
+        self.check_plain(session, &mut rng, &mut passed)?;
+        Ok(passed)
+    }
+
+    /// As `check`, without the hard families: at least two others.
+    ///
+    /// # Errors
+    /// As `check`.
+    pub fn check_first(&mut self, session: &mut Session) -> Result<Passed, Rejection> {
+        let (mut passed, mut rng) = self.begin();
+        self.check_plain(session, &mut rng, &mut passed)?;
+        Ok(passed)
+    }
+
+    fn begin(&mut self) -> (Passed, ChaCha8Rng) {
         // 53 bits, so that a seed survives readers of JSON that know only f64.
         let seed = self.rng.next_u64() >> 11;
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let passed = Passed { worst_ratio: 0.0, seed, calls_ns: vec![], outputs: vec![] };
+        (passed, ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    /// A case of the normal family and one of another for each pair of slots.
+    fn check_plain(
+        &self,
+        session: &mut Session,
+        rng: &mut ChaCha8Rng,
+        passed: &mut Passed,
+    ) -> Result<(), Rejection> {
         let slots = session.slots().max(1);
-        let mut passed = Passed { worst_ratio: 0.0, seed, calls_ns: vec![], outputs: vec![] };
-        self.check_hard(session, &mut rng, &mut passed)?;
         for first in (0..slots.max(2)).step_by(slots) {
             // Only the cases of one round are in memory at once.
             let positions = first..(first + slots).min(slots.max(2));
             let picks: Vec<Pick> =
-                positions.map(|position| self.pool.pick(position, &mut rng)).collect();
+                positions.map(|position| self.pool.pick(position, rng)).collect();
             let cases: Vec<Case> =
                 picks.into_par_iter().map(|pick| self.pool.draw(self.graph, pick)).collect();
-            self.check_round(session, &cases, &mut rng, &mut passed)?;
+            self.check_round(session, &cases, rng, passed)?;
         }
+        Ok(())
+    }
+
+    /// Runs a case, and the same case with one element of an input changed: what looks at its inputs only here and
+    /// there gives the first answer again.
+    ///
+    /// # Errors
+    /// As `check`.
+    pub fn check_changed(&mut self, session: &mut Session) -> Result<Passed, Rejection> {
+        let (mut passed, mut rng) = self.begin();
+        let [case, changed] = self.pool.pair(self.graph, &mut rng).map(|case| [case]);
+        self.check_round(session, &case, &mut rng, &mut passed)?;
+        // Over the answer to the first one, which looks less like a judge than garbage does.
+        self.feed_cases(session, &changed)?;
+        let ns = session.run_from(0, 1)? as f64;
+        self.check_outputs(session, &changed, ns, &mut passed)?;
+        passed.calls_ns.push(run_on_garbage(session, 1, &mut rng)?);
+        self.same(session, &passed, "run again over garbage")?;
         Ok(passed)
+    }
+
+    /// Runs so many calls on the data of the last check, over other garbage; the outputs have to stay what they are.
+    ///
+    /// # Errors
+    /// `nondeterministic` if a byte differs; the session's failure.
+    pub fn endures(
+        &mut self,
+        session: &mut Session,
+        passed: &Passed,
+        calls: u64,
+    ) -> Result<(), Rejection> {
+        let slots = passed.outputs.len();
+        session.run_from(0, calls.next_multiple_of(slots.max(1) as u64))?;
+        self.same(session, passed, "called again and again")?;
+        run_on_garbage(session, slots, &mut self.rng)?;
+        self.same(session, passed, "called again and again, then over other garbage")
     }
 
     /// The hard cases. Subnormal numbers make some machines slow, so these calls may take long, and their times do not
@@ -121,12 +187,32 @@ impl<'a> Judge<'a> {
         rng: &mut ChaCha8Rng,
         passed: &mut Passed,
     ) -> Result<(), Rejection> {
+        self.feed_cases(session, cases)?;
+        let ns = run_on_garbage(session, cases.len(), rng)?;
+        self.check_outputs(session, cases, ns, passed)?;
+        passed.calls_ns.push(run_on_garbage(session, cases.len(), rng)?);
+        self.same(session, passed, "run again over other garbage")
+    }
+
+    /// Puts one case into each slot.
+    fn feed_cases(&self, session: &mut Session, cases: &[Case]) -> Result<(), Failure> {
         for (slot, case) in cases.iter().enumerate() {
             let inputs = memory(self.graph, &case.inputs);
             let bytes: Vec<&[u8]> = inputs.iter().map(AsRef::as_ref).collect();
             session.set_input_bytes(slot, &bytes)?;
         }
-        passed.calls_ns.push(run_on_garbage(session, cases.len(), rng)?);
+        Ok(())
+    }
+
+    /// Compares what the slots hold after a run of so many nanoseconds a call.
+    fn check_outputs(
+        &self,
+        session: &mut Session,
+        cases: &[Case],
+        call_ns: f64,
+        passed: &mut Passed,
+    ) -> Result<(), Rejection> {
+        passed.calls_ns.push(call_ns);
         let mut outputs = (0..cases.len())
             .map(|slot| Ok(session.outputs(slot)?.into_iter().map(<[u8]>::to_vec).collect()))
             .collect::<Result<Vec<Vec<Vec<u8>>>, Failure>>()?;
@@ -138,8 +224,7 @@ impl<'a> Judge<'a> {
             passed.worst_ratio = passed.worst_ratio.max(ratio?);
         }
         passed.outputs = outputs;
-        passed.calls_ns.push(run_on_garbage(session, cases.len(), rng)?);
-        self.same(session, passed, "run again over other garbage")
+        Ok(())
     }
 
     /// Compares every element of every output of a case.

@@ -10,19 +10,28 @@ use tilewright_ir::reference::Verdict;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// The stable word: `illegal` (the schedule), `compile` (the back end), `wrong`, `nondeterministic`, `crash`,
-    /// `timeout`, `stray_write`, `refused` (the launcher), `slow`, `impossible` (faster than the machine),
+    /// `timeout`, `stray_write`, `load` (a library that is none), `code` (returned by its function), `modes` (of
+    /// floating point, not as found), `refused` (the launcher), `slow`, `impossible` (faster than the machine),
     /// `duplicate` (the code of an earlier candidate), `panic` (a fault of ours).
     pub reason: &'static str,
     /// What was found, and where.
     pub evidence: String,
     /// What the back end said, if it is the one that refused.
     pub unsupported: Option<Unsupported>,
+    /// What is wrong with this machine, if the candidate could not be run at all.
+    pub fault: Option<Box<Diagnostic>>,
 }
 
 impl Rejection {
     /// A rejection with its evidence.
     pub fn new(reason: &'static str, evidence: impl Into<String>) -> Self {
-        Self { reason, evidence: evidence.into(), unsupported: None }
+        Self { reason, evidence: evidence.into(), unsupported: None, fault: None }
+    }
+
+    /// The same, with the layout of the arrays in which it was found.
+    pub(super) fn in_layout(mut self, layout: &str) -> Self {
+        self.evidence.push_str(&format!("; in the {layout} layout of the arrays"));
+        self
     }
 
     pub(super) fn wrong(output: &str, case: &str, verdict: &Verdict) -> Self {
@@ -45,7 +54,11 @@ impl Rejection {
 
 impl From<Failure> for Rejection {
     fn from(failure: Failure) -> Self {
-        Self::new(failure.reason(), failure.to_string())
+        let rejection = Self::new(failure.reason(), failure.to_string());
+        match failure {
+            Failure::Start(fault) => Self { fault: Some(fault), ..rejection },
+            _ => rejection,
+        }
     }
 }
 

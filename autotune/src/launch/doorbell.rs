@@ -43,6 +43,16 @@ impl Doorbell {
         unsafe { start.as_ref() }
     }
 
+    /// What the loader said in the child.
+    pub(super) fn message(&self) -> String {
+        let words = self.control().message.iter();
+        let bytes: Vec<u8> = words
+            .flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes())
+            .take_while(|&byte| byte != 0)
+            .collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// Asks for `calls` calls beginning at `slot`. Time counts from here.
     pub(super) fn ring(&mut self, slot: u64, calls: u64) -> Stopwatch {
         self.rung = self.rung.wrapping_add(1);

@@ -29,6 +29,18 @@ pub enum Failure {
         /// Where, relative to the argument's first byte.
         detail: String,
     },
+    /// A library that cannot be loaded, has no function of the name, or has not let itself be locked in.
+    Unloadable {
+        /// What the loader or the kernel says.
+        detail: String,
+    },
+    /// A library's function returned a code but 0: it says itself that it has not computed anything.
+    Returned {
+        /// The code.
+        code: i32,
+    },
+    /// A library's function left other floating-point modes than it found.
+    LeftModes,
     /// The artifact or the call cannot be run here: the caller's turn.
     Refused {
         /// What is wrong.
@@ -39,12 +51,15 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The stable word: `timeout`, `crash`, `stray_write`, `refused` or `start`.
+    /// The stable word: `timeout`, `crash`, `stray_write`, `load`, `code`, `modes`, `refused` or `start`.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::TimedOut { .. } => "timeout",
             Self::Crashed { .. } => "crash",
             Self::StrayWrite { .. } => "stray_write",
+            Self::Unloadable { .. } => "load",
+            Self::Returned { .. } => "code",
+            Self::LeftModes => "modes",
             Self::Refused { .. } => "refused",
             Self::Start(_) => "start",
         }
@@ -56,9 +71,23 @@ impl Failure {
         const FROM_OUTSIDE: [i32; 5] =
             [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];
         match self {
-            Self::TimedOut { .. } | Self::StrayWrite { .. } => true,
+            Self::TimedOut { .. }
+            | Self::StrayWrite { .. }
+            | Self::Unloadable { .. }
+            | Self::Returned { .. }
+            | Self::LeftModes => true,
             Self::Crashed { signal, .. } => !FROM_OUTSIDE.contains(signal),
             Self::Refused { .. } | Self::Start(_) => false,
+        }
+    }
+
+    /// The same crash, told as one of the loading.
+    pub(super) fn while_loading(self) -> Self {
+        match self {
+            Self::Crashed { signal, detail } => {
+                Self::Crashed { signal, detail: format!("{detail}, while the library was loaded") }
+            }
+            other => other,
         }
     }
 
@@ -76,6 +105,9 @@ impl fmt::Display for Failure {
             Self::StrayWrite { argument, detail } => {
                 write!(f, "the candidate wrote outside argument {argument}: {detail}")
             }
+            Self::Unloadable { detail } => write!(f, "the library cannot be used: {detail}"),
+            Self::Returned { code } => write!(f, "the function returned the code {code}"),
+            Self::LeftModes => f.write_str("the function left other floating-point modes"),
             Self::Refused { detail } => write!(f, "cannot run this: {detail}"),
             Self::Start(diagnostic) => write!(f, "{diagnostic}"),
         }

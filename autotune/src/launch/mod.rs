@@ -13,9 +13,12 @@
 mod affinity;
 mod doorbell;
 mod failure;
+mod filter;
 mod garbage;
 #[path = "../../runner/src/layout.rs"]
 mod layout;
+mod library;
+mod locks;
 mod memory;
 mod options;
 mod place;
@@ -24,6 +27,10 @@ mod runner;
 mod session;
 
 pub use failure::Failure;
+pub use library::{Layout, Library, Loading, Shape};
+pub use locks::Profile;
 pub use options::SessionOptions;
-pub use runner::{CODE_RUNNER_EMBEDDED, CODE_RUNNER_FILE, CODE_RUNNER_SETUP, RUNNER_VARIABLE};
+pub use runner::{
+    CODE_RUNNER_EMBEDDED, CODE_RUNNER_FILE, CODE_RUNNER_LOCKS, CODE_RUNNER_SETUP, RUNNER_VARIABLE,
+};
 pub use session::Session;

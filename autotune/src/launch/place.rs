@@ -3,13 +3,16 @@
 //! Equal artifacts and options have equal plans, up to the processors of the machine.
 
 use super::layout::{
-    BACKING_IMAGE, BACKING_INPUT, BACKING_OUTPUT, BACKING_PRIVATE, MAGIC, Phase, Plan, Region,
+    BACKING_IMAGE, BACKING_INPUT, BACKING_OUTPUT, BACKING_PRIVATE, LIBRARY, MAGIC, Phase, Plan,
+    Region,
 };
+use super::library::{ARRAYS_MAX, Layout, Library, Loading, Shape, WORKSPACE_ALIGN};
+use super::locks::{self, Profile};
 use super::{Failure, SessionOptions};
 use tilewright_ir::backend::Artifact;
 
 /// Every buffer begins at a multiple of this.
-const ALIGNMENT: u64 = 64;
+pub(super) const ALIGNMENT: u64 = 64;
 
 /// Where the first buffer lies in the child: far from everything that the system places by itself.
 const FIRST_ADDRESS: u64 = 1 << 36;
@@ -20,6 +23,12 @@ const PRIVATE_POISON: u64 = 0x7ff7_7ff7_7ff7_7ff7;
 /// Address space for the runner's own code, stacks and allocator: once, and for each thread.
 const OWN_BYTES: u64 = 1 << 30;
 const OWN_BYTES_PER_THREAD: u64 = 256 << 20;
+
+/// The same for a library with all that it loads, by its profile.
+const OWN_BYTES_OF_LIBRARY: [u64; 2] = [1 << 30, 8 << 30];
+
+/// Most bytes of a function's name.
+const SYMBOL_BYTES_MAX: usize = 1024;
 
 /// A plan and the sizes of its memory files.
 #[derive(Clone, Debug)]
@@ -32,6 +41,10 @@ pub(super) struct Place {
     pub(super) argument_bytes: Vec<u64>,
     /// How many arguments are inputs.
     pub(super) inputs: usize,
+    /// How many of the last arguments are workspace, which holds nothing that is read.
+    pub(super) scratches: usize,
+    /// What the image holds, if it is not the candidate itself.
+    pub(super) image: Option<Vec<u8>>,
 }
 
 impl Place {
@@ -55,12 +68,7 @@ impl Place {
         for _ in 0..threads {
             regions.push(cursor.take(scratch.unwrap_or(0), BACKING_PRIVATE));
         }
-        if cursor.total > options.memory_bytes_max {
-            let (total, most) = (cursor.total, options.memory_bytes_max);
-            return Err(Failure::refused(format!(
-                "the buffers take {total} bytes, the session may have {most}"
-            )));
-        }
+        check_total(&cursor, options)?;
         let plan = Plan {
             magic: MAGIC,
             page,
@@ -76,6 +84,10 @@ impl Place {
                 + threads * OWN_BYTES_PER_THREAD,
             cpu_seconds_max: options.cpu_time_max.as_secs().max(1),
             poison: PRIVATE_POISON,
+            library: 0,
+            locks: [0; 2],
+            workspace_bytes: 0,
+            symbol: vec![],
         };
         let mut place = Self {
             plan,
@@ -83,10 +95,85 @@ impl Place {
             output_file_bytes: cursor.files[BACKING_OUTPUT as usize].max(page),
             argument_bytes: artifact.argument_bytes.clone(),
             inputs: artifact.inputs,
+            scratches: 0,
+            image: None,
         };
-        // The image's pages follow the plan in their file.
-        place.plan.regions[0].file_offset = place.words().len() as u64 * 8;
+        place.settle();
         Ok(place)
+    }
+
+    /// As `new`, for a library: the image is what locks it in.
+    pub(super) fn of_library(
+        library: &Library,
+        shape: &Shape,
+        loading: Loading,
+        options: &SessionOptions,
+    ) -> Result<Self, Failure> {
+        check_library(library, shape, loading, options)?;
+        let page = page_bytes();
+        let mut cursor = Cursor { page, address: FIRST_ADDRESS, files: [0; 4], total: 0 };
+        let workspace = (loading.workspace_bytes, WORKSPACE_ALIGN);
+        let scratches = usize::from(loading.workspace_bytes > 0);
+        let arrays = shape.arrays.iter().chain([&workspace].into_iter().take(scratches));
+        // The addresses of the programs do not change their lengths.
+        let (program, _) = locks::programs(library.profile, 0, 0);
+        let mut regions = vec![cursor.image(program.len() as u64 * 8)];
+        for _ in 0..options.slots {
+            for (index, &(bytes, align)) in arrays.clone().enumerate() {
+                let backing = if index < shape.inputs { BACKING_INPUT } else { BACKING_OUTPUT };
+                let align = if loading.layout == Layout::Usual { ALIGNMENT } else { align };
+                regions.push(cursor.place(bytes, backing, align, loading.layout));
+            }
+        }
+        // The runner's one thread has a scratch as others have.
+        regions.push(cursor.take(0, BACKING_PRIVATE));
+        check_total(&cursor, options)?;
+        let own = OWN_BYTES_OF_LIBRARY[usize::from(library.profile == Profile::Vendor)];
+        let argument_bytes: Vec<u64> = arrays.map(|&(bytes, _)| bytes).collect();
+        let plan = Plan {
+            magic: MAGIC,
+            page,
+            slots: options.slots as u64,
+            threads: 1,
+            cpus: vec![],
+            arguments: argument_bytes.len() as u64,
+            devices: 0,
+            regions,
+            phases: vec![],
+            address_bytes_max: cursor.address - FIRST_ADDRESS + own,
+            cpu_seconds_max: options.cpu_time_max.as_secs().max(1),
+            poison: PRIVATE_POISON,
+            library: LIBRARY,
+            locks: [0; 2],
+            workspace_bytes: loading.workspace_bytes,
+            symbol: library.symbol.bytes().map(u64::from).collect(),
+        };
+        let mut place = Self {
+            plan,
+            input_file_bytes: cursor.files[BACKING_INPUT as usize].max(page),
+            output_file_bytes: cursor.files[BACKING_OUTPUT as usize].max(page),
+            argument_bytes,
+            inputs: shape.inputs,
+            scratches,
+            image: None,
+        };
+        let end = locks::end_of(&place.plan);
+        let (program, starts) =
+            locks::programs(library.profile, place.plan.regions[0].address, end);
+        place.plan.locks = starts;
+        place.image = Some(program.iter().flat_map(|word| word.to_ne_bytes()).collect());
+        place.settle();
+        Ok(place)
+    }
+
+    /// Puts the image's pages behind the plan in their file. To be called whenever the plan has become longer.
+    pub(super) fn settle(&mut self) {
+        self.plan.regions[0].file_offset = self.words().len() as u64 * 8;
+    }
+
+    /// The arguments that are outputs.
+    pub(super) fn outputs(&self) -> std::ops::Range<usize> {
+        self.inputs..self.argument_bytes.len() - self.scratches
     }
 
     /// The plan as words, filled up to whole pages.
@@ -130,6 +217,9 @@ impl Place {
         let Some(rest) = index.checked_sub(1) else { return ("the image".to_string(), body) };
         let Some(private) = rest.checked_sub(arguments * self.plan.slots as usize) else {
             let (slot, argument) = (rest / arguments, rest % arguments);
+            if argument >= arguments - self.scratches {
+                return (format!("the workspace of slot {slot}"), self.argument_bytes[argument]);
+            }
             let name = format!("argument {argument} of slot {slot}");
             return (name, self.argument_bytes[argument]);
         };
@@ -138,6 +228,37 @@ impl Place {
             Some(thread) => (format!("the scratch of thread {thread}"), body),
         }
     }
+}
+
+fn check_total(cursor: &Cursor, options: &SessionOptions) -> Result<(), Failure> {
+    let (total, most) = (cursor.total, options.memory_bytes_max);
+    if total <= most {
+        return Ok(());
+    }
+    Err(Failure::refused(format!("the buffers take {total} bytes, the session may have {most}")))
+}
+
+fn check_library(
+    library: &Library,
+    shape: &Shape,
+    loading: Loading,
+    options: &SessionOptions,
+) -> Result<(), Failure> {
+    if options.slots == 0 || shape.inputs > shape.arrays.len() {
+        return Err(Failure::refused("a session has at least one slot, and no inputs but arrays"));
+    }
+    if shape.arrays.len() > ARRAYS_MAX {
+        let (count, most) = (shape.arrays.len(), ARRAYS_MAX);
+        return Err(Failure::refused(format!("{count} arrays, where a library may have {most}")));
+    }
+    if library.symbol.is_empty() || library.symbol.len() > SYMBOL_BYTES_MAX {
+        return Err(Failure::refused("the name of the function is empty or too long"));
+    }
+    let mut sizes = shape.arrays.iter().map(|(bytes, _)| *bytes).chain([loading.workspace_bytes]);
+    if sizes.any(|bytes| bytes > options.memory_bytes_max) {
+        return Err(Failure::refused("an array or the workspace is larger than the session"));
+    }
+    Ok(())
 }
 
 fn phase(launch: &tilewright_ir::backend::Launch) -> Phase {
@@ -182,8 +303,16 @@ struct Cursor {
 impl Cursor {
     /// Pages for a buffer that ends where they end, as near as its alignment allows.
     fn take(&mut self, bytes: u64, backing: u64) -> Region {
+        self.place(bytes, backing, ALIGNMENT, Layout::Usual)
+    }
+
+    /// Pages for a buffer.
+    fn place(&mut self, bytes: u64, backing: u64, align: u64, layout: Layout) -> Region {
         let map_bytes = bytes.max(1).next_multiple_of(self.page);
-        let data_offset = (map_bytes - bytes) & !(ALIGNMENT - 1);
+        let data_offset = match layout {
+            Layout::Left => 0,
+            Layout::Usual | Layout::Right => (map_bytes - bytes) & !(align - 1),
+        };
         let file = &mut self.files[backing as usize];
         let file_offset = if backing == BACKING_PRIVATE { 0 } else { *file };
         *file += map_bytes;

@@ -17,6 +17,26 @@ impl Process {
         Self { id, ended: None }
     }
 
+    /// The id, which is the child's own until it has been reaped.
+    pub(super) fn id(&self) -> i32 {
+        self.id
+    }
+
+    /// The nanoseconds of processor time that all threads of the child have taken; 0 once it has ended.
+    pub(super) fn processor_ns(&self) -> u64 {
+        let mut clock = 0;
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `clock` lives through the call.
+        if unsafe { libc::clock_getcpuclockid(self.id, &raw mut clock) } != 0 {
+            return 0;
+        }
+        // SAFETY: `time` lives through the call.
+        if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+            return 0;
+        }
+        time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+    }
+
     /// How the child ended; `None` while it lives.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         self.wait(libc::WNOHANG);

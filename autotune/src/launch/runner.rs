@@ -23,6 +23,9 @@ pub const CODE_RUNNER_EMBEDDED: &str = "TW0702";
 /// The runner started and stopped before it was ready.
 pub const CODE_RUNNER_SETUP: &str = "TW0703";
 
+/// The system cannot lock a foreign library in.
+pub const CODE_RUNNER_LOCKS: &str = "TW0704";
+
 /// The program as `build.rs` compiled it for this target.
 static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runner"));
 
@@ -53,8 +56,13 @@ pub(super) fn find() -> Result<Runner, Failure> {
 
 impl Runner {
     /// Starts the runner so that it inherits `files` and nothing else; returns its process id.
-    pub(super) fn start(&self, files: &[&File; 4], plan_bytes: usize) -> Result<i32, Failure> {
-        let fds = files.map(AsRawFd::as_raw_fd);
+    pub(super) fn start(
+        &self,
+        files: &[&File; 4],
+        library: Option<&File>,
+        plan_bytes: usize,
+    ) -> Result<i32, Failure> {
+        let fds = files.iter().copied().chain(library).map(AsRawFd::as_raw_fd).collect();
         let (Self::Named(path) | Self::Embedded(path)) = self;
         spawn(command(path, fds, plan_bytes)).map_err(|error| self.not_executable(&error))
     }
@@ -75,6 +83,16 @@ impl Runner {
                     .help(help())
             }
         };
+        Failure::Start(Box::new(diagnostic))
+    }
+
+    /// What the user is told when a library cannot be locked in.
+    pub(super) fn not_locked(detail: &str) -> Failure {
+        let message = "this system cannot lock a foreign library in";
+        let diagnostic = Diagnostic::new(CODE_RUNNER_LOCKS, message)
+            .found(detail)
+            .expected("Linux with landlock and filters of system calls (seccomp)")
+            .help("judge it on a system with both; schedules of our own need neither");
         Failure::Start(Box::new(diagnostic))
     }
 
@@ -120,9 +138,11 @@ fn write_embedded() -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-fn command(program: &Path, fds: [RawFd; 4], plan_bytes: usize) -> Command {
+fn command(program: &Path, fds: Vec<RawFd>, plan_bytes: usize) -> Command {
     let mut command = Command::new(program);
-    command.args(fds.map(|fd| fd.to_string()));
+    // 0 stands for no library.
+    let numbers = fds.iter().copied().chain([0]).take(5);
+    command.args(numbers.map(|fd| fd.to_string()));
     command.args([plan_bytes.to_string(), std::process::id().to_string()]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // A group of its own: an interrupt from the terminal is for the parent to act on.
@@ -131,7 +151,7 @@ fn command(program: &Path, fds: [RawFd; 4], plan_bytes: usize) -> Command {
         command.env("LD_LIBRARY_PATH", path);
     }
     let inherit = move || {
-        for fd in fds {
+        for &fd in &fds {
             // SAFETY: clears the close-on-exec flag of a descriptor of the new process; async-signal-safe.
             if unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } != 0 {
                 return Err(io::Error::last_os_error());

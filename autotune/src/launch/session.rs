@@ -6,7 +6,9 @@
 use super::affinity::{self, KeepOff};
 use super::doorbell::{Doorbell, Silence};
 use super::garbage::Garbage;
-use super::layout::{STATE_FAILED, STATE_READY};
+use super::layout::{STATE_FAILED, STATE_LOADING, STATE_READY};
+use super::library::{Library, Loading, Shape};
+use super::locks::{self, Profile};
 use super::memory::{Mapping, memory_file, seal, seal_future};
 use super::place::Place;
 use super::process::{Process, signal_name};
@@ -54,19 +56,46 @@ impl Session {
     /// # Errors
     /// `Refused` for an artifact that breaks its contract or the limits, `Start` if no child can be had.
     pub fn start(artifact: &Artifact, options: &SessionOptions) -> Result<Self, Failure> {
-        let mut place = Place::new(artifact, options)?;
+        let place = Place::new(artifact, options)?;
+        Self::start_at(place, &artifact.image, None, options)
+    }
+
+    /// Starts a child and loads a library there, between two locks. Arrays hold garbage at first.
+    ///
+    /// # Errors
+    /// As `start`; `Start` also where the system has no locks; `TimedOut`, `Crashed` and `Unloadable` for what happens
+    /// while the library is loaded.
+    pub fn load(
+        library: &Library,
+        shape: &Shape,
+        loading: Loading,
+        options: &SessionOptions,
+    ) -> Result<Self, Failure> {
+        let mut place = Place::of_library(library, shape, loading, options)?;
+        let image = place.image.take().unwrap_or_default();
+        let mut session = Self::start_at(place, &image, Some(library), options)?;
+        session.check_locks(library.profile)?;
+        Ok(session)
+    }
+
+    fn start_at(
+        mut place: Place,
+        image: &[u8],
+        library: Option<&Library>,
+        options: &SessionOptions,
+    ) -> Result<Self, Failure> {
         let runner = runner::find()?;
         let allowed = affinity::allowed();
         place.plan.cpus = processors(&allowed, place.plan.threads as usize, options.cpu);
         // A parent that has no processor of its own would take the child's time by spinning.
         let spin = place.plan.cpus.len() < allowed.len() && !place.plan.cpus.is_empty();
-        // The processors are part of the plan, so the image moves behind them.
-        place.plan.regions[0].file_offset = place.words().len() as u64 * 8;
-        let mut shared = share(&place, artifact).map_err(|error| no_memory(&error))?;
+        place.settle();
+        let mut shared = share(&place, image).map_err(|error| no_memory(&error))?;
         Garbage::new(0, usize::MAX).fill(shared.inputs.slice_mut(0, place.input_file_bytes));
-        let [control, image, inputs, outputs] = &shared.files;
+        let [control, plan, inputs, outputs] = &shared.files;
         let plan_bytes = place.words().len() * 8;
-        let id = runner.start(&[control, image, inputs, outputs], plan_bytes)?;
+        let file = library.map(|library| &library.file);
+        let id = runner.start(&[control, plan, inputs, outputs], file, plan_bytes)?;
         let mut session = Self {
             process: Process::new(id),
             seeds: vec![None; options.slots],
@@ -88,14 +117,17 @@ impl Session {
     }
 
     fn wait_ready(&mut self, runner: &Runner, limit: Duration) -> Result<(), Failure> {
-        let detail = match self.doorbell.wait_ready(&mut self.process, limit) {
+        let silence = self.doorbell.wait_ready(&mut self.process, limit);
+        let state = self.doorbell.control().state.0.load(Ordering::Relaxed);
+        let detail = match silence {
             Ok(STATE_READY) => return Ok(()),
-            Ok(STATE_FAILED) => {
-                let control = self.doorbell.control();
-                let stage = control.stage.load(Ordering::Relaxed) as usize;
-                let stage = ["plan", "buffers", "limits", "threads"].get(stage).unwrap_or(&"?");
-                let error = control.error.load(Ordering::Relaxed).cast_signed();
-                format!("{stage}: {}", io::Error::from_raw_os_error(error))
+            Ok(STATE_FAILED) => return Err(self.not_set_up(runner)),
+            Err(Silence::Late) if state == STATE_LOADING => {
+                self.process.kill();
+                return Err(Failure::TimedOut { limit });
+            }
+            Err(Silence::Gone) | Ok(_) if state == STATE_LOADING => {
+                return Err(self.crashed().while_loading());
             }
             Ok(state) => format!("it says {state}, which means nothing"),
             Err(Silence::Late) => format!("no sign of it within {limit:?}"),
@@ -104,6 +136,42 @@ impl Session {
             }
         };
         Err(runner.not_ready(&detail))
+    }
+
+    /// What the child says about a set-up that failed.
+    fn not_set_up(&self, runner: &Runner) -> Failure {
+        const STAGES: [&str; 6] = ["plan", "buffers", "limits", "threads", "locks", "library"];
+        let control = self.doorbell.control();
+        let stage = control.stage.load(Ordering::Relaxed) as usize;
+        let error =
+            io::Error::from_raw_os_error(control.error.load(Ordering::Relaxed).cast_signed());
+        match STAGES.get(stage) {
+            Some(&"library") => Failure::Unloadable { detail: self.doorbell.message() },
+            Some(&"locks") => Runner::not_locked(&error.to_string()),
+            stage => runner.not_ready(&format!("{}: {error}", stage.unwrap_or(&"?"))),
+        }
+    }
+
+    /// Asks the kernel, since the child may lie: two filters more than this process has, and one thread if the profile
+    /// has no others.
+    fn check_locks(&mut self, profile: Profile) -> Result<(), Failure> {
+        let own = locks::state_of(std::process::id().cast_signed());
+        let state = own.zip(locks::state_of(self.process.id()));
+        let Some(((inherited, _), (filters, threads))) = state else {
+            let detail = "the kernel does not say which filters are in force";
+            return Err(Runner::not_locked(detail));
+        };
+        let filters = filters.saturating_sub(inherited);
+        if filters == 2 && (threads == 1 || profile == Profile::Vendor) {
+            return Ok(());
+        }
+        let detail = format!("{filters} locks are in force instead of 2, with {threads} threads");
+        Err(self.die(Failure::Unloadable { detail }))
+    }
+
+    /// The bytes of workspace that a library asked for.
+    pub fn workspace_wanted(&self) -> u64 {
+        self.doorbell.control().workspace_bytes.load(Ordering::Relaxed)
     }
 
     /// Copies of the inputs and outputs.
@@ -194,6 +262,20 @@ impl Session {
         self.run(calls)
     }
 
+    /// Runs `calls` calls beginning at slot 0, and adds what the child computes after its answer: it stands still then.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub fn run_accounted(&mut self, calls: u64) -> Result<u64, Failure> {
+        // Wakes it, so that the time does not begin with its sleep.
+        self.run_from(0, 0)?;
+        let elapsed_ns = self.run(calls)?;
+        let answered_ns = self.process.processor_ns();
+        self.freeze()?;
+        let later_ns = self.process.processor_ns().saturating_sub(answered_ns);
+        Ok(elapsed_ns + later_ns)
+    }
+
     /// Keeps this thread off the child's processors, if it is going to spin.
     fn keep_off(&self) -> Option<KeepOff> {
         self.spin.then(|| KeepOff::new(&self.place.plan.cpus))
@@ -217,13 +299,21 @@ impl Session {
 
     fn wait(&mut self, stopwatch: Stopwatch, spin: bool) -> Result<u64, Failure> {
         let answer = self.doorbell.wait(&mut self.process, stopwatch, self.deadline, spin);
-        answer.map_err(|silence| match silence {
+        let elapsed_ns = answer.map_err(|silence| match silence {
             Silence::Late => {
                 self.process.kill();
                 self.die(Failure::TimedOut { limit: self.deadline })
             }
             Silence::Gone => self.crashed(),
-        })
+        })?;
+        let control = self.doorbell.control();
+        let (code, modes) =
+            (control.code.load(Ordering::Relaxed), control.modes.load(Ordering::Relaxed));
+        match code {
+            0 if modes == 0 => Ok(elapsed_ns),
+            0 => Err(self.die(Failure::LeftModes)),
+            code => Err(self.die(Failure::Returned { code: code.cast_signed() })),
+        }
     }
 
     /// Stops the child, so that nothing in it can change a buffer.
@@ -258,14 +348,14 @@ impl Session {
     pub fn outputs(&mut self, slot: usize) -> Result<Vec<&[u8]>, Failure> {
         self.check_slot(slot)?;
         self.freeze()?;
-        let outputs = self.place.inputs..self.place.argument_bytes.len();
-        outputs.clone().try_for_each(|argument| self.check_margins(slot, argument))?;
+        let written = self.place.inputs..self.place.argument_bytes.len();
+        written.into_iter().try_for_each(|argument| self.check_margins(slot, argument))?;
         let slice = |argument: usize| {
             let region = self.place.region(slot, argument);
             let offset = region.file_offset + region.data_offset;
             self.outputs.slice(offset, self.place.argument_bytes[argument])
         };
-        Ok(outputs.map(slice).collect())
+        Ok(self.place.outputs().map(slice).collect())
     }
 
     /// The bytes of an output's pages that do not belong to it still hold their garbage.
@@ -316,11 +406,24 @@ impl Session {
             return name;
         }
         let at = |address| self.place.describe(address);
-        let instruction = at(control.instruction.load(Ordering::Relaxed));
-        let instruction = instruction.unwrap_or_else(|| "outside the image".to_string());
+        let instruction = control.instruction.load(Ordering::Relaxed);
+        let instruction = at(instruction).unwrap_or_else(|| self.of_library(instruction));
         let fault = at(control.fault.load(Ordering::Relaxed));
         let fault = fault.unwrap_or_else(|| "outside every buffer".to_string());
         format!("{name}: instruction in {instruction}; address in {fault}")
+    }
+}
+
+impl Session {
+    /// Names an instruction outside of the image.
+    fn of_library(&self, instruction: u64) -> String {
+        // No library is larger than this, and nothing else lies so near.
+        const NEAR: u64 = 1 << 26;
+        let base = self.doorbell.control().base.load(Ordering::Relaxed);
+        match instruction.checked_sub(base) {
+            Some(offset) if base > 0 && offset < NEAR => format!("the library, at {offset:#x}"),
+            _ => "outside the image".to_string(),
+        }
     }
 }
 
@@ -337,13 +440,13 @@ fn processors(allowed: &[u64], threads: usize, first: Option<usize>) -> Vec<u64>
     (first..first + threads).map(|index| allowed[index % allowed.len()]).collect()
 }
 
-fn share(place: &Place, artifact: &Artifact) -> io::Result<Shared> {
+fn share(place: &Place, candidate: &[u8]) -> io::Result<Shared> {
     let control_file = memory_file()?;
     let control = Mapping::new(&control_file, place.plan.page)?;
     let mut image = memory_file()?;
     let words: Vec<u8> = place.words().iter().flat_map(|word| word.to_ne_bytes()).collect();
     image.write_all(&words)?;
-    image.write_all(&artifact.image)?;
+    image.write_all(candidate)?;
     image.set_len(words.len() as u64 + place.plan.regions[0].map_bytes)?;
     seal(&image)?;
     let input_file = memory_file()?;

@@ -87,6 +87,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("TW0701", "the file that TILEWRIGHT_RUNNER names cannot be run"),
     ("TW0702", "the embedded runner cannot be run on this system"),
     ("TW0703", "the runner stopped before it was ready"),
+    ("TW0704", "a system that cannot lock a foreign library in"),
     ("TW0801", "the store cannot be opened or written"),
     ("TW0802", "the store is damaged, or the file is no store"),
     ("TW0803", "the store was written by a newer version"),

@@ -1,0 +1,139 @@
+//! The judge of a foreign candidate: tiers, layouts, and what it says at the end.
+//!
+//! The first tier takes two families of inputs and arrays that end where their memory ends; the second takes all families,
+//! arrays that begin where their memory begins and those that the clock uses, a single changed element, and many calls.
+//! Every layout has a process of its own. Invariant: a candidate is rejected by the first fault, and told which tier
+//! it passed before.
+
+use super::{Judge, Passed, Rejection};
+use crate::launch::{Layout, Library, Loading, Session, SessionOptions, Shape};
+
+/// How far a candidate is to be judged, or has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// Two families in one layout: enough to go on with.
+    First,
+    /// Everything: enough to be shown as a result.
+    Second,
+}
+
+impl Tier {
+    /// 1 or 2.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::First => 1,
+            Self::Second => 2,
+        }
+    }
+}
+
+/// What a candidate that passed has shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// The largest error over all elements and cases, as a fraction of what is allowed.
+    pub worst_ratio: f64,
+    /// The bytes of workspace that it asks for.
+    pub workspace_bytes: u64,
+    /// The fastest call seen, in nanoseconds, doorbell included.
+    pub call_ns_min: f64,
+}
+
+/// What the judge says.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// The highest tier passed.
+    pub tier: Option<Tier>,
+    /// The standing, or why it was rejected.
+    pub outcome: Result<Standing, Rejection>,
+}
+
+/// Calls of the last check, and how long they may take.
+const ENDURED_CALLS: u64 = 100;
+const ENDURED_NS: f64 = 50e6;
+
+/// Judges a library up to a tier.
+pub fn judge_library(
+    judge: &mut Judge<'_>,
+    library: &Library,
+    wanted: Tier,
+    options: &SessionOptions,
+) -> Judgement {
+    let mut trial = Trial::new(judge, library, options);
+    let outcome = trial.first().and_then(|mut session| {
+        trial.tier = Some(Tier::First);
+        if wanted == Tier::Second {
+            trial.second(&mut session)?;
+            trial.tier = Some(Tier::Second);
+        }
+        Ok(())
+    });
+    Judgement { tier: trial.tier, outcome: outcome.map(|()| trial.standing) }
+}
+
+struct Trial<'a, 'g> {
+    judge: &'a mut Judge<'g>,
+    library: &'a Library,
+    shape: Shape,
+    options: SessionOptions,
+    standing: Standing,
+    tier: Option<Tier>,
+}
+
+impl<'a, 'g> Trial<'a, 'g> {
+    fn new(judge: &'a mut Judge<'g>, library: &'a Library, options: &SessionOptions) -> Self {
+        let shape = Shape::of(judge.graph);
+        // One slot, so that new data comes to the same place.
+        let options = SessionOptions { slots: 1, threads: 1, ..options.clone() };
+        let standing =
+            Standing { worst_ratio: 0.0, workspace_bytes: 0, call_ns_min: f64::INFINITY };
+        Self { judge, library, shape, options, standing, tier: None }
+    }
+
+    fn session(&self, layout: Layout) -> Result<Session, Rejection> {
+        let loading = Loading { layout, workspace_bytes: self.standing.workspace_bytes };
+        let session = Session::load(self.library, &self.shape, loading, &self.options)?;
+        let (wanted, had) = (session.workspace_wanted(), self.standing.workspace_bytes);
+        if had > 0 && wanted != had {
+            let evidence = format!("it asked for {had} bytes of workspace, then for {wanted}");
+            return Err(Rejection::new("nondeterministic", evidence));
+        }
+        Ok(session)
+    }
+
+    fn first(&mut self) -> Result<Session, Rejection> {
+        let mut session = self.session(Layout::Right)?;
+        if session.workspace_wanted() > 0 {
+            self.standing.workspace_bytes = session.workspace_wanted();
+            session = self.session(Layout::Right)?;
+        }
+        let passed = self.judge.check_first(&mut session)?;
+        self.note(&passed);
+        Ok(session)
+    }
+
+    /// Goes on with the session of the first tier.
+    fn second(&mut self, session: &mut Session) -> Result<(), Rejection> {
+        self.check_all(session)?;
+        for layout in [Layout::Left, Layout::Usual] {
+            let mut session = self.session(layout)?;
+            let checked = self.check_all(&mut session);
+            checked.map_err(|rejection| rejection.in_layout(layout.name()))?;
+        }
+        Ok(())
+    }
+
+    fn check_all(&mut self, session: &mut Session) -> Result<(), Rejection> {
+        let passed = self.judge.check(session)?;
+        self.note(&passed);
+        let passed = self.judge.check_changed(session)?;
+        self.note(&passed);
+        let calls = (ENDURED_NS / passed.call_ns_min().max(1.0)) as u64;
+        self.judge.endures(session, &passed, calls.clamp(1, ENDURED_CALLS))
+    }
+
+    fn note(&mut self, passed: &Passed) {
+        let standing = &mut self.standing;
+        standing.worst_ratio = standing.worst_ratio.max(passed.worst_ratio);
+        standing.call_ns_min = standing.call_ns_min.min(passed.call_ns_min());
+    }
+}

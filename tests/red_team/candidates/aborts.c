@@ -1,0 +1,9 @@
+// tries: to abort
+// verdict: crash
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include "base.h"
+
+EXPORT {
+    abort();
+}

@@ -1,0 +1,9 @@
+// tries: never to return
+// verdict: timeout
+#define _GNU_SOURCE
+#include "base.h"
+
+EXPORT {
+    for (;;)
+        __asm__ volatile("");
+}

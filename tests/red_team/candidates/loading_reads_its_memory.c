@@ -1,0 +1,14 @@
+// tries: to read the memory of its process as a file
+// verdict: crash
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include "base.h"
+
+__attribute__((constructor)) static void begin(void) {
+    if (open("/proc/self/mem", O_RDONLY) < 0)
+        __builtin_trap();
+}
+
+EXPORT {
+    return honest(A, B, C);
+}
