@@ -9,6 +9,7 @@ mod build;
 mod campaign;
 mod check;
 mod device;
+mod evaluate;
 mod explain;
 mod failure;
 mod format;
@@ -75,6 +76,8 @@ enum Command {
     Bench(bench::Args),
     /// Search for the fastest correct schedule and store it
     Tune(tune::Args),
+    /// Judge and time schedules that you propose, and say where each stands
+    Evaluate(evaluate::Args),
     /// Tune several kernels for hours: kill it at any moment, and the same command goes on
     Campaign(campaign::Args),
     /// Judge a foreign library that claims to compute a kernel
@@ -89,6 +92,8 @@ enum Command {
     List(records::ListArgs),
     /// Write the whole store as NDJSON
     Export,
+    /// Join stores, check them, and take records out of use
+    Records(records::RecordsArgs),
     /// Describe this machine, with its measured ceilings
     DescribeDevice(device::Args),
     /// Print a kernel file in canonical form
@@ -119,11 +124,13 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<(), Failure> {
         Command::Tune(args) => tune::run(args, output),
         Command::Campaign(args) => campaign::run(args, output),
         Command::Judge(args) => judge::run(args, output),
+        Command::Evaluate(args) => evaluate::run(args, output),
         Command::Explain(args) => explain::run(args, output),
         Command::Space(args) => space::run(args, output),
         Command::Best(args) => records::best(args, output),
         Command::List(args) => records::list(args, output),
         Command::Export => records::export(output),
+        Command::Records(args) => records::records(args, output),
         Command::DescribeDevice(args) => device::run(args, output),
         Command::Fmt(args) => format::run(args, output),
         Command::Grad(args) => grad::run(args, output),

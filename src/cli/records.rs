@@ -1,14 +1,18 @@
-//! `best`, `list` and `export`: what the store holds.
+//! `best`, `list`, `export` and `records`: what the store holds.
 //!
-//! Invariant: reading never creates a store; one that does not exist yet is an empty one.
+//! Invariants: nothing that was recorded is changed; reading never creates a store; one that does not exist yet is an empty one.
 
 use super::failure::Failure;
 use super::output::{Output, note};
 use super::select::{KernelArgs, show};
+use super::tune::now_unix;
 use crate::report::{Table, time_interval};
 use serde_json::{Value, json};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
 use tilewright::autotune::protocol::{RecordRow, Role, Status};
-use tilewright::autotune::store::{Store, default_path};
+use tilewright::autotune::store::{Joined, Store, Task, Verified, default_path};
 use tilewright::ir::diag::Diagnostic;
 
 /// The arguments of `best`.
@@ -30,6 +34,108 @@ pub(super) struct ListArgs {
     /// Only confirmed winners, in JSON too; of several for one kernel, size and machine `run` takes the last
     #[arg(long, conflicts_with = "all")]
     winners: bool,
+}
+
+/// The arguments of `records`.
+#[derive(Debug, clap::Args)]
+pub(super) struct RecordsArgs {
+    #[command(subcommand)]
+    command: RecordsCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum RecordsCommand {
+    /// Add all records and campaigns of another store
+    Merge {
+        /// The other store's file
+        store: PathBuf,
+    },
+    /// Add records and events as `export` and `campaign log` write them
+    Import {
+        /// The file; `-` reads standard input
+        file: PathBuf,
+    },
+    /// Check the hash of every record and every link of every campaign
+    Verify,
+    /// Never use the schedule of a record again; the next best takes its place
+    Quarantine {
+        /// The first digits of the record
+        record: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+}
+
+pub(super) fn records(args: &RecordsArgs, output: &mut Output) -> Result<(), Failure> {
+    match &args.command {
+        RecordsCommand::Merge { store: other } => {
+            if !other.is_file() {
+                return Err(Failure::file(other, &"there is no such store"));
+            }
+            let other = Store::open_to_read(other)?;
+            tell_joined(&Store::open(&default_path()?)?.merge(&other)?, output)
+        }
+        RecordsCommand::Import { file } => {
+            let mut store = Store::open(&default_path()?)?;
+            let joined = if file == Path::new("-") {
+                store.import(Path::new("standard input"), &mut std::io::stdin().lock())?
+            } else {
+                let opened = File::open(file).map_err(|error| Failure::file(file, &error))?;
+                store.import(file, &mut BufReader::new(opened))?
+            };
+            tell_joined(&joined, output)
+        }
+        RecordsCommand::Verify => verify(output),
+        RecordsCommand::Quarantine { record, why } => {
+            let mut store = Store::open(&default_path()?)?;
+            let row = store.find(record)?.ok_or_else(|| unknown(record))?;
+            let added = store.quarantine(&row, why, now_unix())?;
+            let next = store.best(&Task::from(row.task.clone()))?.map(|next| next.record);
+            if output.is_json() {
+                let quarantined = row.schedule_hash;
+                output.json(&json!({"record": added, "schedule": quarantined, "best": next}))?;
+            } else {
+                let next = next.unwrap_or_else(|| "the default schedule".to_string());
+                output.text(&format!("record {added}; from now on {next}"))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn unknown(record: &str) -> Diagnostic {
+    Diagnostic::new(NO_WINNER, format!("the store has no record {record}"))
+        .help("`tilewright list --all` shows all")
+}
+
+fn verify(output: &mut Output) -> Result<(), Failure> {
+    let found = match open()? {
+        Some(store) => store.verify()?,
+        None => Verified::default(),
+    };
+    let Verified { records, campaigns, events } = found;
+    if output.is_json() {
+        let value = json!({"records": records, "campaigns": campaigns, "events": events});
+        output.json(&value)?;
+    } else {
+        output
+            .text(&format!("{records} records, {campaigns} campaigns, {events} events: whole"))?;
+    }
+    Ok(())
+}
+
+fn tell_joined(joined: &Joined, output: &mut Output) -> Result<(), Failure> {
+    let Joined { records, events, forks } = joined;
+    if output.is_json() {
+        output.json(&json!({"records": records, "events": events, "forks": forks}))?;
+    } else {
+        output.text(&format!("{records} records and {events} events are new"))?;
+    }
+    for fork in forks {
+        note(&format!("campaign {fork} goes on differently here, and stays as it is here"));
+    }
+    Ok(())
 }
 
 fn open() -> Result<Option<Store>, Failure> {

@@ -8,6 +8,7 @@
 mod bench;
 mod campaign;
 mod device;
+mod evaluate;
 mod event;
 mod record;
 
@@ -17,6 +18,7 @@ pub use campaign::{
     JobSpec, LoggedEvent, Next, Noted, Proposed, Steered, Suggestion,
 };
 pub use device::{CeilingReport, DeviceReport, TargetName};
+pub use evaluate::{Answer, Tried, Versus};
 pub use event::{
     Best, Budget, Candidate, Event, FormResult, Phase, Progress, Role, ScheduleChange, Start,
     Status, Stays, TuneResult,

@@ -190,7 +190,7 @@ impl Store {
     }
 }
 
-fn row_of(connection: &Connection, campaign: &str) -> rusqlite::Result<Option<i64>> {
+pub(super) fn row_of(connection: &Connection, campaign: &str) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached("SELECT id FROM campaigns WHERE key = ?1")?
         .query_row([campaign], |row| row.get(0))
@@ -210,7 +210,11 @@ fn tail_of(connection: &Connection, id: i64, campaign: &str) -> rusqlite::Result
     Ok(last.unwrap_or_else(|| Tail::start(campaign)))
 }
 
-fn insert(connection: &Connection, id: i64, event: &LoggedEvent) -> rusqlite::Result<()> {
+pub(super) fn insert(
+    connection: &Connection,
+    id: i64,
+    event: &LoggedEvent,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO events(campaign, sequence, created, data, hash) VALUES(?1, ?2, ?3, ?4, ?5)",

@@ -6,12 +6,14 @@
 //! one task is never taken for another.
 
 mod chain;
+mod merge;
 mod path;
 mod rows;
 mod schema;
 mod task;
 
 pub use chain::{CampaignRow, NewEvent, Tail};
+pub use merge::{Joined, Verified};
 pub use path::default_path;
 pub use rows::NewRecord;
 pub use task::Task;
@@ -133,6 +135,33 @@ impl Store {
         let hash = rows::insert(&transaction, id, task, record)?;
         transaction.commit()?;
         Ok(hash)
+    }
+
+    /// Takes the schedule of a record out of those that may be used, by a record of its own that says why. What was recorded
+    /// before stays. Returns the new record.
+    ///
+    /// # Errors
+    /// As `record`.
+    pub fn quarantine(
+        &mut self,
+        row: &RecordRow,
+        why: &str,
+        created: u64,
+    ) -> Result<String, Diagnostic> {
+        let record = NewRecord {
+            role: row.role,
+            schedule: row.schedule.clone(),
+            schedule_hash: row.schedule_hash.clone(),
+            tile_hash: row.tile_hash.clone(),
+            reason: Some("quarantined".to_string()),
+            evidence: Some(why.to_string()),
+            time_ns: None,
+            samples_ns: vec![],
+            worst_ratio: None,
+            seed: None,
+            created,
+        };
+        self.record(&Task::from(row.task.clone()), &record)
     }
 
     /// The fastest schedule known for a task: the last confirmed winner, else the smallest median. A schedule that was

@@ -52,6 +52,11 @@ impl NewRecord {
         }
     }
 
+    /// What identifies it: the hash of the row that is made of it.
+    pub(super) fn hash(&self, task: &Task) -> String {
+        self.row(task).record
+    }
+
     fn row(&self, task: &Task) -> RecordRow {
         let status = if self.reason.is_none() { Status::Accepted } else { Status::Rejected };
         let mut row = RecordRow {
@@ -160,8 +165,10 @@ pub(super) fn fastest(
     count: usize,
 ) -> rusqlite::Result<Vec<RecordRow>> {
     let mut found: Vec<RecordRow> = vec![];
-    for order in ["AND r.role = 'winner' ORDER BY r.id DESC LIMIT 1", "ORDER BY r.median_ns, r.id"]
-    {
+    for order in [
+        "AND r.role = 'winner' ORDER BY r.created DESC, r.id DESC LIMIT 1",
+        "ORDER BY r.median_ns, r.id",
+    ] {
         let sql = format!("{COLUMNS} {ELIGIBLE} {order}");
         let mut statement = connection.prepare(&sql)?;
         let mut rows = statement.query([key])?;

@@ -5,6 +5,7 @@
 
 mod build;
 mod ceilings;
+mod evaluate;
 mod finals;
 mod options;
 mod report;
@@ -16,6 +17,7 @@ mod workbench;
 
 pub(crate) use build::Built;
 pub use ceilings::{KnownCeilings, ceilings};
+pub use evaluate::evaluate;
 pub use options::TuneOptions;
 pub use report::{Timed, TuneReport};
 pub use standing::Standing;

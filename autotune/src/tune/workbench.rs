@@ -44,6 +44,11 @@ impl<'a> Workbench<'a> {
         Ok(Self { backend, forms, judge, pool, ceilings, work: work(graph) })
     }
 
+    /// Every legal schedule.
+    pub(crate) fn forms(&self) -> &Forms {
+        &self.forms
+    }
+
     /// Compiles schedules side by side.
     pub(crate) fn build(&self, schedules: &[Schedule]) -> Vec<Result<Built, Rejection>> {
         build_all(&self.pool, self.backend, &self.forms, schedules)

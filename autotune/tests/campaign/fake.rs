@@ -91,7 +91,7 @@ fn time(median: f64) -> TimeNs {
     TimeNs { median, lo: median * 0.99, hi: median * 1.01 }
 }
 
-fn task(job: u64) -> Task {
+pub(crate) fn task(job: u64) -> Task {
     Task::from(TaskRow {
         kernel: "points".to_string(),
         kernel_hash: "0".repeat(32),

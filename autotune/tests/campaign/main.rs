@@ -5,3 +5,4 @@ mod engine;
 mod fake;
 mod figures;
 mod kills;
+mod merge;

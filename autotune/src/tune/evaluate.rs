@@ -1,0 +1,169 @@
+//! Proposals of somebody who decides by himself: each is judged, timed, recorded and answered.
+//!
+//! Invariant: a proposal has the same rights and the same judge as one of the search, and its record is committed before it is
+//! answered.
+
+use super::{KnownCeilings, TuneOptions, Workbench, ceilings};
+use crate::protocol::{Answer, Status, TimeNs, Tried, Versus};
+use crate::store::{NewRecord, Store, Task};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tilewright_ir::backend::Backend;
+use tilewright_ir::diag::Diagnostic;
+use tilewright_ir::graph::Graph;
+use tilewright_ir::schedule::{Domain, Forms, Schedule};
+
+/// Choices of which untried values are listed.
+const CHOICES: usize = 12;
+/// Untried values of one choice that are listed.
+const VALUES: usize = 8;
+
+/// Judges and times schedules one by one, and answers each. Stops at the next one when `stop` is raised.
+///
+/// # Errors
+/// As `tune`; what a proposal does wrong is in its answer.
+pub fn evaluate(
+    backend: &dyn Backend,
+    graph: &Graph,
+    options: &TuneOptions,
+    store: &mut Store,
+    schedules: &[Schedule],
+    (observer, stop): (&mut dyn FnMut(Answer), &AtomicBool),
+) -> Result<(), Diagnostic> {
+    let now = options.started_unix;
+    let known = ceilings(backend, store, options.budget(), now, stop)?;
+    let known = known.map(|KnownCeilings { ceilings, .. }| ceilings);
+    let mut workbench = Workbench::new(backend, graph, options.seed, options.threads, known)?;
+    let forms = workbench.forms().clone();
+    let task = Task::of(graph, &tilewright_ir::plan::build(graph), backend);
+    for (proposal, (schedule, built)) in (0..).zip(schedules.iter().zip(workbench.build(schedules)))
+    {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let incumbent = store.best(&task)?;
+        // Somebody who asks wants a time, however slow it is.
+        let record = workbench.evaluate(schedule, &built, None, now)?;
+        let hash = store.record(&task, &record)?;
+        let roofline = workbench.roofline().filter(|bound| bound.floor_ns > 0.0);
+        let time_ns = record.time_ns;
+        let versus = incumbent.and_then(|row| {
+            let known = Schedule::parse(&row.schedule).ok()?;
+            Some(versus(row.record, row.time_ns?, &known, time_ns, schedule))
+        });
+        let tried = tried(store, &task, &forms, schedule)?;
+        let next = next(&record, versus.as_ref(), &tried);
+        observer(Answer {
+            proposal,
+            schedule: record.schedule_hash.clone(),
+            form: schedule.form_name(),
+            status: if record.reason.is_some() { Status::Rejected } else { Status::Accepted },
+            reason: record.reason.clone(),
+            evidence: record.evidence.clone(),
+            time_ns,
+            worst_ratio: record.worst_ratio,
+            record: hash,
+            fraction_of_limit: roofline
+                .as_ref()
+                .and_then(|bound| Some(bound.floor_ns / time_ns?.median)),
+            limited_by: roofline.map(|bound| bound.limited_by),
+            incumbent: versus,
+            tried,
+            next,
+        });
+    }
+    Ok(())
+}
+
+fn versus(
+    record: String,
+    known_ns: TimeNs,
+    known: &Schedule,
+    time_ns: Option<TimeNs>,
+    schedule: &Schedule,
+) -> Versus {
+    let verdict = match time_ns {
+        None => "rejected",
+        Some(time) if time.ties_with(&known_ns) => "tie",
+        Some(time) if time.median < known_ns.median => "faster",
+        Some(_) => "slower",
+    };
+    let text =
+        |value: Option<&tilewright_ir::schedule::ChoiceValue>| value.map(ToString::to_string);
+    let differs = known.diff(schedule).into_iter();
+    Versus {
+        record,
+        median_ns: known_ns.median,
+        ratio: time_ns.map(|time| time.median / known_ns.median),
+        verdict: verdict.to_string(),
+        differs: differs
+            .map(|(name, one, other)| (name.to_string(), text(one), text(other)))
+            .collect(),
+    }
+}
+
+fn tried(
+    store: &Store,
+    task: &Task,
+    forms: &Forms,
+    schedule: &Schedule,
+) -> Result<Tried, Diagnostic> {
+    let key = task.key();
+    let mut found = Tried::default();
+    let mut names = BTreeSet::new();
+    let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for row in store.list(Some(&task.row().kernel))?.iter().filter(|row| row.task_key == key) {
+        found.evaluations += 1;
+        if let Some(reason) = &row.reason {
+            *found.rejected.entry(reason.clone()).or_default() += 1;
+        }
+        let Ok(known) = Schedule::parse(&row.schedule) else { continue };
+        if known.form_name() == schedule.form_name() {
+            for setting in &known.settings {
+                let had = values.entry(setting.name.clone()).or_default();
+                had.insert(setting.value.to_string());
+            }
+        }
+        names.insert(known.form_name());
+    }
+    let untried = forms.list().iter().map(|form| form.name().to_string());
+    found.forms_untried = untried.filter(|name| !names.contains(name)).collect();
+    let Ok(form) = forms.of(schedule) else { return Ok(found) };
+    for choice in &form.space.choices {
+        let Domain::OneOf(legal) = &choice.domain else { continue };
+        let had = values.get(&choice.name);
+        let open = legal.iter().map(ToString::to_string);
+        let open = open.filter(|value| had.is_none_or(|had| !had.contains(value)));
+        let open: Vec<String> = open.take(VALUES).collect();
+        if !open.is_empty() && found.values_untried.len() < CHOICES {
+            found.values_untried.insert(choice.name.clone(), open);
+        }
+    }
+    Ok(found)
+}
+
+/// What the answer suggests.
+fn next(record: &NewRecord, versus: Option<&Versus>, tried: &Tried) -> Vec<String> {
+    let mut next = vec![];
+    match record.reason.as_deref() {
+        Some("illegal") => {
+            next.push("`space` lists the choices with their legal values".to_string());
+        }
+        Some("compile") => next.push("change the setting that `evidence` names".to_string()),
+        Some("wrong" | "crash" | "nondeterministic" | "stray_write") => next
+            .push("a fault of the compiler: `explain --verify-stages` names the stage".to_string()),
+        _ => {}
+    }
+    match versus.map(|versus| versus.verdict.as_str()) {
+        Some("faster") => next.push("`tune --schedule` confirms it as the winner".to_string()),
+        Some("tie") => next.push("`bench --against` decides a tie".to_string()),
+        _ => {}
+    }
+    if let Some(form) = tried.forms_untried.first() {
+        next.push(format!("form {form} has not been tried"));
+    }
+    if let Some((choice, values)) = tried.values_untried.first_key_value() {
+        next.push(format!("{choice} has not been tried at {}", values.join(", ")));
+    }
+    next
+}

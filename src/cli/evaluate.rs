@@ -1,0 +1,143 @@
+//! `evaluate FILE`: judge and time schedules that somebody proposes, one by one or many, and say where each stands.
+//!
+//! Invariant: nothing is evaluated before every proposal has been read, so a misspelt one costs no time.
+
+use super::failure::Failure;
+use super::given;
+use super::interrupt;
+use super::memory;
+use super::output::Output;
+use super::select::{KernelArgs, Source};
+use super::tune::{now_unix, setting};
+use crate::report::{percent, time_interval};
+use serde_json::{Value, to_value};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use tilewright::BoundKernel;
+use tilewright::autotune::protocol::Answer;
+use tilewright::autotune::store::{Store, default_path};
+use tilewright::autotune::tune::{TuneOptions, evaluate};
+use tilewright::ir::diag::Diagnostic;
+use tilewright::ir::schedule::{Schedule, Setting};
+
+/// The arguments of `evaluate`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    kernel: KernelArgs,
+    /// A schedule; may be repeated
+    #[arg(long, value_name = "FILE", required_unless_present = "proposals")]
+    schedule: Vec<PathBuf>,
+    /// Proposals, one JSON object a line: `{"schedule": TEXT}`, or `{"form": ID, "set": {CHOICE: VALUE}}`, which changes
+    /// the default of that form (of the preferred one without `form`); `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    proposals: Option<PathBuf>,
+    /// The seed of the judge's data
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Threads that compile; 0: all
+    #[arg(long, default_value_t = 0)]
+    jobs: usize,
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
+    let selected = args.kernel.select()?;
+    memory::check(selected.bound.graph(), 3, true)?;
+    let bound = &selected.bound;
+    let mut schedules: Vec<Schedule> =
+        args.schedule.iter().map(|path| given::read(bound, path)).collect::<Result<_, _>>()?;
+    if let Some(path) = &args.proposals {
+        let source = Source::read(path)?;
+        for (number, line) in (1..).zip(source.text.lines()) {
+            if !line.trim().is_empty() {
+                let told = |why: String| Failure::Usage(format!("{}:{number}: {why}", source.name));
+                schedules.push(proposal(bound, line).map_err(told)?);
+            }
+        }
+    }
+    let mut store = Store::open(&default_path()?)?;
+    let stop = interrupt::asks_to_stop();
+    let options = TuneOptions {
+        seed: args.seed,
+        threads: args.jobs,
+        started_unix: now_unix(),
+        ..TuneOptions::default()
+    };
+    let mut broken = None;
+    let mut observer = |answer: Answer| {
+        let told = if output.is_json() {
+            let value = to_value(&answer).expect("answers are maps with text keys");
+            output.line_now(&value.to_string())
+        } else {
+            output.line_now(&text(&answer))
+        };
+        if let Err(error) = told {
+            broken.get_or_insert(error);
+            stop.store(true, Ordering::SeqCst);
+        }
+    };
+    let observer = (&mut observer as &mut dyn FnMut(Answer), stop);
+    evaluate(bound.backend(), bound.graph(), &options, &mut store, &schedules, observer)?;
+    match broken {
+        Some(error) => Err(error.into()),
+        None if stop.load(Ordering::SeqCst) => Err(Failure::Interrupted),
+        None => Ok(()),
+    }
+}
+
+/// The schedule of a line.
+fn proposal(bound: &BoundKernel, line: &str) -> Result<Schedule, String> {
+    let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let fields = value.as_object().ok_or("expected an object")?;
+    let known = ["schedule", "form", "set"];
+    if let Some(other) = fields.keys().find(|name| !known.contains(&name.as_str())) {
+        return Err(format!("`{other}` is none of {}", known.join(", ")));
+    }
+    if let Some(text) = fields.get("schedule") {
+        let text = text.as_str().ok_or("`schedule` is the text of one")?;
+        return bound.forms().read(text).map_err(|faults| told(&faults));
+    }
+    let form = match fields.get("form") {
+        Some(name) => {
+            let name = name.as_str().ok_or("`form` is a name")?;
+            bound.forms().named(name).map_err(|faults| told(&faults))?
+        }
+        None => bound.forms().preferred(),
+    };
+    let mut schedule = form.space.default_schedule();
+    for (name, value) in fields.get("set").and_then(Value::as_object).into_iter().flatten() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+        put(&mut schedule, setting(&format!("{name} = {value}"))?);
+    }
+    bound.forms().check(&schedule).map_err(|faults| told(&faults))?;
+    Ok(schedule)
+}
+
+fn put(schedule: &mut Schedule, new: Setting) {
+    match schedule.settings.iter_mut().find(|known| known.name == new.name) {
+        Some(known) => *known = new,
+        None => schedule.settings.push(new),
+    }
+}
+
+fn told(faults: &[Diagnostic]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// A line for people, and what comes next.
+fn text(answer: &Answer) -> String {
+    let schedule: String = answer.schedule.chars().take(12).collect();
+    let result = match (&answer.time_ns, &answer.reason) {
+        (Some(time), None) => time_interval(*time),
+        (_, Some(reason)) => {
+            format!("rejected: {reason}: {}", answer.evidence.as_deref().unwrap_or_default())
+        }
+        (None, None) => "not timed".to_string(),
+    };
+    let share = answer.fraction_of_limit.zip(answer.limited_by.as_ref());
+    let share = share.map(|(share, by)| format!(", {} of the limit by {by}", percent(share)));
+    let versus = answer.incumbent.as_ref().map(|versus| format!(", {}", versus.verdict));
+    let (share, versus) = (share.unwrap_or_default(), versus.unwrap_or_default());
+    let next: String = answer.next.iter().map(|next| format!("\n  {next}")).collect();
+    format!("{schedule} of form {}: {result}{share}{versus}{next}", answer.form)
+}
