@@ -133,7 +133,10 @@ fn times(
     let mut all: Vec<usize> = (0..codes.len()).collect();
     for pass in 0..PASSES + MORE_PASSES {
         if pass == PASSES {
-            let best = samples.iter().filter_map(|own: &Vec<f64>| median(own)).fold(f64::INFINITY, f64::min);
+            let best = samples
+                .iter()
+                .filter_map(|own: &Vec<f64>| median(own))
+                .fold(f64::INFINITY, f64::min);
             all.retain(|&index| {
                 median(&samples[index]).is_some_and(|time_ns| time_ns < NEAR * best)
             });

@@ -26,6 +26,8 @@ const RANDOM_START: usize = 14;
 const ELITE: usize = 4;
 /// One parent in this many is the best of a niche.
 const NICHE_EVERY: u32 = 3;
+/// Outcomes that are kept, at most.
+const OUTCOMES_MAX: usize = 800;
 /// Outcomes after which the model learns anew.
 const LEARN_EVERY: usize = 4;
 /// Schedules that the model ranks at once, and how many of the first are proposed.
@@ -118,12 +120,12 @@ pub struct Search<M> {
     pending: VecDeque<Pending>,
     /// The best accepted schedules, fastest first; on equal times the earlier proposal first.
     elite: Vec<(f64, Schedule)>,
-    /// Every outcome that counts, in order.
+    /// The outcomes that count, in order: the latest, and the fastest of those before.
     outcomes: Vec<(Schedule, Option<f64>)>,
     arms: Arms,
     model: Option<Arc<Model>>,
-    /// Outcomes that the model has learnt from.
-    learnt: usize,
+    /// Outcomes since the model learnt.
+    unlearnt: usize,
     /// What the model ranked first, best first.
     pool: VecDeque<Schedule>,
     /// The time that later ones have to beat to count as progress.
@@ -147,7 +149,7 @@ impl<M: Moves> Search<M> {
             outcomes: vec![],
             arms: Arms::default(),
             model: None,
-            learnt: 0,
+            unlearnt: 0,
             pool: VecDeque::new(),
             mark_ns: f64::INFINITY,
             outcomes_since_progress: 0,
@@ -200,6 +202,11 @@ impl<M: Moves> Search<M> {
             Outcome::Rejected => None,
         };
         self.outcomes.push((schedule.clone(), time_ns));
+        self.unlearnt += 1;
+        // A campaign of ten thousand evaluations keeps no more than the model learns from.
+        if self.outcomes.len() > OUTCOMES_MAX {
+            self.outcomes = model::chosen(&self.outcomes);
+        }
         if let Some(arm) = arm {
             let bar_ns = self.elite.last().filter(|_| self.elite.len() == ELITE).map(|last| last.0);
             let gained =
@@ -253,9 +260,9 @@ impl<M: Moves> Search<M> {
 
     /// The next of what the model ranks first among neighbours of the best, neighbours of those, and random schedules.
     fn guessed(&mut self) -> Option<Schedule> {
-        if self.model.is_none() || self.outcomes.len() >= self.learnt + LEARN_EVERY {
+        if self.model.is_none() || self.unlearnt >= LEARN_EVERY {
             self.model = Model::fit(&self.outcomes).map(Arc::new);
-            self.learnt = self.outcomes.len();
+            self.unlearnt = 0;
             self.pool.clear();
         }
         let model = Arc::clone(self.model.as_ref()?);

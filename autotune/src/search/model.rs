@@ -73,7 +73,7 @@ impl Model {
 }
 
 /// At most `MOST` outcomes: the latest half, and the fastest of the others.
-fn chosen(outcomes: &[(Schedule, Option<f64>)]) -> Vec<(Schedule, Option<f64>)> {
+pub(super) fn chosen(outcomes: &[(Schedule, Option<f64>)]) -> Vec<(Schedule, Option<f64>)> {
     if outcomes.len() <= MOST {
         return outcomes.to_vec();
     }
