@@ -115,7 +115,8 @@ fn guess_tiles(
     let most = chains::additions_max(plan, shape);
     let additions = |block: u64| {
         let rows = block.min(terms).div_ceil(TILE_ROW_BYTES / bytes);
-        tile_additions(rows, 1, false).saturating_add(terms.div_ceil(block.max(1)) - 1)
+        tile_additions(rows, 1, false)
+            .saturating_add(terms.div_ceil(block.max(1)).saturating_sub(1))
     };
     if shape.rounds && additions(block) > most {
         let whole =
