@@ -34,8 +34,8 @@ fn proposals_are_judged_and_told_where_they_stand() {
     );
     user.write("odd.ndjson", "{\"form\": \"f0\"}\n");
     user.fails(&["evaluate", "product.tw", "--proposals", "odd.ndjson"], 2, &["written"]);
-    user.write("odd.ndjson", "{\"froms\": 1}\n");
-    user.fails(&["evaluate", "product.tw", "--proposals", "odd.ndjson"], 2, &["froms", "form"]);
+    user.write("odd.ndjson", "{\"sort\": 1}\n");
+    user.fails(&["evaluate", "product.tw", "--proposals", "odd.ndjson"], 2, &["sort", "form"]);
 }
 
 #[test]
