@@ -2,8 +2,8 @@
 """Tunes the shapes of the peer comparison into one store: tune_peers.py STORE THREADS SECONDS [CASES.json].
 
 The kernels are those of examples/peer_worker.rs, read from its text, so that the worker finds the winners. CASES is a list
-of [operation, extents]; without it the rows of RECORDS given by --of FILE are tuned. With one thread the process should be
-bound to one processor, for winners belong to a number of processors.
+of [operation, extents]; without it the rows of RECORDS given by --of FILE are tuned.
+
 """
 import json
 import os
@@ -42,9 +42,7 @@ def main():
             file.write(kernel)
             file.flush()
             text = ",".join(f"{axis}={extent}" for axis, extent in sizes(axes, extents).items())
-            command = [PROGRAM, "tune", file.name, "--size", text, "--seconds", seconds, "--json", "--jobs", "1"]
-            if threads == 1:
-                command = ["taskset", "-c", "1"] + command
+            command = [PROGRAM, "tune", file.name, "--size", text, "--seconds", seconds, "--json", "--threads", str(threads)]
             out = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TILEWRIGHT_STORE": store})
             last = out.stdout.strip().splitlines()[-1] if out.stdout.strip() else out.stderr.strip()[-300:]
             try:

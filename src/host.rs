@@ -37,3 +37,19 @@ pub fn backend_for(machine: Machine, threads: u64) -> Result<&'static dyn Backen
     made.insert((machine, threads), fresh);
     Ok(fresh)
 }
+
+/// A code generator as it would be with at most so many threads. Each is made once in a process and kept.
+pub(crate) fn limited(backend: &'static dyn Backend, threads_max: u64) -> &'static dyn Backend {
+    type Known = BTreeMap<(usize, u64), &'static dyn Backend>;
+    static MADE: Mutex<Known> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    // It lives as long as the process, so its address is its own.
+    let key = (std::ptr::from_ref(backend).addr(), threads_max);
+    if let Some(&known) = made.get(&key) {
+        return known;
+    }
+    let Some(fresh) = backend.with_threads_max(threads_max) else { return backend };
+    let fresh: &'static dyn Backend = Box::leak(fresh);
+    made.insert(key, fresh);
+    fresh
+}

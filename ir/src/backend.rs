@@ -110,6 +110,12 @@ pub trait Backend: Sync {
     /// The short name: `cpu`.
     fn name(&self) -> &'static str;
 
+    /// The code generator for this machine if it had at most so many threads; `None` where that changes nothing.
+    fn with_threads_max(&self, threads: u64) -> Option<Box<dyn Backend>> {
+        let _ = threads;
+        None
+    }
+
     /// The machine it compiles for.
     fn target(&self) -> &Target;
 

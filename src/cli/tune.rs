@@ -39,8 +39,8 @@ pub(super) struct Args {
     /// Judge and time this schedule only
     #[arg(long, value_name = "FILE", conflicts_with_all = ["fix", "evaluations"])]
     schedule: Option<PathBuf>,
-    /// Threads of every candidate: `--fix threads=THREADS`
-    #[arg(long, conflicts_with = "schedule", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Tune for at most this many threads; the winner is that of `run --threads` and of a machine with so many
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     threads: Option<u64>,
     /// Threads that compile candidates; 0: all
     #[arg(long, default_value_t = 0)]
@@ -60,13 +60,6 @@ pub(super) fn setting(text: &str) -> Result<Setting, String> {
     }
 }
 
-/// The settings that every candidate has.
-fn fixed(args: &Args) -> Vec<Setting> {
-    let threads = args.threads.map(|count| setting(&format!("threads = {count}")));
-    let threads = threads.map(|setting| setting.expect("a number of threads is a setting"));
-    args.fix.iter().cloned().chain(threads).collect()
-}
-
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds.is_finite() && seconds > 0.0 => Ok(seconds),
@@ -75,7 +68,8 @@ fn positive(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
-    let selected = args.kernel.select()?;
+    let mut selected = args.kernel.select()?;
+    selected.bound.set_threads_max(args.threads);
     // Two cases with their references, and a slot of the session.
     memory::check(selected.bound.graph(), 3, true)?;
     let only =
@@ -86,7 +80,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         budget_seconds: args.seconds,
         budget_evaluations: only.as_ref().map(|_| 1).or(args.evaluations),
         seed: args.seed,
-        fixed: only.map_or_else(|| fixed(args), settings),
+        fixed: only.map_or_else(|| args.fix.clone(), settings),
         threads: args.jobs,
         started_unix: now_unix(),
         ..TuneOptions::default()

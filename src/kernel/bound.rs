@@ -7,6 +7,7 @@ use super::SharedRewriter;
 use super::call::{self, Strided};
 use super::compiled::CompiledKernel;
 use crate::error::Error;
+use crate::host;
 use crate::tensor::{Tensor, TensorMut};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -53,6 +54,9 @@ pub struct BoundKernel {
     space: Space,
     forms: OnceLock<Forms>,
     rewriter: Arc<SharedRewriter>,
+    /// The code generator for all threads.
+    unlimited: &'static dyn Backend,
+    /// For the threads that code may use.
     backend: &'static dyn Backend,
     strided: Strided,
     threads_max: Option<u64>,
@@ -82,6 +86,7 @@ impl BoundKernel {
             space,
             forms: OnceLock::new(),
             rewriter,
+            unlimited: backend,
             backend,
             strided,
             threads_max: None,
@@ -91,8 +96,17 @@ impl BoundKernel {
     }
 
     /// Lets code compiled from now on use at most this many threads; `None`: what its schedule says.
+    ///
+    /// Default schedules and stored winners are then those of a machine with so many threads, which `tune --threads`
+    /// finds.
     pub fn set_threads_max(&mut self, threads_max: Option<u64>) {
         self.threads_max = threads_max;
+        self.backend = match threads_max {
+            Some(threads) => host::limited(self.unlimited, threads),
+            None => self.unlimited,
+        };
+        self.space = Space::seeded(&self.plan, self.backend.target(), self.graph.split);
+        self.forms = OnceLock::new();
         self.compiled = OnceLock::new();
         self.specialised = Mutex::default();
     }
@@ -242,8 +256,8 @@ impl BoundKernel {
         let graph = self.graph.with_input_strides(&strides);
         graph.check_memory()?;
         let rewriter = Arc::clone(&self.rewriter);
-        let mut fresh = Self::of_graph(graph, self.strided, rewriter, self.backend);
-        fresh.threads_max = self.threads_max;
+        let mut fresh = Self::of_graph(graph, self.strided, rewriter, self.unlimited);
+        fresh.set_threads_max(self.threads_max);
         let fresh = Arc::new(fresh);
         known.insert(strides, Arc::clone(&fresh));
         Ok(fresh)

@@ -13,6 +13,7 @@ mod run;
 mod standing;
 mod tally;
 mod trial;
+mod turns;
 mod workbench;
 
 pub(crate) use build::Built;

@@ -25,7 +25,7 @@ use tilewright_ir::plan;
 use tilewright_ir::schedule::{ChoiceValue, Forms, Schedule};
 
 /// Accepted candidates that are kept compiled for the finals.
-pub(super) const FINALISTS: usize = 4;
+pub(super) const FINALISTS: usize = 12;
 /// Measuring the machine may take this part of the budget; else it is left to a longer run, or to `describe-device`.
 const CEILINGS_SHARE: u32 = 4;
 /// All calls of the naive loop nest may take this part of the budget; so may the first call of a candidate while nothing
@@ -77,6 +77,8 @@ pub(super) struct Run<'a> {
     refused: Refused,
     /// The fastest accepted candidates, fastest first.
     pub(super) kept: Vec<Kept>,
+    /// The default schedule of the first form, if it was accepted.
+    pub(super) default: Option<Kept>,
     /// Wall-clock time that the accepted candidates took, and how many they were.
     pub(super) trials: (Duration, u32),
     /// The smallest accepted median.
@@ -143,6 +145,7 @@ impl<'a> Run<'a> {
             rejected: BTreeMap::new(),
             refused: Refused::default(),
             kept: vec![],
+            default: None,
             trials: (Duration::ZERO, 0),
             best_ns: None,
             images: BTreeMap::new(),
@@ -283,7 +286,11 @@ impl<'a> Run<'a> {
         if let (Ok(built), Some(timed)) = (built, timed(schedule, &trial)) {
             let took = self.watch.elapsed().saturating_sub(before);
             self.trials = (self.trials.0 + took, self.trials.1 + 1);
-            self.keep(Kept { schedule: schedule.clone(), built, timed });
+            let kept = Kept { schedule: schedule.clone(), built, timed };
+            if index == 0 {
+                self.default = Some(kept.clone());
+            }
+            self.keep(kept);
         }
         self.tally.learn(schedule, trial.time_ns().map(|time| time.median));
         self.tell(Some(index), Role::Search, schedule, tile_hash, &trial)?;

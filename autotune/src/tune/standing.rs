@@ -26,6 +26,8 @@ pub(super) struct Incumbent {
     /// Its row as it was when the finals began.
     pub(super) record: String,
     pub(super) kept: Kept,
+    /// Whether it has won a run; else it is only the fastest known, perhaps of this very run.
+    pub(super) has_won: bool,
     /// Whether this run could not have found it: the caller fixed a choice that it has otherwise.
     pub(super) is_outside: bool,
 }
@@ -40,17 +42,19 @@ impl Run<'_> {
         let RecordRow { record, time_ns: Some(time_ns), worst_ratio, .. } = row else {
             return Ok(None);
         };
+        let has_won = row.role == Role::Winner;
         let Ok(schedule) = Schedule::parse(&row.schedule) else { return Ok(None) };
         let is_outside = self.narrowed.check(&schedule).is_err();
         if let Some(kept) = finalists.iter().find(|kept| kept.schedule == schedule) {
-            return Ok(Some(Incumbent { record, kept: kept.clone(), is_outside }));
+            return Ok(Some(Incumbent { record, kept: kept.clone(), has_won, is_outside }));
         }
         let built = self.build(std::slice::from_ref(&schedule)).pop();
         match built {
             Some(Ok(built)) => {
                 let worst_ratio = worst_ratio.unwrap_or(0.0);
                 let timed = super::Timed { schedule: schedule.clone(), time_ns, worst_ratio };
-                Ok(Some(Incumbent { record, kept: Kept { schedule, built, timed }, is_outside }))
+                let kept = Kept { schedule, built, timed };
+                Ok(Some(Incumbent { record, kept, has_won, is_outside }))
             }
             Some(Err(rejection)) => {
                 self.tell(None, Role::Finalist, &schedule, None, &Trial::rejected(rejection))?;

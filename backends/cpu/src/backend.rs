@@ -111,6 +111,14 @@ impl Backend for CpuBackend {
         "cpu"
     }
 
+    fn with_threads_max(&self, threads: u64) -> Option<Box<dyn Backend>> {
+        let threads = threads.max(1);
+        (threads < self.target.threads).then(|| {
+            let target = Target { threads, ..self.target.clone() };
+            Box::new(Self { isa: self.isa.clone(), wide: self.wide, target }) as Box<dyn Backend>
+        })
+    }
+
     fn target(&self) -> &Target {
         &self.target
     }
