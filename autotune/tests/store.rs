@@ -23,6 +23,7 @@ fn task(kernel: &str, m: u64) -> Task {
 
 fn record(schedule: &str, median: f64) -> NewRecord {
     NewRecord {
+        digest: None,
         role: Role::Search,
         schedule: schedule.to_string(),
         schedule_hash: hash_text("schedule", schedule).to_string(),

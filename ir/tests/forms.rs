@@ -232,3 +232,44 @@ fn all_forms_compute_the_same() {
         }
     }
 }
+
+/// Schedules found at some extents are legal ones at others, and themselves at their own.
+#[test]
+fn a_schedule_carries_to_other_extents() {
+    let sizes = |graph: &Graph| -> Sizes {
+        let axes = &graph.axes;
+        axes.ids().map(|axis| (axes.name(axis).to_string(), axes.extent(axis))).collect()
+    };
+    let products = [[64, 64, 64], [65, 7, 1], [200, 512, 96], [1, 1000, 48], [0, 3, 2]];
+    let products = products.map(|[m, k, n]| bound(PRODUCT, &[("m", m), ("k", k), ("n", n)]));
+    for graphs in [products.to_vec(), [40, 13, 1, 128].map(attention).to_vec()] {
+        let forms: Vec<Forms> = graphs.iter().map(|graph| Forms::new(graph, &target())).collect();
+        for (from, graph) in graphs.iter().enumerate() {
+            let mut rng = ChaCha8Rng::seed_from_u64(from as u64);
+            for _ in 0..12 {
+                let schedule = forms[from].sample(&mut rng);
+                for (to, other) in forms.iter().enumerate() {
+                    let found = other.adapted(&schedule, &sizes(graph));
+                    let Some(found) = found else { panic!("{from} to {to}: {}", schedule.print()) };
+                    other.check(&found).unwrap_or_else(|faults| panic!("{faults:?}"));
+                    assert!(from != to || found == schedule, "{}", schedule.print());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_step_over_the_whole_axis_stays_whole() {
+    let (small, large) = ([("m", 64), ("k", 32), ("n", 48)], [("m", 128), ("k", 96), ("n", 80)]);
+    let space = |sizes| Space::new(&plan::build(&bound(PRODUCT, sizes)), &target());
+    let (one, other) = (space(&small), space(&large));
+    let mut narrowed = one.clone();
+    let whole = ["C.grid.m", "C.grid.n", "C.block.k"].into_iter().zip(["64", "48", "32"]);
+    narrowed.fix(&whole.map(|(name, value)| setting(name, value)).collect::<Vec<_>>()).unwrap();
+    let sizes = small.iter().map(|&(axis, extent)| (axis.to_string(), extent)).collect();
+    let found = other.adapted(&narrowed.default_schedule(), &sizes).unwrap();
+    for (name, value) in [("C.grid.m", 128), ("C.grid.n", 80)] {
+        assert_eq!(found.get(name), Some(&ChoiceValue::Count(value)), "{}", found.print());
+    }
+}

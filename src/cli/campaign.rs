@@ -21,7 +21,7 @@ use tilewright::autotune::protocol::{
     Noted, Steered, Suggestion, TargetName,
 };
 use tilewright::autotune::store::{CampaignRow, NewEvent, Store, Tail, default_path};
-use tilewright::autotune::tune::ceilings;
+use tilewright::autotune::tune::{carried, ceilings};
 use tilewright::host;
 use tilewright::ir::diag::Diagnostic;
 use tilewright::ir::schedule::{Forms, Schedule, Setting};
@@ -205,14 +205,16 @@ fn job_spec(ready: &Ready) -> JobSpec {
     }
 }
 
-/// What is tried first: the default of each form, then what the store knows.
+/// What is tried first: the default of each form, then what the store knows, of this task and of those nearest to it.
 fn seeds(store: &Store, ready: &Ready) -> Result<Vec<String>, Failure> {
     let defaults = ready.forms.list().iter().map(|form| form.space.default_schedule().print());
     let known = store.fastest(&ready.selected.bound.task(), KNOWN)?;
     let known = known.into_iter().filter(|row| {
         Schedule::parse(&row.schedule).is_ok_and(|seed| ready.forms.check(&seed).is_ok())
     });
-    Ok(defaults.chain(known.map(|row| row.schedule)).collect())
+    let carried = carried(store, &ready.selected.bound.task(), &ready.forms)?;
+    let carried = carried.iter().map(Schedule::print);
+    Ok(defaults.chain(known.map(|row| row.schedule)).chain(carried).collect())
 }
 
 /// Refuses a file that was changed since its campaign began, on the same machine by the same program.

@@ -47,6 +47,9 @@ impl ScheduleArgs {
 impl FormArgs {
     /// The stored winner, if it is of this form, else the form's default.
     fn choose(&self, bound: &BoundKernel) -> Result<(Schedule, Origin), Failure> {
+        for refused in bound.refused_records()? {
+            note(&refused.to_string());
+        }
         let Some(name) = &self.form else { return Ok(bound.schedule()?) };
         // The form as written needs no other to be found.
         let space = if name == WRITTEN { bound.space() } else { &of_name(bound, name)?.space };

@@ -8,6 +8,7 @@ mod buckets;
 mod build;
 mod campaign;
 mod check;
+mod compare;
 mod device;
 mod evaluate;
 mod explain;
@@ -23,6 +24,7 @@ mod npy;
 mod output;
 mod records;
 mod run;
+mod schema;
 mod select;
 mod space;
 mod stages;
@@ -78,6 +80,8 @@ enum Command {
     Tune(tune::Args),
     /// Judge and time schedules that you propose, and say where each stands
     Evaluate(evaluate::Args),
+    /// Two schedules of a kernel against each other: faster, slower or a tie
+    Compare(compare::Args),
     /// Tune several kernels for hours: kill it at any moment, and the same command goes on
     Campaign(campaign::Args),
     /// Judge a foreign library that claims to compute a kernel
@@ -94,6 +98,8 @@ enum Command {
     Export,
     /// Join stores, check them, and take records out of use
     Records(records::RecordsArgs),
+    /// Print the JSON Schemas of what the program prints and reads
+    Schema(schema::Args),
     /// Describe this machine, with its measured ceilings
     DescribeDevice(device::Args),
     /// Print a kernel file in canonical form
@@ -124,6 +130,7 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<(), Failure> {
         Command::Tune(args) => tune::run(args, output),
         Command::Campaign(args) => campaign::run(args, output),
         Command::Judge(args) => judge::run(args, output),
+        Command::Compare(args) => compare::run(args, output),
         Command::Evaluate(args) => evaluate::run(args, output),
         Command::Explain(args) => explain::run(args, output),
         Command::Space(args) => space::run(args, output),
@@ -131,6 +138,7 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<(), Failure> {
         Command::List(args) => records::list(args, output),
         Command::Export => records::export(output),
         Command::Records(args) => records::records(args, output),
+        Command::Schema(args) => schema::run(args, output),
         Command::DescribeDevice(args) => device::run(args, output),
         Command::Fmt(args) => format::run(args, output),
         Command::Grad(args) => grad::run(args, output),

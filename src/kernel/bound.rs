@@ -205,15 +205,29 @@ impl BoundKernel {
         Ok(stored.unwrap_or_else(|| (self.forms().default_schedule(), Origin::Default)))
     }
 
-    /// The store's winner for this task, if there is one.
+    /// The store's winner for this task, if there is one: the fastest that is legal.
     ///
     /// # Errors
     /// As `schedule`.
     pub fn stored_schedule(&self) -> Result<Option<(Schedule, Origin)>, Error> {
-        let path = default_path()?;
-        if path.exists()
-            && let Some(row) = Store::open_to_read(&path)?.best(&self.task())?
-        {
+        Ok(self.stored()?.0)
+    }
+
+    /// The records of the store that are faster than the one that `schedule` uses and are not legal here, as warnings.
+    ///
+    /// # Errors
+    /// As `schedule`.
+    pub fn refused_records(&self) -> Result<Vec<Diagnostic>, Error> {
+        Ok(self.stored()?.1)
+    }
+
+    /// The fastest legal schedule of the store, and what was wrong with those before it.
+    fn stored(&self) -> Result<(Option<(Schedule, Origin)>, Vec<Diagnostic>), Error> {
+        let (path, mut refused) = (default_path()?, vec![]);
+        if !path.exists() {
+            return Ok((None, refused));
+        }
+        for row in Store::open_to_read(&path)?.fastest(&self.task(), STORED_TRIED)? {
             let schedule = Schedule::parse(&row.schedule).and_then(|schedule| {
                 match schedule.get(FORM) {
                     None => self.space.check(&schedule)?,
@@ -221,10 +235,12 @@ impl BoundKernel {
                 }
                 Ok(schedule)
             });
-            let schedule = schedule.map_err(|faults| unusable(&path, &row.record, &faults))?;
-            return Ok(Some((schedule, Origin::Stored(row.record))));
+            match schedule {
+                Ok(schedule) => return Ok((Some((schedule, Origin::Stored(row.record))), refused)),
+                Err(faults) => refused.push(unusable(&path, &row.record, &faults)),
+            }
         }
-        Ok(None)
+        Ok((None, refused))
     }
 
     /// Computes the outputs from the inputs, both in signature order.
@@ -317,10 +333,13 @@ impl BoundKernel {
     }
 }
 
+/// Stored schedules that are looked at before the default is taken.
+const STORED_TRIED: usize = 8;
+
 /// A stored schedule that no run of this version has written.
 fn unusable(path: &Path, record: &str, faults: &[Diagnostic]) -> Diagnostic {
     let why = faults.first().map(ToString::to_string).unwrap_or_default();
-    let message = format!("record {record} of the store {} is unusable: {why}", path.display());
+    let message = format!("record {record} of the store {} is not used: {why}", path.display());
     Diagnostic::new(DAMAGED, message).help("tune the kernel again, or name another store")
 }
 

@@ -12,6 +12,7 @@ use super::Stopwatch;
 use super::bootstrap::median;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
 use std::time::Duration;
@@ -28,7 +29,7 @@ const BATCH_NS: u64 = 1_000_000;
 const ROUNDS: std::ops::RangeInclusive<usize> = 3..=60;
 
 /// What one round took, in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Round {
     /// One call.
     pub call_ns: f64,
@@ -39,7 +40,7 @@ pub struct Round {
 }
 
 /// How a time compares with an earlier one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It is shorter by more than the smallest effect.
@@ -51,7 +52,7 @@ pub enum Verdict {
 }
 
 /// A ratio of medians with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ratio {
     /// The ratio.
     pub median: f64,
@@ -62,7 +63,7 @@ pub struct Ratio {
 }
 
 /// A comparison with an earlier time: new over old, in three views.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
     /// What all views agree on.
     pub verdict: Verdict,

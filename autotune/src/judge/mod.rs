@@ -23,11 +23,16 @@ use case::{Case, Pick, Pool};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use std::sync::OnceLock;
+use tilewright_ir::base::hash_bytes;
 use tilewright_ir::graph::Graph;
-use tilewright_ir::reference::{HostTensor, memory};
+use tilewright_ir::reference::{Family, HostTensor, draw, memory};
 
 /// How many times as long as another a call on a hard case may take.
 const HARD_DEADLINE: u32 = 4;
+
+/// The seed of the data of digests.
+const DIGEST_SEED: u64 = 1;
 
 /// Judges the candidates of one kernel.
 #[derive(Debug)]
@@ -35,6 +40,8 @@ pub struct Judge<'a> {
     graph: &'a Graph,
     pool: Pool,
     rng: ChaCha8Rng,
+    /// The data of digests.
+    digested: OnceLock<Vec<HostTensor>>,
 }
 
 /// What a candidate that passed left behind.
@@ -62,7 +69,7 @@ impl<'a> Judge<'a> {
     pub fn new(graph: &'a Graph, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let pool = Pool::new(graph, &mut rng);
-        Self { graph, pool, rng }
+        Self { graph, pool, rng, digested: OnceLock::new() }
     }
 
     /// Checks the candidate of a session. The slots keep the data of the last cases, for the clock.
@@ -261,6 +268,21 @@ impl<'a> Judge<'a> {
         self.same(session, passed, "timed")?;
         run_on_garbage(session, passed.outputs.len(), &mut self.rng)?;
         self.same(session, passed, "run again after it was timed")
+    }
+
+    /// The hash of the outputs on data that anyone can draw again: of the first family, from a fixed seed. The same code
+    /// on the same instructions gives the same bits.
+    ///
+    /// # Errors
+    /// The session's failure.
+    pub fn digest(&self, session: &mut Session) -> Result<String, Failure> {
+        let inputs = self.digested.get_or_init(|| draw(self.graph, Family::Normal, DIGEST_SEED));
+        let inputs = memory(self.graph, inputs);
+        let bytes: Vec<&[u8]> = inputs.iter().map(AsRef::as_ref).collect();
+        session.set_input_bytes(0, &bytes)?;
+        session.poison(0, DIGEST_SEED)?;
+        session.run_from(0, 1)?;
+        Ok(hash_bytes("outputs", &session.outputs(0)?).to_string())
     }
 
     /// Whether the outputs in the slots are those that were judged, to the bit.

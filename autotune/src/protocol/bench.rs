@@ -4,6 +4,7 @@
 
 use super::TargetName;
 use crate::clock::against::{Ratio, Round};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tilewright_ir::base::Sizes;
 
@@ -11,7 +12,7 @@ use tilewright_ir::base::Sizes;
 pub const BENCH_FORMAT_VERSION: u32 = 1;
 
 /// The time of a kernel, to be compared with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BenchRecord {
     /// `BENCH_FORMAT_VERSION`.
     pub format_version: u32,

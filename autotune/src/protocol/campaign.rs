@@ -5,13 +5,14 @@
 //! the events before them alone, so the replay of a log makes the same decisions.
 
 use super::{TargetName, TimeNs};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tilewright_ir::base::hash_text;
 
 /// What a campaign is. Its hash is the campaign's identity: other kernels, sizes, machines, code generators, seeds or
 /// budgets are other campaigns.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CampaignSpec {
     /// The version of the format of records.
     pub format_version: u32,
@@ -40,7 +41,7 @@ impl CampaignSpec {
 }
 
 /// What bounds a campaign: whichever is reached first. Without any it ends when the spaces are exhausted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CampaignBudget {
     /// Candidates, rejected ones included.
     pub evaluations: Option<u64>,
@@ -49,7 +50,7 @@ pub struct CampaignBudget {
 }
 
 /// A kernel of a campaign.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JobSpec {
     /// The kernel's name.
     pub kernel: String,
@@ -64,7 +65,7 @@ pub struct JobSpec {
 }
 
 /// One event.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum CampaignEvent {
     /// The first event.
@@ -102,7 +103,7 @@ impl CampaignEvent {
 }
 
 /// `began`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Began {
     /// What the campaign is.
     pub spec: CampaignSpec,
@@ -111,7 +112,7 @@ pub struct Began {
 }
 
 /// `proposed`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Proposed {
     /// The position of the kernel in the specification.
     pub job: u64,
@@ -122,7 +123,7 @@ pub struct Proposed {
 }
 
 /// `finished`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finished {
     /// The position of the kernel.
     pub job: u64,
@@ -143,7 +144,7 @@ pub struct Finished {
 }
 
 /// `decided`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decided {
     /// Candidates of all kernels that have been learnt from.
     pub evaluated: u64,
@@ -154,7 +155,7 @@ pub struct Decided {
 }
 
 /// The fastest accepted proposal of a kernel so far.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Incumbent {
     /// The position of the kernel.
     pub job: u64,
@@ -165,7 +166,7 @@ pub struct Incumbent {
 }
 
 /// What comes next.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Next {
     /// A batch of proposals of a kernel.
@@ -183,7 +184,7 @@ pub enum Next {
 }
 
 /// `confirmed`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Confirmed {
     /// The position of the kernel.
     pub job: u64,
@@ -204,7 +205,7 @@ pub struct Confirmed {
 }
 
 /// `steered`: what is absent stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Steered {
     /// The whole number of candidates that the campaign may evaluate from now on, those before included.
@@ -222,7 +223,7 @@ pub struct Steered {
 }
 
 /// A schedule that somebody wants to see tried.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Suggestion {
     /// The position of the kernel.
@@ -232,14 +233,14 @@ pub struct Suggestion {
 }
 
 /// `noted`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Noted {
     /// What was said.
     pub text: String,
 }
 
 /// An event in its chain: one line of `campaign log`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 pub struct LoggedEvent {
     /// The version of this format.
     pub format_version: u32,
@@ -250,6 +251,7 @@ pub struct LoggedEvent {
     /// Seconds since the Unix epoch.
     pub created: u64,
     /// The event as the JSON text that was hashed.
+    #[schemars(with = "CampaignEvent")]
     pub data: String,
     /// The hash of the event before it; for the first the identity of the campaign.
     pub previous: String,

@@ -1,12 +1,13 @@
 //! What a machine says about itself.
 
 use crate::ceiling::{Ceilings, Rates};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tilewright_ir::base::hash_text;
 use tilewright_ir::target::Target;
 
 /// A machine in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TargetName {
     /// The back end: `cpu`.
     pub backend: String,
@@ -32,7 +33,7 @@ impl TargetName {
 }
 
 /// One measured ceiling.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CeilingReport {
     /// What was measured: `fma_f32_128`, `fma_f32`, `fma_f64`, `read_L1`, ..., `read_memory`.
     pub name: String,
@@ -73,7 +74,7 @@ fn rates(rates: &Rates, threads: u64) -> Vec<CeilingReport> {
 }
 
 /// The answer of `describe-device --json`: one object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceReport {
     /// The version of this format.
     pub format_version: u32,
@@ -82,6 +83,7 @@ pub struct DeviceReport {
     /// The hash of `target`: 32 hexadecimal digits.
     pub target_hash: String,
     /// The full description.
+    #[schemars(with = "serde_json::Value")]
     pub target: Target,
     /// What was measured; empty if nothing was.
     pub ceilings: Vec<CeilingReport>,

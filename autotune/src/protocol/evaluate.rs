@@ -3,11 +3,12 @@
 //! Invariant: a time stands only beside a passed check, and a comparison with the incumbent says tie where intervals meet.
 
 use super::{Status, TimeNs};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One line of `evaluate --json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Answer {
     /// The position of the proposal, from 0.
     pub proposal: u64,
@@ -40,7 +41,7 @@ pub struct Answer {
 }
 
 /// A proposal beside the incumbent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Versus {
     /// Its record.
     pub record: String,
@@ -55,7 +56,7 @@ pub struct Versus {
 }
 
 /// What has been tried of a task.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tried {
     /// Evaluations.
     pub evaluations: u64,

@@ -4,11 +4,12 @@
 //! `candidate` with status `accepted` has passed the judge; no time is shown without a passed check.
 
 use super::{TargetName, TimeNs};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One line of `tune --json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "each event is shown where it is made and not kept")]
 pub enum Event {
@@ -30,7 +31,7 @@ impl Event {
 }
 
 /// What bounds the run. It ends at whichever comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
     /// Wall-clock seconds for everything: ceilings, baseline, search, finalists, confirmation.
     pub seconds: f64,
@@ -39,7 +40,7 @@ pub struct Budget {
 }
 
 /// The first event.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Start {
     /// The kernel's name.
     pub kernel: String,
@@ -65,7 +66,7 @@ pub struct Start {
 }
 
 /// Why a schedule was tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// The untiled scalar baseline.
@@ -98,7 +99,7 @@ impl Role {
 }
 
 /// Whether a candidate's time counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It passed the judge and was timed.
@@ -108,7 +109,7 @@ pub enum Status {
 }
 
 /// One judged candidate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Candidate {
     /// The position in proposal order, from 0; the naive baseline has none.
     pub index: Option<u64>,
@@ -133,7 +134,7 @@ pub struct Candidate {
 }
 
 /// What the run is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Measuring what the machine can do.
@@ -149,7 +150,7 @@ pub enum Phase {
 }
 
 /// Where the run stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
     /// What it is doing.
     pub phase: Phase,
@@ -166,7 +167,7 @@ pub struct Progress {
 }
 
 /// The winner.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Best {
     /// The canonical text of the schedule.
     pub schedule: String,
@@ -184,7 +185,7 @@ pub struct Best {
 }
 
 /// One setting in which a schedule differs from the default.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduleChange {
     /// The name of the choice.
     pub name: String,
@@ -195,7 +196,7 @@ pub struct ScheduleChange {
 }
 
 /// The last line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TuneResult {
     /// The kernel's name.
     pub kernel: String,
@@ -231,7 +232,7 @@ pub struct TuneResult {
 }
 
 /// What a run learnt about one form of the kernel.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FormResult {
     /// `written`, or `f` and eight hexadecimal digits: the value of `form` in its schedules.
     pub id: String,
@@ -246,7 +247,7 @@ pub struct FormResult {
 }
 
 /// A stored winner that this run did not beat.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stays {
     /// Its record in the store: 32 hexadecimal digits.
     pub record: String,

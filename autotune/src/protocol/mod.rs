@@ -25,13 +25,14 @@ pub use event::{
 };
 pub use record::{RecordRow, TaskRow};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of this format; it stands in every exported row.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// The time of one kernel call, with a 95 % confidence interval of the median.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TimeNs {
     /// The median over the samples, in nanoseconds.
     pub median: f64,

@@ -1,11 +1,12 @@
 //! The rows that the store exports, one object a line.
 
 use super::{FORMAT_VERSION, Role, Status, TimeNs};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What was tuned. Two tasks are the same exactly when all fields but `kernel` and `target` are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskRow {
     /// The kernel's name.
     pub kernel: String,
@@ -26,7 +27,7 @@ pub struct TaskRow {
 }
 
 /// One evaluation: what was tried, what the judge said, what the clock said.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordRow {
     /// The version of this format: `FORMAT_VERSION`.
     pub format_version: u32,
@@ -58,6 +59,10 @@ pub struct RecordRow {
     pub worst_ratio: Option<f64>,
     /// The seed from which the judge drew the data; `null` if not checked.
     pub seed: Option<u64>,
+    /// The hash of the outputs on the data that `records verify-record` draws again: equal code gives equal bits. Winners
+    /// and finalists have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// When it was recorded: seconds since the Unix epoch.
     pub created: u64,
 }

@@ -173,6 +173,7 @@ fn parts(row: &RecordRow) -> (Task, NewRecord) {
         samples_ns: row.samples_ns.clone(),
         worst_ratio: row.worst_ratio,
         seed: row.seed,
+        digest: row.digest.clone(),
         created: row.created,
     };
     (Task::from(row.task.clone()), record)

@@ -159,6 +159,7 @@ impl Store {
             samples_ns: vec![],
             worst_ratio: None,
             seed: None,
+            digest: None,
             created,
         };
         self.record(&Task::from(row.task.clone()), &record)
@@ -180,6 +181,27 @@ impl Store {
     pub fn fastest(&self, task: &Task, count: usize) -> Result<Vec<RecordRow>, Diagnostic> {
         rows::fastest(&self.connection, &task.key(), count)
             .map_err(|error| explain(&self.path, &error))
+    }
+
+    /// The best known of the tasks that are most like this one, nearest first: the same kernel at other extents, on this
+    /// machine before others. At most `count`.
+    ///
+    /// # Errors
+    /// As `best`.
+    pub fn neighbours(&self, task: &Task, count: usize) -> Result<Vec<RecordRow>, Diagnostic> {
+        let fail = |error: rusqlite::Error| explain(&self.path, &error);
+        let relatives = rows::relatives(&self.connection, task).map_err(fail)?;
+        let mut relatives: Vec<(f64, Task)> =
+            relatives.into_iter().map(|row| (task.distance(&row), Task::from(row))).collect();
+        relatives.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let mut found = vec![];
+        for (_, relative) in relatives {
+            if found.len() == count {
+                break;
+            }
+            found.extend(self.best(&relative)?);
+        }
+        Ok(found)
     }
 
     /// How many evaluations of a task are stored.

@@ -30,6 +30,8 @@ pub struct NewRecord {
     pub worst_ratio: Option<f64>,
     /// The seed of the judge's data, below 2^53.
     pub seed: Option<u64>,
+    /// The hash of the outputs on the data of digests, if it was taken.
+    pub digest: Option<String>,
     /// Seconds since the Unix epoch.
     pub created: u64,
 }
@@ -48,6 +50,7 @@ impl NewRecord {
             samples_ns: vec![],
             worst_ratio: None,
             seed: None,
+            digest: None,
             created,
         }
     }
@@ -75,6 +78,7 @@ impl NewRecord {
             samples_ns: self.samples_ns.clone(),
             worst_ratio: self.worst_ratio,
             seed: self.seed,
+            digest: self.digest.clone(),
             created: self.created,
         };
         row.record = hash_text("record", &row.to_line()).to_string();
@@ -85,7 +89,7 @@ impl NewRecord {
 const COLUMNS: &str = "
 SELECT t.kernel, t.kernel_hash, t.form_hash, t.sizes, t.arguments, t.target, t.target_hash, t.compiler, t.key,
        r.record, r.role, r.schedule, r.schedule_hash, r.tile_hash, r.accepted, r.reason, r.evidence,
-       r.median_ns, r.lo_ns, r.hi_ns, r.samples_ns, r.worst_ratio, r.seed, r.created
+       r.median_ns, r.lo_ns, r.hi_ns, r.samples_ns, r.worst_ratio, r.seed, r.created, r.digest
 FROM results r JOIN tasks t ON t.id = r.task ";
 
 /// The rows of a task that may be used: timed, and their schedule never rejected for its numbers or its behaviour.
@@ -133,8 +137,8 @@ pub(super) fn insert(
     transaction
         .prepare_cached(
             "INSERT OR IGNORE INTO results(task, record, role, schedule, schedule_hash, tile_hash, accepted,
-             reason, evidence, median_ns, lo_ns, hi_ns, samples_ns, worst_ratio, seed, created)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             reason, evidence, median_ns, lo_ns, hi_ns, samples_ns, worst_ratio, seed, created, digest)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
         .execute(params![
             task_id,
@@ -152,7 +156,8 @@ pub(super) fn insert(
             to_bytes(&row.samples_ns),
             row.worst_ratio,
             row.seed.map(u64::cast_signed),
-            row.created.cast_signed()
+            row.created.cast_signed(),
+            row.digest
         ])?;
     Ok(row.record)
 }
@@ -181,6 +186,29 @@ pub(super) fn fastest(
         }
     }
     Ok(found)
+}
+
+/// The tasks that compute the same kernel at other extents, on other machines or by other code generators.
+pub(super) fn relatives(connection: &Connection, task: &Task) -> rusqlite::Result<Vec<TaskRow>> {
+    let sql = "
+SELECT kernel, kernel_hash, form_hash, sizes, arguments, target, target_hash, compiler FROM tasks
+WHERE kernel_hash = ?1 AND key != ?2 ORDER BY id";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([&task.row().kernel_hash, &task.key()], read_task)?;
+    rows.collect()
+}
+
+fn read_task(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
+    Ok(TaskRow {
+        kernel: row.get("kernel")?,
+        kernel_hash: row.get("kernel_hash")?,
+        form_hash: row.get("form_hash")?,
+        sizes: from_json(row, "sizes")?,
+        arguments: from_json(row, "arguments")?,
+        target: row.get("target")?,
+        target_hash: row.get("target_hash")?,
+        compiler: row.get("compiler")?,
+    })
 }
 
 pub(super) fn count(connection: &Connection, key: &str) -> rusqlite::Result<u64> {
@@ -219,16 +247,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RecordRow> {
         format_version: FORMAT_VERSION,
         record: row.get("record")?,
         task_key: row.get("key")?,
-        task: TaskRow {
-            kernel: row.get("kernel")?,
-            kernel_hash: row.get("kernel_hash")?,
-            form_hash: row.get("form_hash")?,
-            sizes: from_json(row, "sizes")?,
-            arguments: from_json(row, "arguments")?,
-            target: row.get("target")?,
-            target_hash: row.get("target_hash")?,
-            compiler: row.get("compiler")?,
-        },
+        task: read_task(row)?,
         role: Role::parse(&role).ok_or_else(|| unreadable(format!("role {role}").into()))?,
         schedule: row.get("schedule")?,
         schedule_hash: row.get("schedule_hash")?,
@@ -240,6 +259,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RecordRow> {
         samples_ns: from_bytes(&row.get::<_, Vec<u8>>("samples_ns")?),
         worst_ratio: row.get("worst_ratio")?,
         seed: row.get::<_, Option<i64>>("seed")?.map(i64::cast_unsigned),
+        digest: row.get("digest")?,
         created: row.get::<_, i64>("created")?.cast_unsigned(),
     })
 }

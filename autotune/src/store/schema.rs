@@ -7,10 +7,10 @@ use std::time::Duration;
 use tilewright_ir::diag::Diagnostic;
 
 /// The version of the tables. A higher one in a file means that a newer program wrote it.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Statement lists that lead from version i to i + 1; the first makes an empty file a store.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
 CREATE TABLE schema_version(version INTEGER NOT NULL);
 INSERT INTO schema_version(version) VALUES(0);
@@ -63,6 +63,7 @@ CREATE TABLE events(
     PRIMARY KEY(campaign, sequence)
 ) WITHOUT ROWID;
 ",
+    "ALTER TABLE results ADD COLUMN digest TEXT;",
 ];
 
 /// Checks the file, brings it to the current version, and sets how it is written. A file that is no store, or a

@@ -55,6 +55,26 @@ impl Task {
     }
 }
 
+/// How far another machine is from this one, in factors of e of an extent: nearer than any extent far away is.
+const OTHER_MACHINE: f64 = 8.0;
+/// How far another code generator for the same machine is.
+const OTHER_COMPILER: f64 = 0.5;
+
+impl Task {
+    /// How unlike another task of the same kernel is: the sum over the axes of the logarithm of the ratio of the extents,
+    /// and something for another machine.
+    pub(super) fn distance(&self, other: &TaskRow) -> f64 {
+        let own = &self.row;
+        let log = |extent: u64| (extent as f64 + 1.0).ln();
+        let ratio = |(axis, &extent): (&String, &u64)| {
+            (log(extent) - log(other.sizes.get(axis).copied().unwrap_or(0))).abs()
+        };
+        let machine = if own.target_hash == other.target_hash { 0.0 } else { OTHER_MACHINE };
+        let compiler = if own.compiler == other.compiler { 0.0 } else { OTHER_COMPILER };
+        own.sizes.iter().map(ratio).sum::<f64>() + machine + compiler
+    }
+}
+
 impl From<TaskRow> for Task {
     fn from(row: TaskRow) -> Self {
         Self { row }

@@ -9,7 +9,7 @@ use super::report::Timed;
 use super::run::{FINALISTS, Kept, Run};
 use super::standing::{Incumbent, Standing};
 use super::trial::{Trial, nanoseconds};
-use super::turns::{self, Heats, Turn, sample_ns};
+use super::turns::{self, Heats, SPARE, Turn, sample_ns};
 use crate::clock::{Paired, paired};
 use crate::protocol::{Phase, Role, TimeNs};
 use std::time::Duration;
@@ -17,11 +17,11 @@ use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::schedule::Schedule;
 
 /// The rounds of the finals, where the time allows: all, then the fastest.
-const HEATS: Heats = Heats { first: 5, stay: 4, last: 16 };
+const HEATS: Heats = Heats { first: 5, stay: 4, last: 16, share: SPARE };
 /// The rounds that still say something, of an interrupted run.
-const FEWEST: Heats = Heats { first: 3, stay: 2, last: 0 };
+const FEWEST: Heats = Heats { first: 3, stay: 2, last: 0, share: SPARE };
 /// The rounds of the fastest and its rival in fresh processes.
-const DUEL: Heats = Heats { first: 5, stay: 2, last: 10 };
+const DUEL: Heats = Heats { first: 5, stay: 2, last: 10, share: SPARE };
 /// Fewest candidates of the first heat, the champion not counted.
 const FINALISTS_MIN: usize = 4;
 /// The largest share of the budget that is kept back for the finals.

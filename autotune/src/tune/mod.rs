@@ -4,7 +4,9 @@
 //! costs one record, never the run. Invariant: every outcome is committed to the store before the search learns it.
 
 mod build;
+mod carried;
 mod ceilings;
+mod compare;
 mod evaluate;
 mod finals;
 mod options;
@@ -17,7 +19,9 @@ mod turns;
 mod workbench;
 
 pub(crate) use build::Built;
+pub use carried::carried;
 pub use ceilings::{KnownCeilings, ceilings};
+pub use compare::{Compared, Side, compare};
 pub use evaluate::evaluate;
 pub use options::TuneOptions;
 pub use report::{Timed, TuneReport};

@@ -1,6 +1,7 @@
 //! The state of a tuning run and its phases.
 
 use super::build::{Built, Refused, build_all};
+use super::carried::carried;
 use super::finals::Decision;
 use super::report::{Timed, TuneReport};
 use super::tally::{Tally, agreement};
@@ -224,7 +225,8 @@ impl<'a> Run<'a> {
         let known = known.filter(|seed| self.narrowed.check(seed).is_ok());
         // Every form gets its chance: what the model expects of them may be wrong.
         let defaults = self.narrowed.list().iter().map(|form| form.space.default_schedule());
-        let seeds = defaults.chain(known).collect();
+        let carried = carried(self.store, &self.task, &self.narrowed)?;
+        let seeds = defaults.chain(known).chain(carried).collect();
         let mut search = Search::new(self.narrowed.clone(), self.options.seed, seeds);
         // The default schedule is tried whatever the budget, so that there is an answer.
         while !self.is_over() || self.is_untried() {
@@ -335,6 +337,7 @@ impl<'a> Run<'a> {
             samples_ns,
             worst_ratio: trial.worst_ratio,
             seed: trial.seed,
+            digest: trial.digest.clone(),
             ..NewRecord::new(role, schedule, self.now_unix())
         };
         let hash = self.store.record(&self.task, &record)?;

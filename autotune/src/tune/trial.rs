@@ -8,12 +8,9 @@ use std::time::Duration;
 use tilewright_ir::backend::Artifact;
 use tilewright_ir::diag::Diagnostic;
 
-/// Most bytes of buffers that are mapped at once.
-const MAPPED_BYTES_MAX: u64 = 256 << 20;
-/// Distinct copies of the arguments in a session.
-const SLOTS: u64 = 2;
-/// Arguments larger than this get one copy: they leave the caches between calls anyway, and filling takes time.
-const RING_BYTES_MAX: u64 = 16 << 20;
+/// Copies of the arguments in a session. Calls are timed on the same arrays again and again, as other benchmarks do and most
+/// programs: two copies in turn leave a cache that holds one.
+const SLOTS: usize = 1;
 /// A call that takes longer is timed one by one: the doorbell no longer matters.
 const LONG_CALL_NS: f64 = 50e6;
 /// A first sample this many times slower than the best ends a candidate.
@@ -57,6 +54,8 @@ pub(super) struct Trial {
     pub(super) measurement: Option<Measurement>,
     pub(super) worst_ratio: Option<f64>,
     pub(super) seed: Option<u64>,
+    /// The hash of its outputs on the data of digests.
+    pub(super) digest: Option<String>,
     pub(super) rejection: Option<Rejection>,
 }
 
@@ -78,16 +77,8 @@ pub(super) fn nanoseconds(count: f64) -> Duration {
     Duration::try_from_secs_f64(count.max(0.0) / 1e9).unwrap_or(Duration::MAX)
 }
 
-/// How many copies of an artifact's arguments each of `sessions` sessions may map.
-pub(super) fn slots(artifact: &Artifact, sessions: usize) -> usize {
-    let bytes: u64 = artifact.argument_bytes.iter().sum();
-    let fitting = MAPPED_BYTES_MAX / bytes.max(1).saturating_mul(sessions.max(1) as u64);
-    let wanted = if bytes > RING_BYTES_MAX { 1 } else { SLOTS };
-    usize::try_from(fitting.clamp(1, wanted)).unwrap_or(1)
-}
-
 /// The options of a session that tries an artifact.
-pub(super) fn session_options(artifact: &Artifact, slots: usize, pace: &Pace) -> SessionOptions {
+pub(super) fn session_options(artifact: &Artifact, pace: &Pace) -> SessionOptions {
     let threads = artifact.launches.iter().map(|launch| launch.threads).max().unwrap_or(1);
     let call = match pace.best_ns {
         // A candidate this much slower than the best has lost; the constant covers a busy machine.
@@ -95,9 +86,9 @@ pub(super) fn session_options(artifact: &Artifact, slots: usize, pace: &Pace) ->
         None => pace.first_call,
     };
     SessionOptions {
-        slots,
+        slots: SLOTS,
         threads: usize::try_from(threads.max(1)).unwrap_or(1),
-        deadline: call.saturating_mul(u32::try_from(slots).unwrap_or(1)),
+        deadline: call.saturating_mul(SLOTS as u32),
         ..SessionOptions::default()
     }
 }
@@ -111,7 +102,7 @@ pub(super) fn try_artifact(
     artifact: &Artifact,
     pace: &Pace,
 ) -> Result<Trial, Diagnostic> {
-    let options = session_options(artifact, slots(artifact, 1), pace);
+    let options = session_options(artifact, pace);
     let mut session = match Session::start(artifact, &options) {
         Ok(session) => session,
         Err(Failure::Start(diagnostic)) => return Err(*diagnostic),

@@ -5,7 +5,7 @@
 
 use super::report::Timed;
 use super::run::{Kept, Run, timed};
-use super::trial::{Pace, Trial, nanoseconds, session_options, slots};
+use super::trial::{Pace, Trial, nanoseconds, session_options};
 use crate::clock::{MeasureOptions, Measurement, interleave};
 use crate::judge::{Passed, Rejection};
 use crate::launch::{Failure, Session};
@@ -15,8 +15,8 @@ use tilewright_ir::schedule::Schedule;
 
 /// What a sample takes at least: a batch and what surrounds it.
 const SAMPLE_NS_MIN: f64 = 3e6;
-/// The part of the time that is left that turns may use.
-const SPARE: f64 = 0.6;
+/// The part of the time that is left that the finals may use.
+pub(super) const SPARE: f64 = 0.6;
 
 /// How many rounds, and how many go on to the last ones.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +27,16 @@ pub(super) struct Heats {
     pub(super) stay: usize,
     /// Most further rounds of those.
     pub(super) last: usize,
+    /// The part of the time that is left that the rounds may take.
+    pub(super) share: f64,
 }
 
 /// A candidate and what it did.
 pub(super) struct Turn {
     pub(super) kept: Kept,
     pub(super) trial: Trial,
+    /// Its position among the candidates.
+    pub(super) place: usize,
     /// Whether it left after the first rounds.
     left: bool,
 }
@@ -56,6 +60,7 @@ pub(super) fn sample_ns(call_ns: f64) -> f64 {
 
 /// A candidate on its way through the rounds.
 struct Runner {
+    place: usize,
     kept: Kept,
     passed: Passed,
     session: Session,
@@ -71,27 +76,28 @@ pub(super) fn measure(
     heats: Heats,
     champion: Option<&Schedule>,
 ) -> Result<(Vec<Turn>, Vec<Turn>), Diagnostic> {
-    let together = candidates.len();
     let (mut runners, mut done) = (vec![], vec![]);
-    for kept in candidates {
-        match start(run, &kept, together)? {
+    for (place, kept) in candidates.into_iter().enumerate() {
+        match start(run, &kept)? {
             Ok((session, passed)) => {
-                runners.push(Runner { kept, passed, session, samples_ns: vec![], failure: None });
+                let (samples_ns, failure) = (vec![], None);
+                runners.push(Runner { place, kept, passed, session, samples_ns, failure });
             }
             Err(rejection) => {
-                done.push(Turn { kept, trial: Trial::rejected(rejection), left: true });
+                let trial = Trial::rejected(rejection);
+                done.push(Turn { kept, trial, place, left: true });
             }
         }
     }
-    rounds(run, &mut runners, heats.first, 0);
+    rounds(run, &mut runners, heats.first, (0, heats.share));
     runners.sort_by(|one, other| one.median_ns().total_cmp(&other.median_ns()));
     let mut left = runners.split_off(runners.len().min(heats.stay));
     let place = left.iter().position(|runner| Some(&runner.kept.schedule) == champion);
     runners.extend(place.map(|place| left.remove(place)));
     done.extend(left.into_iter().map(|runner| settle(run, runner, true)));
     if runners.len() > 1 {
-        let further = affordable(run, &runners, heats.last);
-        rounds(run, &mut runners, further, 1);
+        let further = affordable(run, &runners, heats);
+        rounds(run, &mut runners, further, (1, heats.share));
     }
     done.extend(runners.into_iter().map(|runner| settle(run, runner, false)));
     let (mut passed, failed): (Vec<Turn>, Vec<Turn>) =
@@ -117,13 +123,12 @@ impl Runner {
 fn start(
     run: &mut Run<'_>,
     kept: &Kept,
-    together: usize,
 ) -> Result<Result<(Session, Passed), Rejection>, Diagnostic> {
     let artifact = &kept.built.artifact;
     // Each may take its own time: what the caller fixed may be far slower than the stored winner.
     let own_ns = kept.timed.time_ns.median.max(run.best_ns().unwrap_or(0.0));
     let pace = Pace { best_ns: Some(own_ns), ..run.pace() };
-    let mut options = session_options(artifact, slots(artifact, together), &pace);
+    let mut options = session_options(artifact, &pace);
     // The clock runs many calls for one ring of the doorbell.
     options.deadline = options.deadline.saturating_add(Duration::from_secs(1));
     let mut session = match Session::start(artifact, &options) {
@@ -142,20 +147,20 @@ fn start(
 }
 
 /// Further rounds that the time allows.
-fn affordable(run: &Run<'_>, runners: &[Runner], most: usize) -> usize {
+fn affordable(run: &Run<'_>, runners: &[Runner], heats: Heats) -> usize {
     let round_ns: f64 = runners.iter().map(|runner| sample_ns(runner.median_ns())).sum();
-    let spare_ns = run.left().as_secs_f64() * 1e9 * SPARE;
-    ((spare_ns / round_ns.max(1.0)) as usize).min(most)
+    let spare_ns = run.left().as_secs_f64() * 1e9 * heats.share;
+    ((spare_ns / round_ns.max(1.0)) as usize).min(heats.last)
 }
 
-fn rounds(run: &Run<'_>, runners: &mut [Runner], rounds: usize, stage: u64) {
+fn rounds(run: &Run<'_>, runners: &mut [Runner], rounds: usize, (stage, share): (u64, f64)) {
     let (mut sessions, mut samples): (Vec<&mut Session>, Vec<_>) = runners
         .iter_mut()
         .map(|runner| (&mut runner.session, (&mut runner.samples_ns, &mut runner.failure)))
         .unzip();
     let options = MeasureOptions {
         seed: run.options.seed.wrapping_add(stage),
-        budget: nanoseconds(run.left().as_secs_f64() * 1e9 * SPARE),
+        budget: nanoseconds(run.left().as_secs_f64() * 1e9 * share),
         ..MeasureOptions::default()
     };
     let measured = interleave(&mut sessions, rounds, &options);
@@ -169,7 +174,7 @@ fn rounds(run: &Run<'_>, runners: &mut [Runner], rounds: usize, stage: u64) {
 
 /// Looks at the outputs once more.
 fn settle(run: &mut Run<'_>, runner: Runner, left: bool) -> Turn {
-    let Runner { kept, passed, mut session, samples_ns, failure } = runner;
+    let Runner { place, kept, passed, mut session, samples_ns, failure } = runner;
     let mut trial = Trial {
         worst_ratio: Some(passed.worst_ratio),
         seed: Some(passed.seed),
@@ -179,6 +184,12 @@ fn settle(run: &mut Run<'_>, runner: Runner, left: bool) -> Turn {
         Some(failure) => Some(failure.into()),
         None => run.judge.unchanged(&mut session, &passed).err(),
     };
+    if trial.rejection.is_none() {
+        match run.judge.digest(&mut session) {
+            Ok(digest) => trial.digest = Some(digest),
+            Err(failure) => trial.rejection = Some(failure.into()),
+        }
+    }
     trial.measurement = Some(Measurement::of(samples_ns, passed.seed));
-    Turn { kept, trial, left }
+    Turn { kept, trial, place, left }
 }

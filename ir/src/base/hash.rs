@@ -21,6 +21,19 @@ impl fmt::Debug for StableHash {
     }
 }
 
+/// Hashes pieces of bytes; where one ends counts. `kind` as for `hash_text`.
+pub fn hash_bytes(kind: &str, pieces: &[&[u8]]) -> StableHash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(kind.as_bytes());
+    for piece in pieces {
+        hasher.update(&(piece.len() as u64).to_le_bytes());
+        hasher.update(piece);
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    StableHash(bytes)
+}
+
 /// Hashes a canonical text. `kind` keeps equal texts of different levels apart.
 pub fn hash_text(kind: &str, text: &str) -> StableHash {
     let mut hasher = blake3::Hasher::new();

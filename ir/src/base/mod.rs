@@ -16,7 +16,7 @@ pub use axis::{Axis, AxisId, AxisSet, AxisTable, Sizes};
 pub use chain::{Row, additions_max};
 pub use dtype::DType;
 pub use expr::{Expr, ExprRef, Literal, Visit};
-pub use hash::{StableHash, hash_text};
+pub use hash::{StableHash, hash_bytes, hash_text};
 pub use name::Namer;
 pub use op::{BinaryOp, CompareOp, ReduceOp, UnaryOp};
 

@@ -11,6 +11,7 @@
 //! values; what it does not say takes the default. `Forms` has a space for each of the equal forms of a kernel. Invariant: printing is canonical (sorted by the space's order),
 //! so equal schedules have equal hashes; the space is sampled and counted, never enumerated.
 
+mod adapt;
 mod ahead;
 mod blocks;
 mod chains;

@@ -76,7 +76,7 @@ impl Space {
     }
 
     /// The nearest legal point that the repairs lead to.
-    fn repaired(&self, point: &[ChoiceValue], rng: &mut impl Rng) -> Option<Point> {
+    pub(super) fn repaired(&self, point: &[ChoiceValue], rng: &mut impl Rng) -> Option<Point> {
         let mut config = self.config(point);
         for _ in 0..SHRINKS_MAX {
             self.repair_passes(&mut config, rng);
