@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tilewright_autotune::protocol::{RecordRow, Role, TaskRow, TimeNs};
-use tilewright_autotune::store::{CANNOT_OPEN, DAMAGED, NEWER, NewRecord, Store, Task};
+use tilewright_autotune::store::{CANNOT_OPEN, DAMAGED, FAILED, NEWER, NewRecord, Store, Task};
 use tilewright_ir::base::hash_text;
+use tilewright_ir::target::Target;
 
 fn task(kernel: &str, m: u64) -> Task {
     Task::from(TaskRow {
@@ -224,9 +225,14 @@ fn writer_process() {
     let mut store = Store::open(Path::new(path)).unwrap();
     for i in 0..count.parse::<u64>().unwrap() {
         let row = record(&format!("{name} {i}"), 5.0 + i as f64);
-        let hash = store.record(&task("matmul", i % 3), &row).unwrap();
         // The harness captures print!, not what is written to the stream itself.
-        writeln!(std::io::stdout(), "record {hash}").unwrap();
+        match store.record(&task("matmul", i % 3), &row) {
+            Ok(hash) => writeln!(std::io::stdout(), "record {hash}").unwrap(),
+            Err(fault) => {
+                writeln!(std::io::stdout(), "failed {}", fault.code).unwrap();
+                return;
+            }
+        }
     }
 }
 
@@ -285,4 +291,108 @@ fn a_killed_writer_loses_nothing_that_it_committed() {
         assert!(stored.len() <= printed.len() + round + 1, "round {round}");
     }
     assert!(printed.len() >= 141);
+}
+
+#[test]
+fn neighbours_are_the_nearest_sizes_of_the_same_kernel_and_machine() {
+    let mut store = Store::in_memory().unwrap();
+    for (m, schedule) in [(64, "a"), (100, "b"), (1000, "c")] {
+        store.record(&task("matmul", m), &record(schedule, 7.0)).unwrap();
+    }
+    store.record(&task("softmax", 128), &record("other kernel", 7.0)).unwrap();
+    let mut elsewhere = task("matmul", 120).row().clone();
+    elsewhere.target_hash = hash_text("target", "another").to_string();
+    store.record(&Task::from(elsewhere), &record("other machine", 7.0)).unwrap();
+    let names = |m: u64, count: usize| -> Vec<String> {
+        let found = store.neighbours(&task("matmul", m), count).unwrap();
+        found.into_iter().map(|row| row.schedule).collect()
+    };
+    assert_eq!(names(128, 9), ["b", "a", "c", "other machine"]);
+    assert_eq!(names(128, 1), ["b"]);
+    assert_eq!(names(64, 9), ["b", "c", "other machine"], "not its own");
+}
+
+#[test]
+fn a_machine_of_the_same_kind_lends_its_winner() {
+    let mut store = Store::in_memory().unwrap();
+    let on = |chip: &str, threads: u64, m: u64| {
+        let target = Target {
+            backend: "fake".to_string(),
+            isa: "x".to_string(),
+            features: vec!["wide".to_string()],
+            slow: vec![],
+            multiply_adds: 0,
+            chip: chip.to_string(),
+            vector_bytes: 64,
+            vector_registers: 32,
+            accumulates_in_place: true,
+            threads,
+            memory: vec![],
+        };
+        let mut row = task("matmul", m).row().clone();
+        row.target = serde_json::to_string(&target).unwrap();
+        row.target_hash = hash_text("target", &row.target).to_string();
+        Task::from(row)
+    };
+    let here = on("here", 2, 64);
+    for (other, schedule) in [
+        (on("there", 4, 64), "more threads"),
+        (on("there", 2, 65), "another size"),
+        (on("there", 2, 64), "there"),
+    ] {
+        store.record(&other, &record(schedule, 7.0)).unwrap();
+    }
+    assert_eq!(store.best(&here).unwrap(), None);
+    assert_eq!(store.best_elsewhere(&here).unwrap().unwrap().schedule, "there");
+    assert_eq!(store.best_elsewhere(&on("here", 3, 64)).unwrap(), None);
+}
+
+/// A disk without room, for which a limit on the length of files stands in.
+#[test]
+fn a_full_disk_loses_nothing_that_was_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.sqlite");
+    let mut store = Store::open(&path).unwrap();
+    let before = store.record(&task("matmul", 1), &record("before", 1.0)).unwrap();
+    drop(store);
+    let program = std::env::current_exe().expect("a running test has a file");
+    let script = "trap '' XFSZ; ulimit -f 300; exec \"$0\" --exact writer_process --nocapture";
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .arg(program)
+        .env(WRITER, format!("{}|full|1000000", path.display()))
+        .output()
+        .expect("there is a shell");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let hashes = said.lines().filter_map(|line| Some(line.split_once("record ")?.1.to_string()));
+    let printed: BTreeSet<String> = hashes.chain([before]).collect();
+    assert!(printed.len() > 20, "{said}");
+    assert!(said.contains(&format!("failed {FAILED}")), "{said}");
+    let mut store = Store::open(&path).unwrap();
+    let stored: BTreeSet<String> =
+        store.list(None).unwrap().into_iter().map(|row| row.record).collect();
+    assert_eq!(stored, printed, "what was told is there, and nothing half done");
+    store.record(&task("matmul", 1), &record("after", 1.0)).unwrap();
+}
+
+/// The end of the journal of a killed writer is cut off, as a crash of the machine may do.
+#[test]
+fn a_journal_without_its_last_page_keeps_what_is_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.sqlite");
+    let mut writer = start_writer(&path, "cut", 1_000_000);
+    let mut lines = committed(&mut writer);
+    let mut printed: Vec<String> = lines.by_ref().take(30).collect();
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    printed.extend(lines);
+    let journal = path.with_extension("sqlite-wal");
+    let bytes = std::fs::metadata(&journal).unwrap().len();
+    let file = std::fs::OpenOptions::new().write(true).open(&journal).unwrap();
+    file.set_len(bytes - 2000).unwrap();
+    drop(file);
+    let stored = Store::open(&path).unwrap().list(None).unwrap();
+    let stored: BTreeSet<String> = stored.into_iter().map(|row| row.record).collect();
+    let lost = printed.iter().filter(|record| !stored.contains(*record)).count();
+    assert!(lost <= 1, "{lost} of {}", printed.len());
 }

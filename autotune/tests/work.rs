@@ -1,8 +1,9 @@
 //! The work of a graph: contractions count twice their volume, masks by position are not forced.
 
-use tilewright_autotune::stats::{Work, work};
+use tilewright_autotune::stats::{Work, over_lanes, work};
 use tilewright_ir::base::{AxisId, AxisSet, BinaryOp, CompareOp, DType, ReduceOp, UnaryOp};
 use tilewright_ir::graph::{Graph, GraphBuilder, NodeId, Output, Tensor};
+use tilewright_ir::target::Target;
 
 fn finish(
     builder: GraphBuilder,
@@ -87,4 +88,44 @@ fn a_causal_mask_halves_the_work_and_no_more() {
 #[test]
 fn an_empty_axis_forces_nothing() {
     assert_eq!(attention(true, 0), 0.0);
+}
+
+/// Products in tile registers may be faster than multiply-adds in vectors, and no honest time may count as impossible.
+#[test]
+fn tile_registers_raise_the_ceiling_of_narrow_products() {
+    let product = |dtype: DType| {
+        let mut b = GraphBuilder::new("product");
+        let x = b.axis("x");
+        let (one, other) = (b.input("a", dtype, &[x]), b.input("b", dtype, &[x]));
+        let product = b.binary(BinaryOp::Mul, one, other);
+        finish(b, product, dtype, &[x], &[("x", 4)])
+    };
+    let target = |features: &[&str]| Target {
+        backend: "fake".to_string(),
+        isa: "x86_64".to_string(),
+        features: features.iter().map(|name| (*name).to_string()).collect(),
+        slow: vec![],
+        multiply_adds: 2,
+        chip: "a chip".to_string(),
+        vector_bytes: 64,
+        vector_registers: 32,
+        accumulates_in_place: true,
+        threads: 1,
+        memory: vec![],
+    };
+    let tiles = target(&["amx-bf16", "amx-int8", "avx512bf16"]);
+    let vectors = target(&["avx512bf16"]);
+    for (dtype, in_tiles, in_vectors) in [
+        (DType::F64, 1.0, 1.0),
+        (DType::F32, 16.0 / 6.0, 1.0),
+        (DType::F16, 4.0, 1.0),
+        (DType::Bf16, 16.0, 2.0),
+        (DType::I8, 32.0, 4.0),
+    ] {
+        let graph = product(dtype);
+        assert_eq!(over_lanes(&graph, &tiles), in_tiles, "{dtype}");
+        assert_eq!(over_lanes(&graph, &vectors), in_vectors, "{dtype}");
+    }
+    let slow = Target { slow: vec!["avx512bf16".to_string()], ..vectors };
+    assert_eq!(over_lanes(&product(DType::Bf16), &slow), 1.0);
 }

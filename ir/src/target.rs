@@ -99,6 +99,15 @@ pub fn tile_additions(rows: u64, products: u64, rises: bool) -> u64 {
 }
 
 impl Target {
+    /// Whether code for one runs on the other as it is: what differs is the chip, its caches and its pace.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let of = |target: &Self| {
+            let Self { backend, isa, features, .. } = target.clone();
+            (backend, isa, features, target.vector_bytes, target.vector_registers, target.threads)
+        };
+        of(self) == of(other)
+    }
+
     /// Whether register tiles have to be large: two multiply-adds a cycle ask more of the caches than few rows give.
     pub fn is_eager(&self) -> bool {
         self.multiply_adds >= 2

@@ -228,6 +228,7 @@ fn to_json(package: &Package, files: &[File], folder: &Path) -> Value {
     let function = |entry: &Entry| {
         let (origin, record) = match entry.origin() {
             Origin::Stored(record) => ("stored", Some(record)),
+            Origin::Carried(record) => ("carried", Some(record)),
             Origin::Default => ("default", None),
             Origin::Given => ("given", None),
         };

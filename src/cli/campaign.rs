@@ -124,7 +124,7 @@ fn begin(path: &Path, output: &mut Output) -> Result<(), Failure> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let ready: Vec<Ready> =
         file.kernel.iter().map(|entry| prepare(&file, entry, folder)).collect::<Result<_, _>>()?;
-    let backend = host::backend()?;
+    let backend = ready.first().map_or(host::backend()?, |ready| ready.selected.bound.backend());
     let spec = CampaignSpec {
         format_version: FORMAT_VERSION,
         name: file.name.clone(),
@@ -145,7 +145,7 @@ fn begin(path: &Path, output: &mut Output) -> Result<(), Failure> {
     let seeds = ready.iter().map(|ready| seeds(&store, ready)).collect::<Result<_, _>>()?;
     let jobs = ready.iter().map(|ready| LocalJob {
         graph: ready.selected.bound.graph(),
-        backend,
+        backend: ready.selected.bound.backend(),
         task: ready.selected.bound.task(),
         fixed: ready.fixed.clone(),
     });
@@ -178,13 +178,12 @@ fn prepare(file: &CampaignFile, entry: &KernelEntry, folder: &Path) -> Result<Re
     let extent = |(axis, &extent): (&String, &u64)| AxisExtent { axis: axis.clone(), extent };
     let size = entry.size.iter().map(extent).collect();
     let kernel = entry.kernel.clone();
-    let selected =
+    let mut selected =
         KernelArgs::of(folder.join(&entry.file), kernel, entry.set.clone(), size).select()?;
+    selected.bound.set_threads_max(file.policy.threads);
     memory::check(selected.bound.graph(), 3, true)?;
-    let threads = file.policy.threads.map(|count| format!("threads = {count}"));
-    let fixed = entry.fix.iter().chain(&threads);
-    let fixed: Vec<Setting> =
-        fixed.map(|text| setting(text).map_err(Failure::Usage)).collect::<Result<_, _>>()?;
+    let fixed = entry.fix.iter().map(|text| setting(text).map_err(Failure::Usage));
+    let fixed: Vec<Setting> = fixed.collect::<Result<_, _>>()?;
     let mut forms = selected.bound.forms().clone();
     forms.fix(&fixed)?;
     Ok(Ready { selected, forms, fixed, share: entry.share })

@@ -35,13 +35,17 @@ pub(super) struct Args {
     /// The seed of the judge's data
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Evaluate for at most this many threads, as `tune --threads` does
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    threads: Option<u64>,
     /// Threads that compile; 0: all
     #[arg(long, default_value_t = 0)]
     jobs: usize,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
-    let selected = args.kernel.select()?;
+    let mut selected = args.kernel.select()?;
+    selected.bound.set_threads_max(args.threads);
     memory::check(selected.bound.graph(), 3, true)?;
     let bound = &selected.bound;
     let mut schedules: Vec<Schedule> =

@@ -23,6 +23,7 @@ mod memory;
 mod npy;
 mod output;
 mod records;
+mod repeat;
 mod run;
 mod schema;
 mod select;

@@ -4,6 +4,7 @@
 
 use super::failure::Failure;
 use super::output::{Output, note};
+use super::repeat;
 use super::select::{KernelArgs, show};
 use super::tune::now_unix;
 use crate::report::{Table, time_interval};
@@ -20,6 +21,9 @@ use tilewright::ir::diag::Diagnostic;
 pub(super) struct BestArgs {
     #[command(flatten)]
     kernel: KernelArgs,
+    /// The winner for at most this many threads, as `tune --threads` finds it
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    threads: Option<u64>,
 }
 
 /// The arguments of `list`.
@@ -57,6 +61,8 @@ enum RecordsCommand {
     },
     /// Check the hash of every record and every link of every campaign
     Verify,
+    /// Take a record again: is it the same code, are its numbers right and the same bits, and what does the clock say now
+    VerifyRecord(repeat::Args),
     /// Never use the schedule of a record again; the next best takes its place
     Quarantine {
         /// The first digits of the record
@@ -87,6 +93,7 @@ pub(super) fn records(args: &RecordsArgs, output: &mut Output) -> Result<(), Fai
             tell_joined(&joined, output)
         }
         RecordsCommand::Verify => verify(output),
+        RecordsCommand::VerifyRecord(args) => repeat::run(args, output),
         RecordsCommand::Quarantine { record, why } => {
             let mut store = Store::open(&default_path()?)?;
             let row = store.find(record)?.ok_or_else(|| unknown(record))?;
@@ -104,7 +111,7 @@ pub(super) fn records(args: &RecordsArgs, output: &mut Output) -> Result<(), Fai
     }
 }
 
-fn unknown(record: &str) -> Diagnostic {
+pub(super) fn unknown(record: &str) -> Diagnostic {
     Diagnostic::new(NO_WINNER, format!("the store has no record {record}"))
         .help("`tilewright list --all` shows all")
 }
@@ -144,7 +151,8 @@ fn open() -> Result<Option<Store>, Failure> {
 }
 
 pub(super) fn best(args: &BestArgs, output: &mut Output) -> Result<(), Failure> {
-    let selected = args.kernel.select()?;
+    let mut selected = args.kernel.select()?;
+    selected.bound.set_threads_max(args.threads);
     let found = match open()? {
         Some(store) => store.best(&selected.bound.task())?,
         None => None,

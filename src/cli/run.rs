@@ -165,6 +165,7 @@ impl Report<'_> {
     fn to_json(&self) -> Value {
         let (origin, record) = match self.compiled.origin() {
             Origin::Stored(record) => ("stored", Some(record)),
+            Origin::Carried(record) => ("carried", Some(record)),
             Origin::Default => ("default", None),
             Origin::Given => ("given", None),
         };

@@ -28,6 +28,8 @@ use tilewright_ir::{AxisId, DType};
 pub enum Origin {
     /// The winner of earlier tuning: its record in the store.
     Stored(String),
+    /// What won on another machine of this one's kind, or with another version: its record. It was not tuned here.
+    Carried(String),
     /// The default of the form that should be fastest, because the store has no winner for this task.
     Default,
     /// The caller.
@@ -38,6 +40,9 @@ impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Stored(record) => write!(f, "stored winner {record}"),
+            Self::Carried(record) => {
+                write!(f, "winner {record} of another machine or version, not tuned here")
+            }
             Self::Default => f.write_str("default schedule"),
             Self::Given => f.write_str("given schedule"),
         }
@@ -196,13 +201,31 @@ impl BoundKernel {
         Err(fault.found(found.join(", ")).expected(expected.join(", ")).into())
     }
 
-    /// The schedule that `call` uses: the store's winner for this task, else the default.
+    /// The schedule that `call` uses: the store's winner for this task, else what won on a machine of the same kind, else
+    /// the default.
     ///
     /// # Errors
     /// When there is a store and it cannot be read. A store that does not exist yet has no winner.
     pub fn schedule(&self) -> Result<(Schedule, Origin), Error> {
-        let stored = self.stored_schedule()?;
-        Ok(stored.unwrap_or_else(|| (self.forms().default_schedule(), Origin::Default)))
+        let found = match self.stored_schedule()? {
+            None => self.carried_schedule()?,
+            stored => stored,
+        };
+        Ok(found.unwrap_or_else(|| (self.forms().default_schedule(), Origin::Default)))
+    }
+
+    /// What won for the same task on another machine of this one's kind, as it would be here.
+    fn carried_schedule(&self) -> Result<Option<(Schedule, Origin)>, Error> {
+        let path = default_path()?;
+        if !path.exists() {
+            return Ok(None);
+        }
+        let row = Store::open_to_read(&path)?.best_elsewhere(&self.task())?;
+        Ok(row.and_then(|row| {
+            let schedule = Schedule::parse(&row.schedule).ok()?;
+            let schedule = self.forms().adapted(&schedule, &row.task.sizes)?;
+            Some((schedule, Origin::Carried(row.record)))
+        }))
     }
 
     /// The store's winner for this task, if there is one: the fastest that is legal.

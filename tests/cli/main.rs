@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 mod bench;
 mod build;
 mod campaign;
+mod compare;
 mod evaluate;
 mod forms;
 mod inputs;

@@ -12,8 +12,8 @@ use tilewright_ir::reference::{
     evaluate, integers_are_exact, permutable_axes, shuffle, special_places,
 };
 
-/// A kernel with at most this many operations and bytes has a reference of a few milliseconds: it is computed anew
-/// for every candidate. The limits are counts, so that the same seed draws the same data on every machine.
+/// A kernel with at most this many operations and bytes has a reference of a few milliseconds: its cases are drawn anew one
+/// by one as candidates are judged. The limits are counts, so that the same seed draws the same data on every machine.
 const CHEAP: (f64, f64) = (4e6, 4e6);
 /// A kernel with more operations or bytes has a reference of seconds, or large cases: it gets three cases only.
 const LARGE: (f64, f64) = (1e9, 32e6);
@@ -138,8 +138,10 @@ pub(super) struct Pool {
     cases: Vec<Case>,
     /// How many are not hard.
     plain: usize,
-    /// Whether a new case costs no more than a known one.
+    /// Whether cases are drawn anew.
     cheap: bool,
+    /// Whether some axis may be permuted, so that a known case gives new ones.
+    permutable: bool,
     /// The first case with one element of an input changed.
     changed: OnceLock<Case>,
 }
@@ -172,7 +174,18 @@ impl Pool {
             .into_par_iter()
             .map(|((family, place), mut rng)| Case::draw(graph, family, place, &mut rng))
             .collect();
-        Self { cases, plain, cheap, changed: OnceLock::new() }
+        let permutable = permutable_axes(graph).iter().next().is_some();
+        Self { cases, plain, cheap, permutable, changed: OnceLock::new() }
+    }
+
+    /// Draws one of the cases of a cheap kernel anew, so that what a candidate could learn of them does not last.
+    pub(super) fn renew(&mut self, graph: &Graph, rng: &mut ChaCha8Rng) {
+        if self.cheap && self.permutable {
+            let index = rng.random_range(0..self.cases.len());
+            let (family, place) = (self.cases[index].family, self.cases[index].place);
+            self.cases[index] = Case::draw(graph, family, place, rng);
+            self.changed = OnceLock::new();
+        }
     }
 
     /// Chooses a case never seen before: normal at even positions, of another family at odd ones.
@@ -191,7 +204,8 @@ impl Pool {
     /// The case of a choice.
     pub(super) fn draw(&self, graph: &Graph, pick: Pick) -> Case {
         let known = &self.cases[pick.known];
-        if self.cheap {
+        // A permutation would move what the terms of this family stand behind.
+        if self.cheap && (!self.permutable || known.family == Family::Behind) {
             let mut rng = ChaCha8Rng::seed_from_u64(pick.seed);
             Case::draw(graph, known.family, known.place, &mut rng)
         } else {
@@ -201,7 +215,7 @@ impl Pool {
 
     /// A normal case never seen before, as cheap as may be.
     pub(super) fn fresh(&self, graph: &Graph, rng: &mut ChaCha8Rng) -> Case {
-        if self.cheap && permutable_axes(graph).iter().next().is_none() {
+        if self.cheap && !self.permutable {
             return Case::draw(graph, Family::Normal, 0, rng);
         }
         self.cases[0].shuffled(graph, rng.next_u64() >> 11)
@@ -210,7 +224,7 @@ impl Pool {
     /// A normal case never seen before, and one that differs from it in a single element of an input.
     pub(super) fn pair(&self, graph: &Graph, rng: &mut ChaCha8Rng) -> [Case; 2] {
         let seed = rng.next_u64() >> 11;
-        if self.cheap {
+        if self.cheap && !self.permutable {
             let case = self.draw(graph, Pick { known: 0, seed });
             let changed = case.changed(graph, rng);
             return [case, changed];

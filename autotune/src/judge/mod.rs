@@ -1,7 +1,8 @@
 //! The judge: whether a candidate computes the kernel, decided before its time counts.
 //!
 //! The data of a check is drawn after the candidate is fixed, from at least three families, and never seen before: a
-//! new draw where the reference is cheap, else a permutation of a known case that keeps its reference. First come the
+//! permutation of a known case that keeps its reference, where nothing may be permuted a new draw. Where references are
+//! cheap, the known cases are drawn anew one by one. First come the
 //! hard families, in rounds of their own: wide magnitudes, NaN and infinities, ties. Outputs are
 //! poisoned before each of two runs; every element of every slot is compared; the two runs must agree to the bit;
 //! and after the clock has run, the outputs must still be those that were judged. Inputs are read-only in the child.
@@ -31,6 +32,8 @@ use tilewright_ir::reference::{Family, HostTensor, draw, memory};
 /// How many times as long as another a call on a hard case may take.
 const HARD_DEADLINE: u32 = 4;
 
+/// Checks after which a known case is drawn anew.
+const RENEW_EVERY: u32 = 12;
 /// The seed of the data of digests.
 const DIGEST_SEED: u64 = 1;
 
@@ -40,6 +43,8 @@ pub struct Judge<'a> {
     graph: &'a Graph,
     pool: Pool,
     rng: ChaCha8Rng,
+    /// Checks since a case was drawn anew.
+    checks: u32,
     /// The data of digests.
     digested: OnceLock<Vec<HostTensor>>,
 }
@@ -69,7 +74,7 @@ impl<'a> Judge<'a> {
     pub fn new(graph: &'a Graph, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let pool = Pool::new(graph, &mut rng);
-        Self { graph, pool, rng, digested: OnceLock::new() }
+        Self { graph, pool, rng, checks: 0, digested: OnceLock::new() }
     }
 
     /// Checks the candidate of a session. The slots keep the data of the last cases, for the clock.
@@ -94,6 +99,10 @@ impl<'a> Judge<'a> {
     }
 
     fn begin(&mut self) -> (Passed, ChaCha8Rng) {
+        self.checks += 1;
+        if self.checks.is_multiple_of(RENEW_EVERY) {
+            self.pool.renew(self.graph, &mut self.rng);
+        }
         // 53 bits, so that a seed survives readers of JSON that know only f64.
         let seed = self.rng.next_u64() >> 11;
         let passed = Passed { worst_ratio: 0.0, seed, calls_ns: vec![], outputs: vec![] };

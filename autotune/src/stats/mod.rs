@@ -4,4 +4,4 @@ mod rank;
 mod work;
 
 pub use rank::rank_correlation;
-pub use work::{Work, work};
+pub use work::{Work, over_lanes, work};

@@ -7,8 +7,9 @@
 //! from at most the elements gathered.
 //! Invariant: the count is a lower bound on what straightforward code does, so no honest time beats its roofline.
 
-use tilewright_ir::base::{AxisId, BinaryOp, CompareOp, UnaryOp};
+use tilewright_ir::base::{AxisId, BinaryOp, CompareOp, DType, UnaryOp};
 use tilewright_ir::graph::{Graph, NodeId, Op, Tensor};
+use tilewright_ir::target::Target;
 
 /// What one call of a kernel has to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -25,6 +26,26 @@ pub fn work(graph: &Graph) -> Work {
     let read: f64 = inputs.map(|(input, tensor)| read_bytes(graph, input, tensor)).sum();
     let written: f64 = graph.outputs.iter().map(|output| bytes(graph, &output.tensor)).sum();
     Work { flops: flops(graph), bytes: read + written }
+}
+
+/// How many times the rate of multiply-adds of f32 in vectors the products of a kernel may reach on a machine, going by the
+/// narrowest of its inputs: tile registers add 16 times as many products of bf16 and 32 times as many of bytes, and six
+/// products of bf16 parts make one of f32, four one of f16.
+pub fn over_lanes(graph: &Graph, target: &Target) -> f64 {
+    let has = |name: &str| target.features.iter().any(|feature| feature == name);
+    let is_fast = |name: &str| has(name) && !target.slow.iter().any(|slow| slow == name);
+    let (tiles, byte_tiles) = (has("amx-bf16"), has("amx-int8"));
+    let over = |tensor: &Tensor| match tensor.dtype {
+        DType::I8 | DType::U8 | DType::I4 if byte_tiles => 32.0,
+        DType::I8 | DType::U8 | DType::I4 => 4.0,
+        DType::I16 => 2.0,
+        DType::Bf16 if tiles => 16.0,
+        DType::Bf16 if is_fast("avx512bf16") => 2.0,
+        DType::F16 if tiles => 16.0 / 4.0,
+        DType::F32 if tiles => 16.0 / 6.0,
+        DType::Bf16 | DType::F16 | DType::F32 | DType::F64 | DType::I32 | DType::Bool => 1.0,
+    };
+    graph.inputs.iter().map(over).fold(1.0, f64::max)
 }
 
 fn bytes(graph: &Graph, tensor: &Tensor) -> f64 {

@@ -204,6 +204,22 @@ impl Store {
         Ok(found)
     }
 
+    /// The best known of the same task on another machine of this one's kind, or by another version; of several, the
+    /// task that was stored last.
+    ///
+    /// # Errors
+    /// As `best`.
+    pub fn best_elsewhere(&self, task: &Task) -> Result<Option<RecordRow>, Diagnostic> {
+        let fail = |error: rusqlite::Error| explain(&self.path, &error);
+        let relatives = rows::relatives(&self.connection, task).map_err(fail)?;
+        for row in relatives.into_iter().rev().filter(|row| task.is_kin(row)) {
+            if let Some(found) = self.best(&Task::from(row))? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
     /// How many evaluations of a task are stored.
     ///
     /// # Errors
@@ -313,6 +329,11 @@ fn explain(path: &Path, error: &rusqlite::Error) -> Diagnostic {
         }
         Some(Code::DiskFull) => Diagnostic::new(FAILED, format!("the disk of {file} is full"))
             .help("make room and run again; everything recorded before is kept"),
+        Some(Code::SystemIoFailure) => Diagnostic::new(
+            FAILED,
+            format!("the system could not read or write {file}: {error}"),
+        )
+        .help("make room, look at the disk, and run again; everything recorded before is kept"),
         _ => Diagnostic::new(FAILED, format!("the store {file} failed: {error}")),
     }
 }

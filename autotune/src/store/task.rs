@@ -6,6 +6,7 @@ use tilewright_ir::backend::Backend;
 use tilewright_ir::base::{Sizes, hash_text};
 use tilewright_ir::graph::{Graph, Tensor};
 use tilewright_ir::plan::{self, PassProgram};
+use tilewright_ir::target::Target;
 
 /// A kernel at fixed sizes, in one algebraic form, on one machine, by one code generator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,15 @@ const OTHER_MACHINE: f64 = 8.0;
 const OTHER_COMPILER: f64 = 0.5;
 
 impl Task {
+    /// Whether another task differs in the machine, within its kind, or the version alone.
+    pub(super) fn is_kin(&self, other: &TaskRow) -> bool {
+        let own = &self.row;
+        let target = |row: &TaskRow| serde_json::from_str::<Target>(&row.target).ok();
+        own.sizes == other.sizes
+            && own.arguments == other.arguments
+            && target(own).zip(target(other)).is_some_and(|(own, other)| own.is_like(&other))
+    }
+
     /// How unlike another task of the same kernel is: the sum over the axes of the logarithm of the ratio of the extents,
     /// and something for another machine.
     pub(super) fn distance(&self, other: &TaskRow) -> f64 {

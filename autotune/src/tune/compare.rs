@@ -47,6 +47,8 @@ pub struct Compared {
     pub ratio: Option<Paired>,
     /// What that says of the first; `None` if one was rejected.
     pub verdict: Option<Verdict>,
+    /// The samples of both, in nanoseconds of one call, for each pair of processes.
+    pub groups: Vec<(Vec<f64>, Vec<f64>)>,
 }
 
 /// Compares two schedules within the budget of the options. `effect_min` is the part of the time that counts as a
@@ -88,11 +90,11 @@ pub fn compare(
         sides.push(side(&mut run, schedule, ready, samples_ns)?);
     }
     let sides = sides.try_into().expect("there are two");
-    Ok(Compared { sides, ratio, verdict: ratio.map(|ratio| ratio.verdict(effect_min)) })
+    Ok(Compared { sides, ratio, verdict: ratio.map(|ratio| ratio.verdict(effect_min)), groups })
 }
 
 /// A schedule that the judge has passed, with a first time, or why not.
-fn judged(
+pub(super) fn judged(
     run: &mut Run<'_>,
     schedule: &Schedule,
     built: Result<super::Built, Rejection>,

@@ -14,7 +14,7 @@ use crate::protocol::{
     Budget, Candidate, Event, Phase, Progress, Role, ScheduleChange, Start, Status, TargetName,
 };
 use crate::search::{Outcome, Search};
-use crate::stats::{Work, work};
+use crate::stats::{Work, over_lanes, work};
 use crate::store::{NewRecord, Store, Task};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,6 +60,8 @@ pub(super) struct Run<'a> {
     sizes: BTreeMap<String, u64>,
     kernel: String,
     work: Work,
+    /// How many times the ceiling of multiply-adds the kernel's products may reach.
+    over_lanes: f64,
     pub(super) store: &'a mut Store,
     observer: &'a mut dyn FnMut(&Event),
     stop: &'a AtomicBool,
@@ -132,6 +134,7 @@ impl<'a> Run<'a> {
             kernel: graph.name.clone(),
             task,
             work,
+            over_lanes: over_lanes(graph, backend.target()),
             store,
             observer,
             stop,
@@ -413,7 +416,8 @@ impl<'a> Run<'a> {
         let ceilings = self.ceilings.as_ref()?;
         let threads = self.backend.target().threads;
         let working_set = self.work.bytes as u64;
-        Some(bound(self.work.flops, self.work.bytes, working_set, threads, ceilings))
+        let flops = self.work.flops / self.over_lanes;
+        Some(bound(flops, self.work.bytes, working_set, threads, ceilings))
     }
 
     fn now_unix(&self) -> u64 {

@@ -95,7 +95,7 @@ pub(super) fn measure(
     let place = left.iter().position(|runner| Some(&runner.kept.schedule) == champion);
     runners.extend(place.map(|place| left.remove(place)));
     done.extend(left.into_iter().map(|runner| settle(run, runner, true)));
-    if runners.len() > 1 {
+    if heats.last > 0 {
         let further = affordable(run, &runners, heats);
         rounds(run, &mut runners, further, (1, heats.share));
     }

@@ -8,7 +8,7 @@ use super::trial::{Pace, Trial, try_artifact};
 use crate::ceiling::{Bound, Ceilings, bound};
 use crate::judge::{Judge, Rejection};
 use crate::protocol::Role;
-use crate::stats::{Work, work};
+use crate::stats::{Work, over_lanes, work};
 use crate::store::NewRecord;
 use std::time::Duration;
 use tilewright_ir::backend::Backend;
@@ -27,6 +27,7 @@ pub(crate) struct Workbench<'a> {
     pool: rayon::ThreadPool,
     ceilings: Option<Ceilings>,
     work: Work,
+    over_lanes: f64,
 }
 
 impl<'a> Workbench<'a> {
@@ -41,7 +42,8 @@ impl<'a> Workbench<'a> {
         let pool = compilers(threads)?;
         let judge = pool.install(|| Judge::new(graph, seed));
         let forms = Forms::new(graph, backend.target());
-        Ok(Self { backend, forms, judge, pool, ceilings, work: work(graph) })
+        let over_lanes = over_lanes(graph, backend.target());
+        Ok(Self { backend, forms, judge, pool, ceilings, work: work(graph), over_lanes })
     }
 
     /// Every legal schedule.
@@ -89,6 +91,7 @@ impl<'a> Workbench<'a> {
         let ceilings = self.ceilings.as_ref()?;
         let threads = self.backend.target().threads;
         let working_set = self.work.bytes as u64;
-        Some(bound(self.work.flops, self.work.bytes, working_set, threads, ceilings))
+        let flops = self.work.flops / self.over_lanes;
+        Some(bound(flops, self.work.bytes, working_set, threads, ceilings))
     }
 }

@@ -67,6 +67,13 @@ impl Fake {
         }))
     }
 
+    /// What becomes of a program depends on it alone.
+    pub(crate) fn by_program(
+        code: impl Fn(&TileProgram) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::compiling(Box::new(move |_, program| code(program)))
+    }
+
     fn compiling(code: Compile) -> Self {
         let level = |name: &str, bytes| MemoryLevel { name: name.to_string(), bytes };
         let target = Target {

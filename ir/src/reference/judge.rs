@@ -7,6 +7,8 @@ use super::tensor::{half_ulp, round_to};
 use super::{Expected, HostTensor};
 use crate::base::{DType, UnaryOp};
 use crate::graph::{Graph, Node, Op};
+use rayon::prelude::*;
+use std::ops::Range;
 
 /// The largest share of undecided elements in a case that is judged at all.
 pub const UNDECIDED_MAX: f64 = 0.001;
@@ -51,6 +53,8 @@ impl Verdict {
     }
 }
 
+/// Elements that are judged together.
+const PIECE: usize = 1 << 14;
 /// Allowances above this part of a value are wide.
 const LOOSE: f64 = 1e-2;
 
@@ -120,7 +124,7 @@ fn exact(dtype: DType, value: f64, found: f64) -> (f64, f64) {
 fn judge(
     expected: &Expected,
     got: &HostTensor,
-    measure: impl Fn(usize, f64, f64) -> (f64, f64),
+    measure: impl Fn(usize, f64, f64) -> (f64, f64) + Sync,
 ) -> Verdict {
     let elements = expected.values.len() as u64;
     let mut verdict = Verdict { elements, ..Verdict::default() };
@@ -129,11 +133,36 @@ fn judge(
         verdict.worst_ratio = f64::INFINITY;
         return verdict;
     }
-    for (index, (&value, found)) in expected.values.iter().zip(got.to_f64()).enumerate() {
+    let pieces = (0..got.len().div_ceil(PIECE)).into_par_iter().map(|piece| {
+        let range = piece * PIECE..((piece + 1) * PIECE).min(got.len());
+        judge_piece(expected, got, range, &measure)
+    });
+    let verdicts: Vec<Verdict> = pieces.collect();
+    for piece in verdicts {
+        verdict.worst_ratio = verdict.worst_ratio.max(piece.worst_ratio);
+        verdict.wrong += piece.wrong;
+        verdict.undecided += piece.undecided;
+        verdict.first_wrong = verdict.first_wrong.or(piece.first_wrong);
+    }
+    verdict
+}
+
+/// The verdict over some of the elements.
+fn judge_piece(
+    expected: &Expected,
+    got: &HostTensor,
+    range: Range<usize>,
+    measure: &impl Fn(usize, f64, f64) -> (f64, f64),
+) -> Verdict {
+    let mut verdict = Verdict::default();
+    let mut found = vec![0.0; range.len()];
+    got.read(range.start, 1, &mut found);
+    for (index, found) in range.zip(found) {
         if expected.allowances[index] == f64::INFINITY {
             verdict.undecided += 1;
             continue;
         }
+        let value = expected.values[index];
         let (ratio, allowance) = measure(index, value, found);
         verdict.worst_ratio = verdict.worst_ratio.max(ratio);
         if ratio > 1.0 {

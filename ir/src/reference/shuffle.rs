@@ -10,7 +10,11 @@ use crate::graph::{Graph, Op, Tensor};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
+
+/// Rows that are worth a thread's attention.
+const ROWS_MIN: usize = 64;
 
 /// The axes whose order does not matter: not an `Index`, not scanned, not searched by `argmax` or `argmin`, not gathered
 /// along, and not among those of a bound graph along which an input has several elements at one place.
@@ -43,20 +47,14 @@ pub fn shuffle(
         permutations.insert(axis, order);
     }
     let inputs = graph.inputs.iter().zip(inputs).map(|(tensor, data)| {
-        let sources = sources(graph, tensor, &permutations);
+        let orders = orders(graph, tensor, &permutations);
         let mut result = HostTensor::zeros(data.dtype, &data.shape);
-        gather(data, &sources, &mut result);
+        gather(data, &orders, &mut result);
         result
     });
     let expected = graph.outputs.iter().zip(expected).map(|(output, data)| {
-        let sources = sources(graph, &output.tensor, &permutations);
-        let pick = |from: &[f64]| -> Vec<f64> {
-            if from.is_empty() {
-                vec![]
-            } else {
-                sources.iter().map(|&index| from[index]).collect()
-            }
-        };
+        let orders = orders(graph, &output.tensor, &permutations);
+        let pick = |from: &[f64]| if from.is_empty() { vec![] } else { picked(from, &orders) };
         Expected {
             values: pick(&data.values),
             low: pick(&data.low),
@@ -83,25 +81,25 @@ pub fn permute(tensor: &HostTensor, axis_position: usize, permutation: &[usize])
         })
         .collect();
     let mut result = HostTensor::zeros(tensor.dtype, &tensor.shape);
-    gather(tensor, &positions(&orders), &mut result);
+    gather(tensor, &orders, &mut result);
     result
 }
 
-/// For each element of a tensor in row-major order, the row-major position it comes from.
-fn sources(
+/// For each axis of a tensor the position that each index is taken from.
+fn orders(
     graph: &Graph,
     tensor: &Tensor,
     permutations: &BTreeMap<AxisId, Vec<usize>>,
-) -> Vec<usize> {
-    let orders: Vec<Vec<usize>> = (tensor.axes.iter())
+) -> Vec<Vec<usize>> {
+    (tensor.axes.iter())
         .map(|axis| match permutations.get(axis) {
             Some(order) => order.clone(),
             None => (0..graph.axes.extent(*axis) as usize).collect(),
         })
-        .collect();
-    positions(&orders)
+        .collect()
 }
 
+/// For each element in row-major order, the row-major position that it is taken from.
 fn positions(orders: &[Vec<usize>]) -> Vec<usize> {
     orders.iter().fold(vec![0], |bases, order| {
         let extent = order.len();
@@ -109,16 +107,33 @@ fn positions(orders: &[Vec<usize>]) -> Vec<usize> {
     })
 }
 
+/// The elements in their new order. Row by row, since a row stays in the first cache while its elements change places.
+fn picked<T: Copy + Send + Sync>(from: &[T], orders: &[Vec<usize>]) -> Vec<T> {
+    let Some((inner, outer)) = orders.split_last() else { return from.to_vec() };
+    let rows = positions(outer);
+    let picked = rows.par_iter().with_min_len(ROWS_MIN).flat_map_iter(|row| {
+        let row = &from[row * inner.len()..][..inner.len()];
+        inner.iter().map(|&index| row[index])
+    });
+    picked.collect()
+}
+
 /// Copies raw elements, so that every bit pattern survives.
-fn gather(from: &HostTensor, sources: &[usize], to: &mut HostTensor) {
-    let width = from.dtype.bits() as usize / 8;
-    if width == 0 {
-        for (index, &source) in sources.iter().enumerate() {
-            to.set(index, from.get(source));
+fn gather(from: &HostTensor, orders: &[Vec<usize>], to: &mut HostTensor) {
+    fn copied<const WIDTH: usize>(from: &[u8], orders: &[Vec<usize>]) -> Vec<u8> {
+        picked(from.as_chunks::<WIDTH>().0, orders).into_flattened()
+    }
+    to.bytes = match from.dtype.bits() {
+        8 => copied::<1>(&from.bytes, orders),
+        16 => copied::<2>(&from.bytes, orders),
+        32 => copied::<4>(&from.bytes, orders),
+        64 => copied::<8>(&from.bytes, orders),
+        _ => {
+            // Several elements share a byte.
+            for (index, &source) in positions(orders).iter().enumerate() {
+                to.set(index, from.get(source));
+            }
+            return;
         }
-        return;
-    }
-    for (element, &source) in to.bytes.chunks_exact_mut(width).zip(sources) {
-        element.copy_from_slice(&from.bytes[source * width..(source + 1) * width]);
-    }
+    };
 }

@@ -16,6 +16,8 @@ use crate::target::Target;
 /// What copying an element takes, of the first and of the second operand, and what adding to a sum takes.
 const COPY: (u64, u64) = (800, 500);
 const ADD: u64 = 200;
+/// What products take of which the lesser come first, in hundredths of the others.
+const RISING: u64 = 105;
 
 /// Steps along the rows, the columns and the terms.
 #[derive(Clone, Copy)]
@@ -45,8 +47,10 @@ pub(super) fn guess_blocks(
     let inside = others.clone().fold(1, |all: u64, of| all.saturating_mul(own.block[of]));
     let around = others.clone().map(|&of| plan.axes.extent(of).div_ceil(own.block[&of]));
     let around = (inside, around.fold(1, u64::saturating_mul));
-    let most = found.block_max(plan.axes.extent(axis), around, additions_max(volume), false);
-    let most = most.unwrap_or(0);
+    let limit = additions_max(volume);
+    let most =
+        [false, true].map(|rises| found.block_max(plan.axes.extent(axis), around, limit, rises));
+    let most = most.into_iter().flatten().max().unwrap_or(0);
     let of = |axis: AxisId| (axis, plan.axes.extent(axis));
     let [rows, columns] = [of(found.rows), of(vector)].map(|(axis, extent)| {
         let tile = own.micro[&axis];
@@ -55,10 +59,11 @@ pub(super) fn guess_blocks(
     });
     let extent = plan.axes.extent(axis);
     let whole = (extent <= most).then_some(extent);
-    let few = |step: &u64| {
-        let behind = extent.div_ceil(*step).saturating_mul(around.1).saturating_sub(1);
-        *step < extent && found.additions(*step, inside, false) + behind <= additions_max(volume)
+    let is_legal = |step: u64, rises| {
+        let behind = extent.div_ceil(step).saturating_mul(around.1).saturating_sub(1);
+        found.additions(step, inside, rises) + behind <= limit
     };
+    let few = |step: &u64| *step < extent && is_legal(*step, true);
     let terms: Vec<u64> = (1..=most / found.terms)
         .map(|count| count * found.terms)
         .filter(few)
@@ -83,7 +88,10 @@ pub(super) fn guess_blocks(
         bytes((blocks.rows, blocks.columns), blocks) <= near
             && (blocks.terms <= found.terms || bytes(tile, blocks) <= nearest)
     };
-    let time = |blocks: &Blocks| time(&found, *blocks, extents, (apart, target.threads));
+    let time = |blocks: &Blocks| {
+        let rises = !is_legal(blocks.terms, false);
+        time(&found, *blocks, extents, (apart, target.threads), rises)
+    };
     let Some(best) = all.filter(fits).min_by_key(|blocks| (time(blocks), blocks.terms)) else {
         return true;
     };
@@ -101,12 +109,20 @@ pub(super) fn guess_blocks(
 }
 
 /// The time of the thread that has most to do.
-fn time(found: &Parts, blocks: Blocks, extents: Blocks, (apart, threads): (u64, u64)) -> u64 {
+fn time(
+    found: &Parts,
+    blocks: Blocks,
+    extents: Blocks,
+    (apart, threads): (u64, u64),
+    rises: bool,
+) -> u64 {
     let count = extents.rows.div_ceil(blocks.rows) * extents.columns.div_ceil(blocks.columns);
     let turns = count.saturating_mul(apart).div_ceil(threads.max(1));
     let (rows, columns) = (blocks.rows.min(extents.rows), blocks.columns.min(extents.columns));
     let sums = rows.saturating_mul(columns);
     let products = sums.saturating_mul(extents.terms).saturating_mul(found.products() as u64);
+    // In parts of 100 beforehand, so that no product overflows for its sake.
+    let products = if rises { (products / 100).saturating_mul(RISING) } else { products };
     let copies = (rows * COPY.0 + columns * COPY.1).saturating_mul(extents.terms);
     let adds = sums.saturating_mul(ADD).saturating_mul(extents.terms.div_ceil(blocks.terms));
     turns.saturating_mul(products.saturating_add(copies).saturating_add(adds))

@@ -1,0 +1,73 @@
+//! What `compare` can tell: `clock_power TRIALS SECONDS`.
+//!
+//! A schedule is compared with itself, so many times for each kernel. A trial is right if it says tie; with the samples of one
+//! side taken as 3 % longer than they are, it is right if it says so. A line tells how often both were. Invariant: the samples
+//! are those of two processes that ran in turns; nothing but the 3 % is made up.
+
+#![expect(clippy::print_stdout, reason = "its result is a line")]
+
+use std::error::Error;
+use std::sync::atomic::AtomicBool;
+use tilewright::Kernel;
+use tilewright::autotune::clock::against::Verdict;
+use tilewright::autotune::clock::paired_groups;
+use tilewright::autotune::store::Store;
+use tilewright::autotune::tune::{TuneOptions, compare};
+
+/// The difference that has to be seen, and the smallest that counts.
+const DIFFERENCE: f64 = 1.03;
+const EFFECT_MIN: f64 = 0.01;
+
+const KERNELS: [(&str, &str, &[(&str, u64)]); 3] = [
+    (
+        "matmul 256^3",
+        "kernel f(A: f32[m,k], B: f32[k,n]) -> C: f32[m,n] { sum[k](A * B) }",
+        &[("m", 256), ("n", 256), ("k", 256)],
+    ),
+    (
+        "softmax 256x1024",
+        "kernel f(x: f32[i,j]) -> y: f32[i,j] { softmax[j](x) }",
+        &[("i", 256), ("j", 1024)],
+    ),
+    (
+        "rmsnorm 128x1024",
+        "kernel f(x: f32[i,j], w: f32[j]) -> y: f32[i,j] { rmsnorm[j](x, w, 1e-5) }",
+        &[("i", 128), ("j", 1024)],
+    ),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let trials: u64 = arguments.next().map_or(Ok(20), |text| text.parse())?;
+    let seconds: f64 = arguments.next().map_or(Ok(2.0), |text| text.parse())?;
+    for (name, text, sizes) in KERNELS {
+        let mut bound = Kernel::parse(text)?.bind(sizes.iter().copied())?;
+        bound.set_threads_max(Some(1));
+        let schedule = bound.forms().default_schedule();
+        let (mut ties, mut seen, mut unlike) = (0, 0, vec![]);
+        for seed in 0..trials {
+            let mut store = Store::in_memory()?;
+            let options = TuneOptions { budget_seconds: seconds, seed, ..TuneOptions::default() };
+            let (backend, graph) = (bound.backend(), bound.graph());
+            let both = [schedule.clone(), schedule.clone()];
+            let limits = (EFFECT_MIN, &AtomicBool::new(false));
+            let compared = compare(backend, graph, &options, &mut store, both, limits)?;
+            ties += u64::from(compared.verdict == Some(Verdict::Tie));
+            unlike.extend(compared.ratio.map(|ratio| (ratio.median - 1.0).abs()));
+            let mut groups = compared.groups;
+            for (_, other) in &mut groups {
+                other.iter_mut().for_each(|sample| *sample *= DIFFERENCE);
+            }
+            let ratio = paired_groups(&groups, seed);
+            let verdict = ratio.map(|ratio| ratio.verdict(EFFECT_MIN));
+            seen += u64::from(verdict == Some(Verdict::Faster));
+        }
+        unlike.sort_by(f64::total_cmp);
+        let median = unlike.get(unlike.len() / 2).copied().unwrap_or(f64::NAN);
+        println!(
+            "{name}: {ties} of {trials} ties, {seen} of {trials} with 3 % called, medians {:.2} % from 1",
+            100.0 * median
+        );
+    }
+    Ok(())
+}
