@@ -18,7 +18,10 @@ use tilewright::autotune::tune::{TuneOptions, compare};
 const DIFFERENCE: f64 = 1.03;
 const EFFECT_MIN: f64 = 0.01;
 
-const KERNELS: [(&str, &str, &[(&str, u64)]); 3] = [
+/// Name, text and sizes.
+type Row = (&'static str, &'static str, &'static [(&'static str, u64)]);
+
+const KERNELS: [Row; 3] = [
     (
         "matmul 256^3",
         "kernel f(A: f32[m,k], B: f32[k,n]) -> C: f32[m,n] { sum[k](A * B) }",

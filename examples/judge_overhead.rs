@@ -13,8 +13,11 @@ use tilewright::Kernel;
 use tilewright::autotune::judge::Judge;
 use tilewright::autotune::launch::{Session, SessionOptions};
 
+/// Name, text and sizes.
+type Row = (&'static str, &'static str, &'static [(&'static str, u64)]);
+
 /// Kernels whose outputs have up to 1 MiB.
-const KERNELS: [(&str, &str, &[(&str, u64)]); 4] = [
+const KERNELS: [Row; 4] = [
     (
         "matmul 128^3",
         "kernel f(A: f32[m,k], B: f32[k,n]) -> C: f32[m,n] { sum[k](A * B) }",

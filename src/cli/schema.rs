@@ -19,7 +19,9 @@ pub(super) struct Args {
 }
 
 /// Name, what it is of, and the schema.
-const SCHEMAS: &[(&str, &str, fn() -> Schema)] = &[
+type Row = (&'static str, &'static str, fn() -> Schema);
+
+const SCHEMAS: &[Row] = &[
     ("event", "a line of `tune --json`", || schema_for!(Event)),
     ("result", "the last line of `tune --json`", || schema_for!(TuneResult)),
     ("answer", "a line of `evaluate --json`", || schema_for!(Answer)),

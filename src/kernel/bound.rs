@@ -52,6 +52,9 @@ impl std::fmt::Display for Origin {
 /// For each input its strides in elements, one for each dimension; `None`: those of the signature.
 pub type InputStrides = Vec<Option<Vec<i64>>>;
 
+/// The schedule that a store offers, if any, and what was wrong with the faster ones.
+type Stored = (Option<(Schedule, Origin)>, Vec<Diagnostic>);
+
 /// A kernel with an extent for every axis.
 pub struct BoundKernel {
     graph: Graph,
@@ -245,7 +248,7 @@ impl BoundKernel {
     }
 
     /// The fastest legal schedule of the store, and what was wrong with those before it.
-    fn stored(&self) -> Result<(Option<(Schedule, Origin)>, Vec<Diagnostic>), Error> {
+    fn stored(&self) -> Result<Stored, Error> {
         let (path, mut refused) = (default_path()?, vec![]);
         if !path.exists() {
             return Ok((None, refused));

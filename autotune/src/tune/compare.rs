@@ -112,12 +112,15 @@ pub(super) fn judged(
     })
 }
 
+/// Nanoseconds of both sides, round for round.
+type PairedSamples = (Vec<f64>, Vec<f64>);
+
 /// The samples of one pair of processes; `None` if one of them fails.
 fn group(
     run: &mut Run<'_>,
     pair: [&Kept; 2],
     left: usize,
-) -> Result<Option<(Vec<f64>, Vec<f64>)>, Diagnostic> {
+) -> Result<Option<PairedSamples>, Diagnostic> {
     let heats = Heats { first: 3, stay: 2, last: 60, share: 0.8 / left as f64 };
     let (turns, _) = turns::measure(run, pair.map(Clone::clone).to_vec(), heats, None)?;
     // Of two equal schedules either one may come first: they are told apart by their place.

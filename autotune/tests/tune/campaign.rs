@@ -1,4 +1,5 @@
 //! A campaign over real processes, with and without saboteurs among its candidates.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::code;
 use crate::fake::{Fake, graph};
