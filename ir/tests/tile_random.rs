@@ -124,7 +124,7 @@ impl Writer {
         let layout = match axes.first() {
             Some(&axis) if self.random.random_bool(0.3) => {
                 let deep = axes.get(1).copied().filter(|_| self.random.random_bool(0.5));
-                Layout::Panel { axis, width: 8, depth: deep.map(|axis| (axis, 4)) }
+                Layout::Panel { axis, width: 8, depth: deep.map(|axis| (axis, 4)), groups: 1 }
             }
             _ => Layout::Rows,
         };

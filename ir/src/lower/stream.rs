@@ -249,22 +249,25 @@ impl<'s, 'a, 'p> Stream<'s, 'a, 'p> {
         buffer
     }
 
-    /// The order of a copy over some axes. Rows in groups are panels of one row.
+    /// The order of a copy over some axes. Rows in groups are panels of one row. The groups that tiles multiply have whole
+    /// tiles of rows.
     fn layout(&self, axes: AxisSet, order: &[AxisId], packing: Packing) -> Layout {
         let depth = packing.depth;
         if let Some(axis) = packing.rows {
-            return Layout::Panel { axis, width: TILE_ROWS, depth };
+            return Layout::Panel { axis, width: TILE_ROWS, depth, groups: 1 };
         }
         match (packing.pack, depth) {
             (Pack::Panel | Pack::Dots | Pack::Tiles | Pack::Parts | Pack::Join, _) => {
                 let (axis, width) = panel(&self.nest.pass.axes, axes, self.nest.config)
                     .expect("a panel is only offered for an operand with a register tile");
-                Layout::Panel { axis, width, depth }
+                let in_tiles = matches!(self.nest.config.pack_b, Pack::Tiles | Pack::Parts);
+                let groups = if in_tiles && depth.is_some() { TILE_ROWS } else { 1 };
+                Layout::Panel { axis, width, depth, groups }
             }
             (Pack::Rows | Pack::No, Some((along, _))) => {
                 let row = order.iter().copied().find(|&axis| axis != along);
                 let axis = row.expect("an operand in groups has an axis besides");
-                Layout::Panel { axis, width: 1, depth }
+                Layout::Panel { axis, width: 1, depth, groups: 1 }
             }
             (Pack::Rows | Pack::No, None) => Layout::Rows,
         }

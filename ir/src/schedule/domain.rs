@@ -13,7 +13,7 @@ use crate::target::Target;
 /// Steps that whole register tiles fill, besides the powers of two.
 const STEPS: [u64; 8] = [6, 12, 24, 48, 96, 144, 192, 336];
 /// Rows of a register tile.
-const ROWS: [u64; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16];
+const ROWS: [u64; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
 /// Vectors of a register tile.
 const VECTORS: [u64; 6] = [1, 2, 3, 4, 6, 8];
 

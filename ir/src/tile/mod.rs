@@ -48,8 +48,8 @@ pub enum Layout {
     Rows,
     /// Panels of `width` along `axis`: that axis is cut into panels, the panel number is outermost, the other axes
     /// follow in order, the position in the panel is innermost. With a depth, neighbours along another axis lie side by
-    /// side in groups within that position, and the number of the group takes that axis's place. Padded to full panels
-    /// and groups.
+    /// side in groups within that position, and the number of the group takes that axis's place. Padded to full panels,
+    /// groups, and so many groups in a row.
     Panel {
         /// The axis that is cut.
         axis: AxisId,
@@ -57,6 +57,8 @@ pub enum Layout {
         width: u64,
         /// The axis whose neighbours are grouped, and how many are.
         depth: Option<(AxisId, u64)>,
+        /// The number of groups is a multiple of this.
+        groups: u64,
     },
     /// Elements from one index to the next along each axis, 0 and negative ones included. Only an input has them; its
     /// memory begins at the lowest element.
@@ -333,8 +335,11 @@ impl Buffer {
                 Layout::Panel { axis, width, .. } if axis == self.axes[position] => {
                     span.div_ceil(width).saturating_mul(width)
                 }
-                Layout::Panel { depth: Some((axis, count)), .. } if axis == self.axes[position] => {
-                    span.div_ceil(count).saturating_mul(count)
+                Layout::Panel { depth: Some((axis, count)), groups, .. }
+                    if axis == self.axes[position] =>
+                {
+                    let groups = span.div_ceil(count).checked_next_multiple_of(groups);
+                    groups.unwrap_or(u64::MAX).saturating_mul(count)
                 }
                 Layout::Panel { .. } | Layout::Rows | Layout::Strides(_) => span,
             };

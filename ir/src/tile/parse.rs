@@ -3,7 +3,7 @@
 //! ```text
 //! tile NAME { extents m=512, ..  input A: f32[m, k]  output ..  device ..  choose NAME = VALUE  PHASE .. }
 //! PHASE = phase NAME [threads(2)] { group BUFFER ..  grid [m by 64, ..] { STATEMENT .. } }
-//! BUFFER = T: f32[m:64, n] [layout(panel(n:8))]            # or strides(1, 512); m:64 holds one block, n the whole extent
+//! BUFFER = T: f32[m:64, n] [layout(panel(n:8))]            # or strides(1, 512), panel(n:8, k:2) groups(16); m:64 holds one block, n the whole extent
 //! STATEMENT = let z [: f32[m, n]] = EXPR  |  stage BUFFER = EXPR MICRO  |  store T = EXPR MICRO
 //!   | scan T = sum[k](EXPR) block(64) MICRO
 //!   | for k [in i - 4..min(i + 1, 2 * m)] by 256, .. [carry c: f32[m, n] = 0 @group, ..] { STATEMENT ..  YIELD .. }
@@ -191,7 +191,16 @@ impl Reader {
                 false => None,
             };
             self.parser.expect(")")?;
-            Layout::Panel { axis, width, depth }
+            let groups = match self.parser.accept_word("groups") {
+                true => {
+                    self.parser.expect("(")?;
+                    let groups = self.parser.count()?;
+                    self.parser.expect(")")?;
+                    groups
+                }
+                false => 1,
+            };
+            Layout::Panel { axis, width, depth, groups }
         };
         self.parser.expect(")")?;
         Ok(layout)

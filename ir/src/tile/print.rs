@@ -186,10 +186,12 @@ impl Printer<'_> {
         let layout = match &buffer.layout {
             Layout::Rows => String::new(),
             Layout::Strides(strides) => format!(" layout({})", print_strides(strides).trim()),
-            Layout::Panel { axis, width, depth } => {
+            Layout::Panel { axis, width, depth, groups } => {
                 let cuts = [Some((*axis, *width)), *depth].into_iter().flatten();
                 let cuts = cuts.map(|(axis, count)| format!("{}:{count}", self.axis(axis)));
-                format!(" layout(panel({}))", cuts.collect::<Vec<_>>().join(", "))
+                let cuts = cuts.collect::<Vec<_>>().join(", ");
+                let groups = if *groups == 1 { String::new() } else { format!(" groups({groups})") };
+                format!(" layout(panel({cuts}){groups})")
             }
         };
         format!("{}: {}{}{layout}", quote_name(&buffer.name), buffer.dtype, bracketed(&axes))

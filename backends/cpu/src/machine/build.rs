@@ -185,6 +185,7 @@ impl<'p> Builder<'p> {
             picks: vec![],
             panels: vec![],
             depth: None,
+            padded: 1,
             constant: false,
             packed: false,
         }

@@ -62,6 +62,8 @@ pub struct Place {
     pub panels: Vec<Panel>,
     /// The axis whose neighbours lie in groups of so many, the last of them padded.
     pub depth: Option<(AxisId, u64)>,
+    /// Of how many neighbours along that axis there is memory for a multiple.
+    pub padded: u64,
     /// Whether nothing in this phase writes it.
     pub constant: bool,
     /// Whether two elements share a byte, low half first: then addresses and strides count half bytes.
@@ -72,9 +74,9 @@ impl Place {
     /// The place of a tile buffer that begins at `base`.
     pub fn of_buffer(buffer: &Buffer, axes: &AxisTable, base: Base, constant: bool) -> Self {
         let bytes = i64::try_from(buffer.dtype.bytes()).expect("an element has few bytes");
-        let (panel_axis, width, depth) = match buffer.layout {
-            Layout::Panel { axis, width, depth } => (Some(axis), width, depth),
-            Layout::Rows => (None, 1, None),
+        let (panel_axis, width, depth, groups) = match buffer.layout {
+            Layout::Panel { axis, width, depth, groups } => (Some(axis), width, depth, groups),
+            Layout::Rows => (None, 1, None, 1),
             Layout::Strides(_) => return Self::of_strided(buffer, axes, base, constant),
         };
         let count = depth.map_or(1, |(_, count)| count);
@@ -91,7 +93,8 @@ impl Place {
             } else if depth.is_some_and(|(of, _)| of == axis) {
                 terms.push(Term { axis, stride_bytes: bytes, relative });
                 panels.push(Panel { axis, width: count, stride_bytes: stride });
-                stride = stride.saturating_mul(signed(span.div_ceil(count)));
+                let groups = span.div_ceil(count).checked_next_multiple_of(groups);
+                stride = stride.saturating_mul(signed(groups.unwrap_or(u64::MAX)));
             } else {
                 terms.push(Term { axis, stride_bytes: stride, relative });
                 stride = stride.saturating_mul(signed(span));
@@ -108,6 +111,7 @@ impl Place {
             picks: vec![],
             panels,
             depth,
+            padded: count.saturating_mul(groups),
             constant,
             packed: is_packed(buffer),
         };
@@ -146,6 +150,7 @@ impl Place {
             picks: vec![],
             panels: vec![],
             depth: None,
+            padded: 1,
             constant,
             packed: is_packed(buffer),
         }

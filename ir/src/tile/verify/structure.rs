@@ -125,6 +125,11 @@ impl Checker<'_> {
                 let way_out = "panel(axis:8, other:2)";
                 self.fault("a depth needs another axis of the buffer and a count", way_out);
             }
+            Layout::Panel { depth, groups, .. }
+                if *groups == 0 || depth.is_none() && *groups > 1 =>
+            {
+                self.fault("there are no such groups", "panel(axis:8, other:2) groups(16)");
+            }
             Layout::Strides(_) if buffer.scope != Scope::Input || buffer.dtype.bits() < 8 => {
                 self.fault("this buffer has no strides", "only inputs of whole bytes have them");
             }

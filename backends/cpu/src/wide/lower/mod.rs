@@ -15,6 +15,7 @@ mod math;
 mod memory;
 mod more;
 mod nest;
+mod padding;
 mod part;
 mod reduce;
 mod tile;

@@ -58,6 +58,8 @@ pub(super) struct NestLowering<'n> {
     pub(super) tiling: Option<super::tiling::Tiling>,
     /// Whether the current part of the target's axis of groups begins with one.
     pub(super) in_groups: bool,
+    /// Which copies of factors have zeros behind their last term.
+    pub(super) filled: super::padding::Filled,
     /// What is fetched for later while products of tiles are added.
     pub(super) ahead: Option<super::more::Ahead>,
     /// The current part of the axis of a tile's rows.
@@ -94,6 +96,7 @@ impl<'n> NestLowering<'n> {
             counts: vec![],
             dot: None,
             tiling: None,
+            filled: super::padding::Filled::default(),
             ahead: None,
             row_part: None,
             in_groups: false,
@@ -114,6 +117,7 @@ impl<'n> NestLowering<'n> {
 
     pub(super) fn run(mut self) -> Result<(Leaf, Vec<Word>), Unsupported> {
         self.memo.enter();
+        self.fill_padding();
         match self.may_stream() {
             true => self.streamed_or_not()?,
             false => self.outer_loops(0)?,

@@ -210,6 +210,7 @@ impl NestLowering<'_> {
         place: usize,
         counts: Counts,
     ) -> Vec<Rows> {
+        let rest = rest.filter(|_| !self.filled.x);
         let one = |row| {
             let rows = counts.rows_of(row);
             let to = self.copied(row);
@@ -239,6 +240,7 @@ impl NestLowering<'_> {
         place: usize,
         counts: Counts,
     ) -> Vec<Rows> {
+        let rest = rest.filter(|_| !self.filled.y);
         let one = |column| {
             let Some(terms) = rest else { return self.y_rows((tiling, place), column) };
             let to = self.copied(counts.down + column);
@@ -317,7 +319,7 @@ impl NestLowering<'_> {
         }
     }
 
-    fn vector_axis(&self) -> AxisId {
+    pub(super) fn vector_axis(&self) -> AxisId {
         self.nest.micro.vector.expect("tiles have a vector axis")
     }
 
@@ -408,13 +410,13 @@ impl NestLowering<'_> {
         }
     }
 
-    fn load_row(&mut self, at: Address, span: Span) -> Vector {
+    pub(super) fn load_row(&mut self, at: Address, span: Span) -> Vector {
         let to = self.code.vector();
         self.code.op(Op::Load { element: Element::Word, to, at, span });
         to
     }
 
-    fn store_row(&mut self, to: Address, row: u64, from: Vector) {
+    pub(super) fn store_row(&mut self, to: Address, row: u64, from: Vector) {
         let displacement = to.displacement + (row * TILE_ROW_BYTES) as i32;
         let at = Address { displacement, ..to };
         let (element, span) = (Element::Word, Span::Whole);
@@ -466,7 +468,7 @@ impl NestLowering<'_> {
 }
 
 /// A word whose lowest bytes, at most four, are ones.
-fn low_bytes(bytes: u64) -> u32 {
+pub(super) fn low_bytes(bytes: u64) -> u32 {
     let bits = BYTE_BITS * bytes.min(GROUP_BYTES.cast_unsigned());
     u32::try_from((1_u64 << bits) - 1).expect("a group is a word")
 }
