@@ -7,18 +7,19 @@ use super::given;
 use super::interrupt;
 use super::memory;
 use super::output::Output;
-use super::select::{KernelArgs, Source};
+use super::select::{KernelArgs, Selected, Source};
 use super::tune::{now_unix, setting};
 use crate::report::{percent, time_interval};
 use serde_json::{Value, to_value};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use tilewright::BoundKernel;
 use tilewright::autotune::protocol::Answer;
 use tilewright::autotune::store::{Store, default_path};
-use tilewright::autotune::tune::{TuneOptions, evaluate};
+use tilewright::autotune::tune::{Code, Proposal, TuneOptions, evaluate};
 use tilewright::ir::diag::Diagnostic;
 use tilewright::ir::schedule::{Schedule, Setting};
+use tilewright::ir::tile;
+use tilewright::{BoundKernel, Kernel};
 
 /// The arguments of `evaluate`.
 #[derive(Debug, clap::Args)]
@@ -28,8 +29,9 @@ pub(super) struct Args {
     /// A schedule; may be repeated
     #[arg(long, value_name = "FILE", required_unless_present = "proposals")]
     schedule: Vec<PathBuf>,
-    /// Proposals, one JSON object a line: `{"schedule": TEXT}`, or `{"form": ID, "set": {CHOICE: VALUE}}`, which changes
-    /// the default of that form (of the preferred one without `form`); `-` reads standard input
+    /// Proposals, one JSON object a line: `{"schedule": TEXT}`; `{"form": ID, "set": {CHOICE: VALUE}}`, which changes the
+    /// default of that form (of the preferred one without `form`); `{"tile": TEXT}`, a tile program; `{"kernel": TEXT}`, a
+    /// kernel that claims to compute the same; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     proposals: Option<PathBuf>,
     /// The seed of the judge's data
@@ -48,14 +50,16 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     selected.bound.set_threads_max(args.threads);
     memory::check(selected.bound.graph(), 3, true)?;
     let bound = &selected.bound;
-    let mut schedules: Vec<Schedule> =
-        args.schedule.iter().map(|path| given::read(bound, path)).collect::<Result<_, _>>()?;
+    let mut proposals = vec![];
+    for path in &args.schedule {
+        proposals.push(Proposal::Schedule(given::read(bound, path)?));
+    }
     if let Some(path) = &args.proposals {
         let source = Source::read(path)?;
         for (number, line) in (1..).zip(source.text.lines()) {
             if !line.trim().is_empty() {
                 let told = |why: String| Failure::Usage(format!("{}:{number}: {why}", source.name));
-                schedules.push(proposal(bound, line).map_err(told)?);
+                proposals.push(proposal(&selected, line).map_err(told)?);
             }
         }
     }
@@ -81,7 +85,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         }
     };
     let observer = (&mut observer as &mut dyn FnMut(Answer), stop);
-    evaluate(bound.backend(), bound.graph(), &options, &mut store, &schedules, observer)?;
+    evaluate(bound.backend(), bound.graph(), &options, &mut store, &proposals, observer)?;
     match broken {
         Some(error) => Err(error.into()),
         None if stop.load(Ordering::SeqCst) => Err(Failure::Interrupted),
@@ -89,17 +93,28 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     }
 }
 
-/// The schedule of a line.
-fn proposal(bound: &BoundKernel, line: &str) -> Result<Schedule, String> {
+/// What a line proposes.
+fn proposal(selected: &Selected, line: &str) -> Result<Proposal, String> {
+    let bound = &selected.bound;
     let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let fields = value.as_object().ok_or("expected an object")?;
-    let known = ["schedule", "form", "set"];
+    let known = ["schedule", "form", "set", "tile", "kernel"];
     if let Some(other) = fields.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("`{other}` is none of {}", known.join(", ")));
     }
-    if let Some(text) = fields.get("schedule") {
-        let text = text.as_str().ok_or("`schedule` is the text of one")?;
-        return bound.forms().read(text).map_err(|faults| told(&faults));
+    for whole in ["schedule", "tile", "kernel"] {
+        let Some(text) = fields.get(whole) else { continue };
+        if fields.len() > 1 {
+            return Err(format!("`{whole}` stands alone"));
+        }
+        let text = text.as_str().ok_or_else(|| format!("`{whole}` is the text of one"))?;
+        return match whole {
+            "schedule" => {
+                bound.forms().read(text).map(Proposal::Schedule).map_err(|faults| told(&faults))
+            }
+            "tile" => of_tile(bound, text),
+            _ => of_kernel(selected, text),
+        };
     }
     let form = match fields.get("form") {
         Some(name) => {
@@ -114,7 +129,24 @@ fn proposal(bound: &BoundKernel, line: &str) -> Result<Schedule, String> {
         put(&mut schedule, setting(&format!("{name} = {value}"))?);
     }
     bound.forms().check(&schedule).map_err(|faults| told(&faults))?;
-    Ok(schedule)
+    Ok(Proposal::Schedule(schedule))
+}
+
+fn of_tile(bound: &BoundKernel, text: &str) -> Result<Proposal, String> {
+    let program = tile::parse(text).map_err(|faults| told(&faults))?;
+    let artifact = bound.artifact_of_tile(&program).map_err(|error| error.to_string())?;
+    Ok(Proposal::Code(Code { kind: "tile", hash: program.hash().to_string(), artifact }))
+}
+
+/// A kernel text with the same axes, at the same sizes.
+fn of_kernel(selected: &Selected, text: &str) -> Result<Proposal, String> {
+    let fail = |error: tilewright::Error| error.to_string();
+    let kernel = Kernel::parse(text).map_err(fail)?;
+    let mut claim = kernel.bind_sizes(&selected.sizes).map_err(fail)?;
+    claim.set_threads_max(Some(selected.bound.backend().target().threads));
+    let artifact = selected.bound.artifact_of_claim(&claim).map_err(fail)?;
+    let hash = kernel.graph().hash().to_string();
+    Ok(Proposal::Code(Code { kind: "kernel", hash, artifact }))
 }
 
 fn put(schedule: &mut Schedule, new: Setting) {

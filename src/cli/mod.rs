@@ -20,6 +20,7 @@ mod grad;
 mod interrupt;
 mod judge;
 mod memory;
+mod notes;
 mod npy;
 mod output;
 mod records;
@@ -95,6 +96,8 @@ enum Command {
     Best(records::BestArgs),
     /// List what the store holds
     List(records::ListArgs),
+    /// Read and add notes about a kernel at its sizes
+    Notes(notes::Args),
     /// Write the whole store as NDJSON
     Export,
     /// Join stores, check them, and take records out of use
@@ -137,6 +140,7 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<(), Failure> {
         Command::Space(args) => space::run(args, output),
         Command::Best(args) => records::best(args, output),
         Command::List(args) => records::list(args, output),
+        Command::Notes(args) => notes::run(args, output),
         Command::Export => records::export(output),
         Command::Records(args) => records::records(args, output),
         Command::Schema(args) => schema::run(args, output),

@@ -121,23 +121,25 @@ fn verify(output: &mut Output) -> Result<(), Failure> {
         Some(store) => store.verify()?,
         None => Verified::default(),
     };
-    let Verified { records, campaigns, events } = found;
+    let Verified { records, campaigns, events, notes } = found;
     if output.is_json() {
-        let value = json!({"records": records, "campaigns": campaigns, "events": events});
-        output.json(&value)?;
+        output.json(&json!({
+            "records": records, "campaigns": campaigns, "events": events, "notes": notes
+        }))?;
     } else {
-        output
-            .text(&format!("{records} records, {campaigns} campaigns, {events} events: whole"))?;
+        let events = format!("{campaigns} campaigns, {events} events");
+        output.text(&format!("{records} records, {events}, {notes} notes: whole"))?;
     }
     Ok(())
 }
 
 fn tell_joined(joined: &Joined, output: &mut Output) -> Result<(), Failure> {
-    let Joined { records, events, forks } = joined;
+    let Joined { records, events, notes, forks } = joined;
     if output.is_json() {
-        output.json(&json!({"records": records, "events": events, "forks": forks}))?;
+        output
+            .json(&json!({"records": records, "events": events, "notes": notes, "forks": forks}))?;
     } else {
-        output.text(&format!("{records} records and {events} events are new"))?;
+        output.text(&format!("{records} records, {events} events and {notes} notes are new"))?;
     }
     for fork in forks {
         note(&format!("campaign {fork} goes on differently here, and stays as it is here"));

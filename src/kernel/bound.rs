@@ -189,6 +189,38 @@ impl BoundKernel {
         self.compile_program(program, None, Origin::Given)
     }
 
+    /// The code of a tile program written by hand.
+    ///
+    /// # Errors
+    /// As `compile_tile`.
+    pub fn artifact_of_tile(&self, program: &TileProgram) -> Result<Artifact, Error> {
+        self.check_signature(program)?;
+        tile::verify(program, self.backend.target())?;
+        self.of_these_arguments(self.artifact_of(program)?)
+    }
+
+    /// The code of another kernel text that claims to compute the same, with its own stored or default schedule.
+    ///
+    /// # Errors
+    /// `TW0606` if its signature is not this kernel's; what `schedule` and `compile` say.
+    pub fn artifact_of_claim(&self, claim: &Self) -> Result<Artifact, Error> {
+        let (schedule, _) = claim.schedule()?;
+        let program = claim.lower(&schedule)?;
+        self.check_signature(&program)?;
+        self.of_these_arguments(self.artifact_of(&program)?)
+    }
+
+    /// Refuses code whose arguments have other strides, and so other bytes.
+    fn of_these_arguments(&self, artifact: Artifact) -> Result<Artifact, Error> {
+        let own = self.artifact(&self.forms().default_schedule())?;
+        if own.argument_bytes == artifact.argument_bytes {
+            return Ok(artifact);
+        }
+        let fault = Diagnostic::new("TW0606", "the program's arguments have other strides");
+        let told = |bytes: &[u64]| format!("arguments of {bytes:?} bytes");
+        Err(fault.found(told(&artifact.argument_bytes)).expected(told(&own.argument_bytes)).into())
+    }
+
     fn check_signature(&self, program: &TileProgram) -> Result<(), Error> {
         let outputs = self.graph.outputs.iter().map(|output| &output.tensor);
         let expected: Vec<String> = (self.graph.inputs.iter().chain(outputs))
@@ -200,7 +232,7 @@ impl BoundKernel {
         if expected == found {
             return Ok(());
         }
-        let fault = Diagnostic::new("TW0606", "the tile program has another signature");
+        let fault = Diagnostic::new("TW0606", "the program has another signature");
         Err(fault.found(found.join(", ")).expected(expected.join(", ")).into())
     }
 

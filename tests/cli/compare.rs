@@ -57,6 +57,34 @@ fn a_record_is_taken_again() {
 }
 
 #[test]
+fn notes_go_where_records_go() {
+    let user = User::new();
+    let empty = user.json(&["notes", "product.tw", "--set", "larger"]);
+    assert_eq!(empty["notes"].as_array().unwrap().len(), 0);
+    user.write("idea.txt", "panels of 64 columns\nare slow here\n");
+    user.ok(&["notes", "product.tw", "--set", "larger", "--add", "try k in the lanes"]);
+    user.ok(&["notes", "product.tw", "--set", "larger", "--add-file", "idea.txt"]);
+    let text = user.ok(&["notes", "product.tw", "--set", "larger"]);
+    assert_eq!(text, "try k in the lanes\npanels of 64 columns\nare slow here\n");
+    // They are about these sizes and this number of threads.
+    for other in [["--set", "small"], ["--threads", "1"]] {
+        let found = user.json(&[&["notes", "product.tw"][..], &other].concat());
+        assert_eq!(found["notes"].as_array().unwrap().len(), 0, "{other:?}");
+    }
+    user.fails(&["notes", "product.tw", "--add", " "], 2, &["some text"]);
+    let lines = user.ok(&["export"]);
+    user.write("notes.ndjson", &lines);
+    let other = User::new();
+    other.write("notes.ndjson", &lines);
+    let joined = other.json(&["records", "import", "notes.ndjson"]);
+    assert_eq!(joined["notes"], 2, "{joined}");
+    assert_eq!(other.json(&["records", "import", "notes.ndjson"])["notes"], 0);
+    assert_eq!(other.json(&["records", "verify"])["notes"], 2);
+    other.write("forged.ndjson", &lines.replace("slow", "fast"));
+    other.fails(&["records", "import", "forged.ndjson"], 5, &["TW0802", "not what it was"]);
+}
+
+#[test]
 fn winners_for_one_thread_are_their_own() {
     let user = User::new();
     user.ok(&[&TUNE[..], &["--threads", "1"]].concat());

@@ -39,6 +39,41 @@ fn proposals_are_judged_and_told_where_they_stand() {
 }
 
 #[test]
+fn texts_that_claim_to_be_equal_are_judged() {
+    let user = User::new();
+    let tile = user.json(&["explain", "product.tw", "--set", "small", "--stage", "tile"]);
+    let tile = tile["stages"][0]["text"].as_str().unwrap().to_string();
+    let kernel =
+        |body: &str| format!("kernel other(A: f32[m,k], B: f32[k,n]) -> C: f32[m,n] {{ {body} }}");
+    let lines_of = |proposals: &[serde_json::Value]| {
+        proposals.iter().map(|of| format!("{of}\n")).collect::<String>()
+    };
+    let proposals = [
+        serde_json::json!({ "tile": tile }),
+        serde_json::json!({ "kernel": kernel("sum[k](B * A)") }),
+        serde_json::json!({ "kernel": kernel("sum[k](A + B)") }),
+    ];
+    user.write("texts.ndjson", &lines_of(&proposals));
+    let arguments = ["evaluate", "product.tw", "--set", "small", "--proposals", "texts.ndjson"];
+    let answers = lines(&user.ok(&[&arguments[..], &["--json"]].concat()));
+    let told: Vec<_> = answers.iter().map(|answer| (&answer["form"], &answer["status"])).collect();
+    assert_eq!(told[0], (&"tile".into(), &"accepted".into()), "{}", answers[0]);
+    assert_eq!(told[1], (&"kernel".into(), &"accepted".into()), "{}", answers[1]);
+    assert_eq!(told[2], (&"kernel".into(), &"rejected".into()), "{}", answers[2]);
+    assert_eq!(answers[2]["reason"], "wrong");
+    assert_eq!(user.json(&["records", "verify"])["records"], 0, "only schedules are stored");
+    let other = "kernel other(A: f64[m,k], B: f64[k,n]) -> C: f64[m,n] { sum[k](B * A) }";
+    for (proposal, why) in [
+        (serde_json::json!({ "kernel": other }), "TW0606"),
+        (serde_json::json!({ "kernel": "kernel f(" }), "texts.ndjson:1"),
+        (serde_json::json!({ "tile": "tile f {}", "form": "written" }), "stands alone"),
+    ] {
+        user.write("texts.ndjson", &lines_of(&[proposal]));
+        user.fails(&arguments, 2, &[why]);
+    }
+}
+
+#[test]
 fn stores_are_joined_checked_and_cleaned() {
     let user = User::new();
     user.write("one.ndjson", "{\"set\": {\"threads\": 1}}\n");

@@ -23,7 +23,7 @@ pub use event::{
     Best, Budget, Candidate, Event, FormResult, Phase, Progress, Role, ScheduleChange, Start,
     Status, Stays, TuneResult,
 };
-pub use record::{RecordRow, TaskRow};
+pub use record::{NoteRow, RecordRow, TaskRow};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

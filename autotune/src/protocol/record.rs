@@ -74,3 +74,27 @@ impl RecordRow {
         serde_json::to_string(self).expect("rows are maps with text keys")
     }
 }
+
+/// What somebody has found out about a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NoteRow {
+    /// The version of this format: `FORMAT_VERSION`.
+    pub format_version: u32,
+    /// The hash of the rest of the row: 32 hexadecimal digits. Equal notes of two stores are one.
+    pub note: String,
+    /// The key of the task: 32 hexadecimal digits.
+    pub task_key: String,
+    /// What it is about.
+    pub task: TaskRow,
+    /// The note.
+    pub text: String,
+    /// When it was written: seconds since the Unix epoch.
+    pub created: u64,
+}
+
+impl NoteRow {
+    /// The row as one line of JSON, without the line break.
+    pub fn to_line(&self) -> String {
+        serde_json::to_string(self).expect("rows are maps with text keys")
+    }
+}

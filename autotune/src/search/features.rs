@@ -1,7 +1,8 @@
 //! Schedules as rows of numbers.
 //!
 //! Counts are powers of two or near them, so their logarithm is what a tree can cut; words have no order that means
-//! anything, and few values. Invariant: equal schedules have equal rows, whatever the order of their settings.
+//! anything, and few values. Counts of one kind along several axes, as the sides of a register tile, also stand together as
+//! their product, which a tree would need many cuts for. Invariant: equal schedules have equal rows, whatever the order of their settings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use tilewright_ir::schedule::{ChoiceValue, Schedule};
@@ -10,6 +11,8 @@ use tilewright_ir::schedule::{ChoiceValue, Schedule};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Columns {
     words: BTreeMap<String, BTreeMap<String, usize>>,
+    /// What the names of several counts have in common: `C.micro` of `C.micro.m` and `C.micro.n`.
+    kinds: Vec<String>,
 }
 
 /// What stands for a choice that a schedule does not have.
@@ -28,7 +31,13 @@ impl Columns {
             }
         }
         let number = |words: BTreeSet<String>| words.into_iter().zip(0..).collect();
-        Self { words: seen.into_iter().map(|(name, words)| (name, number(words))).collect() }
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        for name in seen.iter().filter(|(_, words)| words.is_empty()).map(|(name, _)| name) {
+            *kinds.entry(kind(name).to_string()).or_default() += 1;
+        }
+        let kinds = kinds.into_iter().filter(|(_, count)| *count > 1).map(|(kind, _)| kind);
+        let kinds = kinds.collect();
+        Self { kinds, words: seen.into_iter().map(|(name, words)| (name, number(words))).collect() }
     }
 
     /// The row of a schedule.
@@ -41,14 +50,34 @@ impl Columns {
                 Some(ChoiceValue::Count(count)) => (*count as f64 + 1.0).log2(),
                 Some(value) => words.get(&value.to_string()).map_or(UNKNOWN, |&rank| rank as f64),
             };
-        self.words.iter().map(column).collect()
+        let product = |of: &String| {
+            let counts = given.iter().filter(|(name, _)| kind(name) == of);
+            let logarithm = |value: &ChoiceValue| match value {
+                ChoiceValue::Count(count) => (*count as f64 + 1.0).log2(),
+                _ => 0.0,
+            };
+            counts.map(|(_, value)| logarithm(value)).sum()
+        };
+        self.words.iter().map(column).chain(self.kinds.iter().map(product)).collect()
     }
+}
+
+/// The name of a choice without its axis.
+fn kind(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(kind, _)| kind)
 }
 
 #[cfg(test)]
 mod tests {
     use super::Columns;
     use tilewright_ir::schedule::Schedule;
+
+    #[test]
+    fn counts_of_one_kind_stand_together() {
+        let one = schedule("choose C.micro.m = 3\n choose C.micro.n = 15\n choose C.unroll = 1");
+        let columns = Columns::of([&one]);
+        assert_eq!(columns.row(&one), [2.0, 4.0, 1.0, 6.0]);
+    }
 
     fn schedule(settings: &str) -> Schedule {
         Schedule::parse(&format!("schedule f {{ {settings} }}")).unwrap()

@@ -15,7 +15,7 @@ use arms::{Arm, Arms};
 use model::Model;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tilewright_ir::base::StableHash;
 use tilewright_ir::schedule::{ChoiceValue, Forms, Schedule, Setting};
@@ -32,13 +32,15 @@ const OUTCOMES_MAX: usize = 800;
 const LEARN_EVERY: usize = 4;
 /// Schedules that the model ranks at once, and how many of the first are proposed.
 const POOL: usize = 96;
-const POOL_FIRST: usize = 4;
+const POOL_FIRST: usize = 2;
 /// Without progress over this many outcomes, the search restarts: `RESTART` random proposals follow.
 const PATIENCE: u64 = 48;
 /// Random proposals of a restart.
 const RESTART: usize = 12;
 /// Less than this much faster is no progress.
 const PROGRESS: f64 = 0.99;
+/// Random schedules of which one is proposed: the one whose rarest word has been proposed least.
+const DRAWN: usize = 12;
 /// Draws before the neighbourhood, and then the space, counts as exhausted.
 const DRAWS: u32 = 64;
 
@@ -89,6 +91,11 @@ impl Moves for Forms {
     }
 }
 
+/// Whether a choice is of words, which decide more than counts do.
+fn is_word(setting: &Setting) -> bool {
+    !matches!(setting.value, ChoiceValue::Count(_))
+}
+
 /// What became of a proposal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
@@ -117,6 +124,8 @@ pub struct Search<M> {
     /// Random proposals still to make before local search (again).
     random_left: usize,
     seen: BTreeSet<StableHash>,
+    /// How often each word of each choice has been proposed.
+    words: BTreeMap<(String, ChoiceValue), u64>,
     pending: VecDeque<Pending>,
     /// The best accepted schedules, fastest first; on equal times the earlier proposal first.
     elite: Vec<(f64, Schedule)>,
@@ -144,6 +153,7 @@ impl<M: Moves> Search<M> {
             queue,
             random_left: RANDOM_START,
             seen: BTreeSet::new(),
+            words: BTreeMap::new(),
             pending: VecDeque::new(),
             elite: vec![],
             outcomes: vec![],
@@ -255,6 +265,10 @@ impl<M: Moves> Search<M> {
         let far = found.or_else(|| (0..DRAWS).find_map(|_| self.far()));
         // A small space runs dry by random draws first; what is left lies next to what is known.
         let schedule = far.or_else(|| (0..DRAWS).find_map(|_| self.near()))?;
+        for setting in schedule.settings.iter().filter(|of| is_word(of)) {
+            let word = (setting.name.clone(), setting.value.clone());
+            *self.words.entry(word).or_default() += 1;
+        }
         Some((schedule, arm))
     }
 
@@ -332,9 +346,8 @@ impl<M: Moves> Search<M> {
         let accepted: Vec<&(Schedule, Option<f64>)> =
             self.outcomes.iter().filter(|(_, time_ns)| time_ns.is_some()).collect();
         let some = accepted.get(self.rng.random_range(0..accepted.len().max(1)))?;
-        let words = |setting: &&Setting| !matches!(setting.value, ChoiceValue::Count(_));
         let named: Vec<&Setting> = match self.rng.random() {
-            true => some.0.settings.iter().filter(words).collect(),
+            true => some.0.settings.iter().filter(|of| is_word(of)).collect(),
             false => some.0.settings.iter().collect(),
         };
         let name = &named.get(self.rng.random_range(0..named.len().max(1)))?.name;
@@ -350,8 +363,18 @@ impl<M: Moves> Search<M> {
         best.map(|(schedule, _)| schedule.clone())
     }
 
+    /// A random schedule. Words decide most, and one that few legal schedules have would hardly ever be drawn: of several
+    /// draws the one with the least known word is taken.
     fn far(&mut self) -> Option<Schedule> {
-        let schedule = self.moves.sample(&mut self.rng);
+        let drawn: Vec<Schedule> = (0..DRAWN).map(|_| self.moves.sample(&mut self.rng)).collect();
+        let known = |schedule: &Schedule| {
+            let words = schedule.settings.iter().filter(|of| is_word(of));
+            let count = |of: &Setting| {
+                self.words.get(&(of.name.clone(), of.value.clone())).copied().unwrap_or(0)
+            };
+            words.map(count).min().unwrap_or(0)
+        };
+        let schedule = drawn.into_iter().min_by_key(known)?;
         self.fresh(&schedule)
     }
 

@@ -5,8 +5,8 @@
 //! one's stays.
 
 use super::chain::{insert, row_of};
-use super::{NewRecord, Store, Tail, Task, damaged, explain, rows};
-use crate::protocol::{CampaignEvent, LoggedEvent, RecordRow};
+use super::{NewRecord, Store, Tail, Task, damaged, explain, notes, rows};
+use crate::protocol::{CampaignEvent, LoggedEvent, NoteRow, RecordRow};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::collections::BTreeSet;
 use std::io::BufRead;
@@ -20,6 +20,8 @@ pub struct Joined {
     pub records: u64,
     /// Events that were not known.
     pub events: u64,
+    /// Notes that were not known.
+    pub notes: u64,
     /// Campaigns whose chain goes on differently here.
     pub forks: BTreeSet<String>,
 }
@@ -33,6 +35,8 @@ pub struct Verified {
     pub campaigns: u64,
     /// Events, each with its link.
     pub events: u64,
+    /// Notes whose hash is that of their fields.
+    pub notes: u64,
 }
 
 /// What became of a foreign event.
@@ -58,7 +62,7 @@ impl Store {
                 Ok(())
             })?;
         }
-        self.join(&other.path.clone(), &rows, &events)
+        self.join(&other.path.clone(), &rows, &events, &other.notes(None)?)
     }
 
     /// Adds what `export` and `campaign log` have written: rows and events, one a line.
@@ -66,7 +70,7 @@ impl Store {
     /// # Errors
     /// As `merge`, and if the text cannot be read.
     pub fn import(&mut self, name: &Path, text: &mut dyn BufRead) -> Result<Joined, Diagnostic> {
-        let (mut rows, mut events) = (vec![], vec![]);
+        let (mut rows, mut events, mut notes) = (vec![], vec![], vec![]);
         for (number, line) in (1..).zip(text.lines()) {
             let refuse = |why: &str| damaged(name, &format!("line {number} {why}"));
             let line = line.map_err(|error| refuse(&error.to_string()))?;
@@ -74,11 +78,13 @@ impl Store {
                 events.push(event);
             } else if let Ok(row) = serde_json::from_str(&line) {
                 rows.push(row);
+            } else if let Ok(note) = serde_json::from_str(&line) {
+                notes.push(note);
             } else if !line.trim().is_empty() {
-                return Err(refuse("is neither a record nor a whole event"));
+                return Err(refuse("is neither a record, nor a whole event, nor a note"));
             }
         }
-        self.join(name, &rows, &events)
+        self.join(name, &rows, &events, &notes)
     }
 
     fn join(
@@ -86,6 +92,7 @@ impl Store {
         from: &Path,
         rows: &[RecordRow],
         events: &[LoggedEvent],
+        notes: &[NoteRow],
     ) -> Result<Joined, Diagnostic> {
         let path = self.path.clone();
         let fail = |error: rusqlite::Error| explain(&path, &error);
@@ -120,6 +127,13 @@ impl Store {
                 }
             }
         }
+        for row in notes {
+            let task = Task::from(row.task.clone());
+            if notes::row_of(&task, &row.text, row.created) != *row {
+                return Err(damaged(from, &format!("note {} is not what it was", row.note)));
+            }
+            joined.notes += u64::from(notes::insert(&transaction, &task, row).map_err(fail)?);
+        }
         transaction.commit().map_err(fail)?;
         Ok(joined)
     }
@@ -142,6 +156,12 @@ impl Store {
         read.map_err(|error| explain(&self.path, &error))?;
         if let Some(record) = wrong {
             return Err(damaged(&self.path, &format!("record {record} is not what it was")));
+        }
+        for row in self.notes(None)? {
+            if notes::row_of(&Task::from(row.task.clone()), &row.text, row.created) != row {
+                return Err(damaged(&self.path, &format!("note {} is not what it was", row.note)));
+            }
+            found.notes += 1;
         }
         for campaign in self.campaigns()? {
             found.campaigns += 1;

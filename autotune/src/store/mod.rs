@@ -7,6 +7,7 @@
 
 mod chain;
 mod merge;
+mod notes;
 mod path;
 mod rows;
 mod schema;
@@ -250,7 +251,7 @@ impl Store {
         rows::find(&self.connection, record).map_err(|error| explain(&self.path, &error))
     }
 
-    /// Writes all rows as NDJSON in the order in which they were committed, and returns how many.
+    /// Writes all rows as NDJSON in the order in which they were committed, then all notes, and returns how many rows.
     ///
     /// # Errors
     /// As `best`; `TW0805` if the writer fails.
@@ -265,11 +266,16 @@ impl Store {
             count += 1;
             Ok(())
         });
+        let failed = |error| Diagnostic::new(FAILED, format!("cannot export: {error}"));
         match (failure, read) {
-            (Some(error), _) => Err(Diagnostic::new(FAILED, format!("cannot export: {error}"))),
-            (None, Err(error)) => Err(explain(&self.path, &error)),
-            (None, Ok(())) => Ok(count),
+            (Some(error), _) => return Err(failed(error)),
+            (None, Err(error)) => return Err(explain(&self.path, &error)),
+            (None, Ok(())) => {}
         }
+        for note in self.notes(None)? {
+            writeln!(writer, "{}", note.to_line()).map_err(failed)?;
+        }
+        Ok(count)
     }
 
     /// Keeps the measured ceilings of a target and code generator, as a text of the caller's; replaces older ones.

@@ -198,7 +198,7 @@ WHERE kernel_hash = ?1 AND key != ?2 ORDER BY id";
     rows.collect()
 }
 
-fn read_task(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
+pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
     Ok(TaskRow {
         kernel: row.get("kernel")?,
         kernel_hash: row.get("kernel_hash")?,

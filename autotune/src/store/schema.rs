@@ -7,10 +7,10 @@ use std::time::Duration;
 use tilewright_ir::diag::Diagnostic;
 
 /// The version of the tables. A higher one in a file means that a newer program wrote it.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// Statement lists that lead from version i to i + 1; the first makes an empty file a store.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
 CREATE TABLE schema_version(version INTEGER NOT NULL);
 INSERT INTO schema_version(version) VALUES(0);
@@ -64,6 +64,15 @@ CREATE TABLE events(
 ) WITHOUT ROWID;
 ",
     "ALTER TABLE results ADD COLUMN digest TEXT;",
+    "
+CREATE TABLE notes(
+    id INTEGER PRIMARY KEY,
+    task INTEGER NOT NULL REFERENCES tasks(id),
+    note TEXT NOT NULL UNIQUE,
+    text TEXT NOT NULL,
+    created INTEGER NOT NULL
+);
+",
 ];
 
 /// Checks the file, brings it to the current version, and sets how it is written. A file that is no store, or a

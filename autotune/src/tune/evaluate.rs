@@ -8,7 +8,7 @@ use crate::protocol::{Answer, Status, TimeNs, Tried, Versus};
 use crate::store::{NewRecord, Store, Task};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use tilewright_ir::backend::Backend;
+use tilewright_ir::backend::{Artifact, Backend};
 use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::schedule::{Domain, Forms, Schedule};
@@ -18,7 +18,28 @@ const CHOICES: usize = 12;
 /// Untried values of one choice that are listed.
 const VALUES: usize = 8;
 
-/// Judges and times schedules one by one, and answers each. Stops at the next one when `stop` is raised.
+/// What somebody proposes.
+#[derive(Clone, Debug)]
+pub enum Proposal {
+    /// A schedule of the kernel's own space.
+    Schedule(Schedule),
+    /// Code that claims to compute the kernel.
+    Code(Code),
+}
+
+/// Code that no schedule of the kernel makes. It is judged and timed like any candidate; the store keeps schedules only, so
+/// it has no record.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// What it was made of: `tile` or `kernel`.
+    pub kind: &'static str,
+    /// The hash of that text.
+    pub hash: String,
+    /// What runs; its arguments are those of the kernel.
+    pub artifact: Artifact,
+}
+
+/// Judges and times proposals one by one, and answers each. Stops at the next one when `stop` is raised.
 ///
 /// # Errors
 /// As `tune`; what a proposal does wrong is in its answer.
@@ -27,7 +48,7 @@ pub fn evaluate(
     graph: &Graph,
     options: &TuneOptions,
     store: &mut Store,
-    schedules: &[Schedule],
+    proposals: &[Proposal],
     (observer, stop): (&mut dyn FnMut(Answer), &AtomicBool),
 ) -> Result<(), Diagnostic> {
     let now = options.started_unix;
@@ -36,27 +57,42 @@ pub fn evaluate(
     let mut workbench = Workbench::new(backend, graph, options.seed, options.threads, known)?;
     let forms = workbench.forms().clone();
     let task = Task::of(graph, &tilewright_ir::plan::build(graph), backend);
-    for (proposal, (schedule, built)) in (0..).zip(schedules.iter().zip(workbench.build(schedules)))
-    {
+    let schedules = proposals.iter().filter_map(|proposal| match proposal {
+        Proposal::Schedule(schedule) => Some(schedule.clone()),
+        Proposal::Code(_) => None,
+    });
+    let mut built = workbench.build(&schedules.collect::<Vec<_>>()).into_iter();
+    for (number, proposal) in (0..).zip(proposals) {
         if stop.load(Ordering::Relaxed) {
             break;
         }
         let incumbent = store.best(&task)?;
         // Somebody who asks wants a time, however slow it is.
-        let record = workbench.evaluate(schedule, &built, None, now)?;
-        let hash = store.record(&task, &record)?;
+        let (schedule, form, hash, record) = match proposal {
+            Proposal::Schedule(schedule) => {
+                let built = built.next().expect("every schedule has been built");
+                let record = workbench.evaluate(schedule, &built, None, now)?;
+                (Some(schedule), schedule.form_name(), store.record(&task, &record)?, record)
+            }
+            Proposal::Code(code) => {
+                let mut record = workbench.evaluate_code(&code.artifact, now)?;
+                record.schedule_hash.clone_from(&code.hash);
+                (None, code.kind.to_string(), String::new(), record)
+            }
+        };
         let roofline = workbench.roofline().filter(|bound| bound.floor_ns > 0.0);
         let time_ns = record.time_ns;
         let versus = incumbent.and_then(|row| {
             let known = Schedule::parse(&row.schedule).ok()?;
             Some(versus(row.record, row.time_ns?, &known, time_ns, schedule))
         });
-        let tried = tried(store, &task, &forms, schedule)?;
+        let own = schedule.cloned().unwrap_or_else(|| forms.default_schedule());
+        let tried = tried(store, &task, &forms, &own)?;
         let next = next(&record, versus.as_ref(), &tried);
         observer(Answer {
-            proposal,
+            proposal: number,
             schedule: record.schedule_hash.clone(),
-            form: schedule.form_name(),
+            form,
             status: if record.reason.is_some() { Status::Rejected } else { Status::Accepted },
             reason: record.reason.clone(),
             evidence: record.evidence.clone(),
@@ -80,7 +116,7 @@ fn versus(
     known_ns: TimeNs,
     known: &Schedule,
     time_ns: Option<TimeNs>,
-    schedule: &Schedule,
+    schedule: Option<&Schedule>,
 ) -> Versus {
     let verdict = match time_ns {
         None => "rejected",
@@ -90,7 +126,7 @@ fn versus(
     };
     let text =
         |value: Option<&tilewright_ir::schedule::ChoiceValue>| value.map(ToString::to_string);
-    let differs = known.diff(schedule).into_iter();
+    let differs = schedule.map_or(vec![], |schedule| known.diff(schedule)).into_iter();
     Versus {
         record,
         median_ns: known_ns.median,

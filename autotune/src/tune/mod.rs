@@ -23,7 +23,7 @@ pub(crate) use build::Built;
 pub use carried::carried;
 pub use ceilings::{KnownCeilings, ceilings};
 pub use compare::{Compared, Side, compare};
-pub use evaluate::evaluate;
+pub use evaluate::{Code, Proposal, evaluate};
 pub use options::TuneOptions;
 pub use repeat::{Repeated, repeat};
 pub use report::{Timed, TuneReport};

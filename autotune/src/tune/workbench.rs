@@ -11,7 +11,8 @@ use crate::protocol::Role;
 use crate::stats::{Work, over_lanes, work};
 use crate::store::NewRecord;
 use std::time::Duration;
-use tilewright_ir::backend::Backend;
+use tilewright_ir::backend::{Artifact, Backend};
+use tilewright_ir::base::StableHash;
 use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::schedule::{Forms, Schedule};
@@ -84,6 +85,25 @@ impl<'a> Workbench<'a> {
             seed: trial.seed,
             ..NewRecord::new(Role::Search, schedule, created)
         })
+    }
+
+    /// Judges and times code that no schedule makes. The record is not for the store: its schedule is the default one.
+    ///
+    /// # Errors
+    /// As `evaluate`.
+    pub(crate) fn evaluate_code(
+        &mut self,
+        artifact: &Artifact,
+        created: u64,
+    ) -> Result<NewRecord, Diagnostic> {
+        let built = Built {
+            tile_hash: StableHash([0; 16]),
+            image_hash: [0; 32],
+            artifact: artifact.clone(),
+        };
+        let schedule = self.forms.default_schedule();
+        let record = self.evaluate(&schedule, &Ok(built), None, created)?;
+        Ok(NewRecord { tile_hash: None, ..record })
     }
 
     /// The shortest time that the measured ceilings allow; `None` without ceilings.

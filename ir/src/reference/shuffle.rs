@@ -111,11 +111,14 @@ fn positions(orders: &[Vec<usize>]) -> Vec<usize> {
 fn picked<T: Copy + Send + Sync>(from: &[T], orders: &[Vec<usize>]) -> Vec<T> {
     let Some((inner, outer)) = orders.split_last() else { return from.to_vec() };
     let rows = positions(outer);
-    let picked = rows.par_iter().with_min_len(ROWS_MIN).flat_map_iter(|row| {
+    let Some(&any) = from.first() else { return vec![] };
+    let mut picked = vec![any; rows.len() * inner.len()];
+    let places = picked.par_chunks_mut(inner.len().max(1)).zip(&rows).with_min_len(ROWS_MIN);
+    places.for_each(|(to, row)| {
         let row = &from[row * inner.len()..][..inner.len()];
-        inner.iter().map(|&index| row[index])
+        to.iter_mut().zip(inner).for_each(|(to, &index)| *to = row[index]);
     });
-    picked.collect()
+    picked
 }
 
 /// Copies raw elements, so that every bit pattern survives.

@@ -190,7 +190,8 @@ impl Printer<'_> {
                 let cuts = [Some((*axis, *width)), *depth].into_iter().flatten();
                 let cuts = cuts.map(|(axis, count)| format!("{}:{count}", self.axis(axis)));
                 let cuts = cuts.collect::<Vec<_>>().join(", ");
-                let groups = if *groups == 1 { String::new() } else { format!(" groups({groups})") };
+                let groups =
+                    if *groups == 1 { String::new() } else { format!(" groups({groups})") };
                 format!(" layout(panel({cuts}){groups})")
             }
         };

@@ -40,7 +40,8 @@ impl NestLowering<'_> {
         let terms = length % tiling.terms;
         let last = Last { first: length - terms, terms };
         let outer = self.code.open();
-        self.filled = Filled { x: self.fill_rows(tiling, last), y: self.fill_columns(tiling, last) };
+        self.filled =
+            Filled { x: self.fill_rows(tiling, last), y: self.fill_columns(tiling, last) };
         let body = self.code.close(outer);
         if length == longest {
             return body.into_iter().for_each(|node| self.code.node(node));
@@ -65,7 +66,10 @@ impl NestLowering<'_> {
         let suits = |&place: &usize| {
             let of: &Place = self.places[place];
             let (own, two) = (matches!(of.base, Base::Scratch(_)), of.terms.len() == 2);
-            own && two && of.term(across).is_some() && of.padded == tiling.terms
+            // Behind the terms of a copy of all blocks stand those of the next one.
+            let moves = self.block(tiling.axis).moves;
+            let apart = of.term(tiling.axis).is_some_and(|term| term.relative || !moves);
+            own && two && apart && of.term(across).is_some() && of.padded == tiling.terms
         };
         places.iter().all(suits).then_some(places)
     }
@@ -77,7 +81,6 @@ impl NestLowering<'_> {
         let Some(places) = self.copies(tiling, |product| product.x, tiling.rows) else {
             return false;
         };
-        let panels = self.panels(tiling.rows, TILE_ROWS);
         for place in places {
             let of = self.places[place];
             let bytes = last.terms * of.dtype.bytes();
@@ -85,7 +88,7 @@ impl NestLowering<'_> {
                 low_bytes(bytes.saturating_sub(word as u64 * GROUP_BYTES.cast_unsigned()))
             }));
             let first = of.offset_bytes(tiling.axis, last.first);
-            self.each_panel((place, tiling.rows), (panels, TILE_ROWS), |lowering, pointer| {
+            self.each_panel((place, tiling.rows), TILE_ROWS, |lowering, pointer| {
                 for row in 0..TILE_ROWS {
                     let bytes = first + (row * TILE_ROW_BYTES).cast_signed();
                     let at = lowering.code.address(pointer, bytes);
@@ -102,11 +105,10 @@ impl NestLowering<'_> {
         let vector = self.vector_axis();
         let Some(places) = self.copies(tiling, |product| product.y, vector) else { return false };
         let Some(panel) = self.places[places[0]].panel_of(vector) else { return false };
-        let panels = self.panels(vector, panel.width);
         let (count, vectors) = (tiling.of.count(), panel.width / self.lanes);
         for place in places {
             let of = self.places[place];
-            self.each_panel((place, vector), (panels, panel.width), |lowering, pointer| {
+            self.each_panel((place, vector), panel.width, |lowering, pointer| {
                 for group in last.terms / count..tiling.terms / count {
                     let bytes = of.offset_bytes(tiling.axis, last.first + group * count);
                     let at = lowering.code.address(pointer, bytes);
@@ -133,27 +135,21 @@ impl NestLowering<'_> {
         }
     }
 
-    /// Panels of the longest block of an axis.
-    fn panels(&self, axis: AxisId, width: u64) -> u64 {
-        let longest = self.block(axis).lengths().max().unwrap_or(0);
-        longest.div_ceil(width)
-    }
-
-    /// A loop over the panels of a place.
+    /// A loop over the panels of a place, in the current block of the axis that they cut.
     fn each_panel(
         &mut self,
         (place, axis): (usize, AxisId),
-        (panels, width): (u64, u64),
+        width: u64,
         inner: impl Fn(&mut Self, Scalar),
     ) {
         let pointer = self.code.moved(self.pointers[place]);
         let index = self.code.set(0);
+        let end = self.whole(axis).end;
         let outer = self.code.open();
         inner(self, pointer);
         let value = self.places[place].offset_bytes(axis, width);
         self.code.op(Op::AddConstant { to: pointer, x: pointer, value });
         let body = self.code.close(outer);
-        let end = Limit::Constant(panels.cast_signed());
-        self.code.node(Node::Loop { index, end, step: 1, entered: panels > 0, body });
+        self.code.node(Node::Loop { index, end, step: width.cast_signed(), entered: false, body });
     }
 }
