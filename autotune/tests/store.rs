@@ -356,7 +356,7 @@ fn a_full_disk_loses_nothing_that_was_committed() {
     let before = store.record(&task("matmul", 1), &record("before", 1.0)).unwrap();
     drop(store);
     let program = std::env::current_exe().expect("a running test has a file");
-    let script = "trap '' XFSZ; ulimit -f 300; exec \"$0\" --exact writer_process --nocapture";
+    let script = "trap '' XFSZ; ulimit -f 600; exec \"$0\" --exact writer_process --nocapture";
     let output = Command::new("sh")
         .args(["-c", script])
         .arg(program)

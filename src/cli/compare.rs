@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 5.0, value_parser = positive)]
     seconds: f64,
     /// The smallest difference that counts, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0, allow_negative_numbers = true)]
     effect: f64,
     /// Use at most this many threads
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]

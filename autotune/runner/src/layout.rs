@@ -39,6 +39,8 @@ pub(crate) struct Control {
     pub(crate) calls: AtomicU64,
     /// The slot of the request's first call.
     pub(crate) slot: AtomicU64,
+    /// 1 if all calls of the request are of that slot, 0 if they are of the slots in turn.
+    pub(crate) stays: AtomicU32,
     /// The step of setting up that failed: 0 plan, 1 buffers, 2 limits, 3 threads, 4 locks, 5 library.
     pub(crate) stage: AtomicU32,
     /// Its errno.

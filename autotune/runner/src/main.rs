@@ -180,6 +180,7 @@ fn next_request(control: &Control, seen: u32, spins_max: u32) -> u32 {
 
 fn answer(control: &Control, calls: u64, candidate: &Candidate, memory: &Memory) {
     let mut slot = control.slot.load(Ordering::Relaxed) as usize;
+    let stays = control.stays.load(Ordering::Relaxed) == 1;
     for _ in 0..calls {
         match candidate {
             Candidate::Image(jobs, pool) => {
@@ -188,6 +189,10 @@ fn answer(control: &Control, calls: u64, candidate: &Candidate, memory: &Memory)
             }
             Candidate::Library(library) => library.call(slot, control),
         }
-        slot = if slot + 1 == memory.arguments.len() { 0 } else { slot + 1 };
+        slot = match slot + 1 {
+            _ if stays => slot,
+            next if next == memory.arguments.len() => 0,
+            next => next,
+        };
     }
 }

@@ -6,7 +6,7 @@ use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use std::sync::OnceLock;
-use tilewright_ir::graph::Graph;
+use tilewright_ir::graph::{Graph, Tensor};
 use tilewright_ir::reference::{
     Expected, Family, HostTensor, UNDECIDED_MAX, Verdict, can_lie, compare, compare_exact, draw,
     evaluate, integers_are_exact, permutable_axes, shuffle, special_places,
@@ -28,6 +28,18 @@ const HARD: [Family; 3] = [Family::Wide, Family::Specials, Family::Close];
 
 /// Most cases of `Family::Specials` of a candidate.
 const SPECIALS_MAX: u64 = 9;
+
+/// A hard case should have about so many elements: in fewer, what hurts may not occur, and more cases are drawn.
+const HARD_ELEMENTS: u64 = 256;
+const HARD_CASES_MAX: u64 = 8;
+
+/// Cases of each hard family for a kernel with small tensors.
+fn draws_of_each(graph: &Graph) -> usize {
+    let outputs = graph.outputs.iter().map(|output| &output.tensor);
+    let elements = |tensor: &Tensor| tensor.shape(&graph.axes).iter().product();
+    let most: u64 = graph.inputs.iter().chain(outputs).map(elements).max().unwrap_or(0);
+    (HARD_ELEMENTS / most.max(1)).clamp(1, HARD_CASES_MAX) as usize
+}
 
 /// Inputs and what they should give.
 #[derive(Clone, Debug)]
@@ -164,6 +176,7 @@ impl Pool {
             hard.extend(
                 (0..special_places(graph).min(SPECIALS_MAX)).map(|n| (Family::Specials, n)),
             );
+            hard = hard.repeat(draws_of_each(graph));
         }
         let plain = 1 + others.len();
         let others = others.into_iter().map(|family| (family, 0));

@@ -261,12 +261,12 @@ impl<'a> Judge<'a> {
         Ok(worst)
     }
 
-    /// Fills the outputs of all slots with new garbage, for the clock to run over.
+    /// Fills the outputs with new garbage, for the clock to run over.
     ///
     /// # Errors
     /// The session's failure.
     pub fn poison(&mut self, session: &mut Session) -> Result<(), Failure> {
-        (0..session.slots()).try_for_each(|slot| session.poison(slot, self.rng.next_u64()))
+        session.poison_ahead(|| self.rng.next_u64())
     }
 
     /// Whether the outputs are still those that passed after the clock has run, and whether the candidate still

@@ -53,11 +53,12 @@ impl Doorbell {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Asks for `calls` calls beginning at `slot`. Time counts from here.
-    pub(super) fn ring(&mut self, slot: u64, calls: u64) -> Stopwatch {
+    /// Asks for `calls` calls of `slot`, or beginning there and of all slots in turn. Time counts from here.
+    pub(super) fn ring(&mut self, slot: u64, stays: bool, calls: u64) -> Stopwatch {
         self.rung = self.rung.wrapping_add(1);
         let control = self.control();
         control.slot.store(slot, Ordering::Relaxed);
+        control.stays.store(stays.into(), Ordering::Relaxed);
         control.calls.store(calls, Ordering::Relaxed);
         let stopwatch = Stopwatch::start();
         control.doorbell.0.store(self.rung, Ordering::SeqCst);

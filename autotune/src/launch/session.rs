@@ -36,6 +36,7 @@ pub struct Session {
     /// The seed of each slot's garbage.
     seeds: Vec<Option<u64>>,
     next_slot: u64,
+    stays: bool,
     deadline: Duration,
     spin: bool,
     frozen: bool,
@@ -104,6 +105,7 @@ impl Session {
             inputs: shared.inputs,
             outputs: shared.outputs,
             next_slot: 0,
+            stays: false,
             deadline: options.deadline,
             spin,
             frozen: false,
@@ -239,6 +241,22 @@ impl Session {
         Ok(())
     }
 
+    /// Whether all calls of the runs to come are of slot 0. A clock that goes over the slots in turn measures what no cache
+    /// holds; a judge that stays learns nothing of other arrays.
+    pub fn stay(&mut self, stays: bool) {
+        self.stays = stays;
+        self.next_slot = 0;
+    }
+
+    /// Fills with garbage the outputs that the clock is going to run over.
+    ///
+    /// # Errors
+    /// As `poison`.
+    pub(crate) fn poison_ahead(&mut self, mut seed: impl FnMut() -> u64) -> Result<(), Failure> {
+        let slots = if self.stays { 1 } else { self.slots() };
+        (0..slots).try_for_each(|slot| self.poison(slot, seed()))
+    }
+
     /// Runs `calls` calls over the slots in turn, going on where the last run ended (slot 0 at first).
     /// Returns the nanoseconds from the doorbell to the answer, by the parent's clock.
     ///
@@ -288,8 +306,10 @@ impl Session {
         }
         self.thaw();
         let slot = self.next_slot;
-        self.next_slot = (slot + calls % self.place.plan.slots) % self.place.plan.slots;
-        Ok(self.doorbell.ring(slot, calls))
+        if !self.stays {
+            self.next_slot = (slot + calls % self.place.plan.slots) % self.place.plan.slots;
+        }
+        Ok(self.doorbell.ring(slot, self.stays, calls))
     }
 
     /// Waits for the answer to `ring` without using a processor.

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tilewright_ir::backend::Artifact;
 use tilewright_ir::diag::Diagnostic;
 
-/// Copies of the arguments in a session. Calls are timed on the same arrays again and again, as other benchmarks do and most
-/// programs: two copies in turn leave a cache that holds one.
-const SLOTS: usize = 1;
+/// Copies of the arguments in a session: code that works on the first arrays only is wrong. Calls are timed on the same
+/// arrays again and again, as other benchmarks do and most programs: two copies in turn leave a cache that holds one.
+const SLOTS: usize = 2;
 /// A call that takes longer is timed one by one: the doorbell no longer matters.
 const LONG_CALL_NS: f64 = 50e6;
 /// A first sample this many times slower than the best ends a candidate.
@@ -120,12 +120,16 @@ fn judge_and_time(
     trial: &mut Trial,
 ) -> Result<(), Rejection> {
     judge.feed(session)?;
+    session.stay(true);
     let call_ns = first_samples(session, pace)?;
+    session.stay(false);
     let passed = judge.check(session)?;
     trial.worst_ratio = Some(passed.worst_ratio);
     trial.seed = Some(passed.seed);
+    session.stay(true);
     judge.poison(session)?;
     let measurement = time(session, &passed, call_ns.min(passed.call_ns_min()), pace)?;
+    session.stay(false);
     judge.unchanged(session, &passed)?;
     let (median, floor_ns) = (measurement.median, pace.floor_ns);
     if median.is_nan() || median <= 0.0 || median * IMPOSSIBLE < floor_ns {
@@ -162,8 +166,7 @@ fn time(
 /// Refuses a candidate that is slow in each of a few short samples, before its check costs more than it is worth.
 /// One disturbance must not cost a good candidate. Returns the nanoseconds of the fastest call, doorbell included.
 fn first_samples(session: &mut Session, pace: &Pace) -> Result<f64, Rejection> {
-    let slots = session.slots() as u64;
-    let mut best_ns = session.run(slots)? as f64 / slots as f64;
+    let mut best_ns = session.run(1)? as f64;
     for _ in 0..FIRST_SAMPLES {
         let hopeless = best_ns > LONG_CALL_NS
             && pace.best_ns.is_some_and(|best| best_ns > HOPELESS / 2.0 * best);
@@ -184,11 +187,10 @@ fn time_long(
     pace: &Pace,
 ) -> Result<Measurement, Rejection> {
     let mut samples = passed.calls_ns.clone();
-    let slots = session.slots() as u64;
     let wanted = if pace.careful.is_some() { 5 } else { 3 };
-    // The slots have been filled with garbage again, so each runs once at least.
+    // The outputs have been filled with garbage again, so it runs once at least.
     loop {
-        samples.push(session.run(slots)? as f64 / slots as f64);
+        samples.push(session.run(1)? as f64);
         if samples.len() >= wanted {
             return Ok(Measurement::of(samples, passed.seed));
         }

@@ -140,6 +140,7 @@ fn start(
         Ok(passed) => passed,
         Err(rejection) => return Ok(Err(rejection)),
     };
+    session.stay(true);
     Ok(match run.judge.poison(&mut session) {
         Ok(()) => Ok((session, passed)),
         Err(failure) => Err(failure.into()),
@@ -175,6 +176,7 @@ fn rounds(run: &Run<'_>, runners: &mut [Runner], rounds: usize, (stage, share): 
 /// Looks at the outputs once more.
 fn settle(run: &mut Run<'_>, runner: Runner, left: bool) -> Turn {
     let Runner { place, kept, passed, mut session, samples_ns, failure } = runner;
+    session.stay(false);
     let mut trial = Trial {
         worst_ratio: Some(passed.worst_ratio),
         seed: Some(passed.seed),

@@ -15,7 +15,7 @@ use tilewright_ir::plan;
 use tilewright_ir::schedule::{Forms, Schedule};
 
 const CHOICE: &str = "out.unroll";
-const EVALUATIONS: u64 = 60;
+const EVALUATIONS: u64 = 100;
 /// A program of this hash modulo ten is sabotage.
 const SABOTEUR: u8 = 3;
 

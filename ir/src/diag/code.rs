@@ -94,6 +94,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("TW0804", "the store is held by another process"),
     ("TW0805", "a read or write of the store failed"),
     ("TW0806", "a kernel without a stored winner"),
+    ("TW0807", "a record of another kernel"),
     ("TW0812", "the threads that compile could not be started"),
     ("TW0820", "a campaign file that says something else"),
     ("TW0821", "a campaign that another process drives"),

@@ -270,6 +270,10 @@ fn sprinkle(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
         }
         tensor.set(random.random_range(0..count), value);
     }
+    // A small tensor could be without any.
+    if subnormals == 0 {
+        tensor.set(random.random_range(0..count), dtype.min_subnormal());
+    }
 }
 
 /// A NaN, or an infinity of each sign.

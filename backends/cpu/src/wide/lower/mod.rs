@@ -28,8 +28,8 @@ use super::isa::Isa;
 use super::program::Leaf;
 use crate::machine::Nest;
 use std::collections::BTreeMap;
-use tilewright_ir::AxisId;
 use tilewright_ir::backend::Unsupported;
+use tilewright_ir::{AxisId, DType};
 
 /// What is known of the current block of an axis when code is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,4 +98,27 @@ pub(crate) fn lower(
     around: &Surroundings<'_>,
 ) -> Result<(Leaf, Vec<Word>), Unsupported> {
     nest::NestLowering::new(nest, around)?.run()
+}
+
+/// Bytes of the smallest vectors.
+const SMALLEST_VECTOR_BYTES: u64 = 16;
+
+/// As many lanes as vectors of the widest type have, and as divide every panel along the vector axis. Where half of the
+/// lanes of a vector would be enough for all elements, half a vector is used: it never takes longer.
+fn lanes_of(nest: &Nest, around: &Surroundings<'_>) -> u64 {
+    let mut dtypes = nest.dag.dtypes().chain([nest.target.dtype]);
+    let widest = if dtypes.any(|dtype| dtype == DType::F64) { 8 } else { 4 };
+    let mut lanes = around.isa.vector_bytes() / widest;
+    let vector = nest.micro.vector.filter(|axis| !nest.reduce.contains(axis));
+    let elements = vector.and_then(|axis| around.blocks[&axis].lengths().max());
+    while lanes * widest > SMALLEST_VECTOR_BYTES && elements.is_some_and(|all| all <= lanes / 2) {
+        lanes /= 2;
+    }
+    let places = nest.dag.places.iter().chain([&nest.target]);
+    for panel in places.flat_map(|place| &place.panels) {
+        while nest.micro.vector == Some(panel.axis) && lanes > 1 && panel.width % lanes != 0 {
+            lanes /= 2;
+        }
+    }
+    lanes
 }

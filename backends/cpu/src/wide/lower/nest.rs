@@ -7,18 +7,15 @@
 use super::code::Code;
 use super::memory::in_bytes;
 use super::part::{Kind, Part, Stretch};
-use super::{BlockShape, Surroundings, Word};
+use super::{BlockShape, Surroundings, Word, lanes_of};
 use crate::machine::{Memo, Nest, Panel, Place};
 use crate::wide::program::{Leaf, Limit, Node, Op, Predicate, Scalar};
 use std::collections::BTreeMap;
+use tilewright_ir::AxisId;
 use tilewright_ir::backend::Unsupported;
-use tilewright_ir::{AxisId, DType};
 
 /// Register tiles larger than this are a mistake of the schedule, not a wish.
 pub(super) const TILE_VECTORS_MAX: u64 = 64;
-
-/// Bytes of the smallest vectors.
-const SMALLEST_VECTOR_BYTES: u64 = 16;
 
 /// Which lanes of a vector along the vector axis are elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -480,24 +477,4 @@ impl<'n> NestLowering<'n> {
             self.code.op(Op::AddConstant { to, x: to, value });
         }
     }
-}
-
-/// As many lanes as vectors of the widest type have, and as divide every panel along the vector axis. Where half of the
-/// lanes of a vector would be enough for all elements, half a vector is used: it never takes longer.
-fn lanes_of(nest: &Nest, around: &Surroundings<'_>) -> u64 {
-    let mut dtypes = nest.dag.dtypes().chain([nest.target.dtype]);
-    let widest = if dtypes.any(|dtype| dtype == DType::F64) { 8 } else { 4 };
-    let mut lanes = around.isa.vector_bytes() / widest;
-    let vector = nest.micro.vector.filter(|axis| !nest.reduce.contains(axis));
-    let elements = vector.and_then(|axis| around.blocks[&axis].lengths().max());
-    while lanes * widest > SMALLEST_VECTOR_BYTES && elements.is_some_and(|all| all <= lanes / 2) {
-        lanes /= 2;
-    }
-    let places = nest.dag.places.iter().chain([&nest.target]);
-    for panel in places.flat_map(|place| &place.panels) {
-        while nest.micro.vector == Some(panel.axis) && lanes > 1 && panel.width % lanes != 0 {
-            lanes /= 2;
-        }
-    }
-    lanes
 }
