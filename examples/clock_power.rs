@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let limits = (EFFECT_MIN, &AtomicBool::new(false));
             let compared = compare(backend, graph, &options, &mut store, both, limits)?;
             ties += u64::from(compared.verdict == Some(Verdict::Tie));
-            unlike.extend(compared.ratio.map(|ratio| (ratio.median - 1.0).abs()));
+            unlike.extend(compared.ratio.map(|ratio| (ratio.estimate - 1.0).abs()));
             let mut groups = compared.groups;
             for (_, other) in &mut groups {
                 other.iter_mut().for_each(|sample| *sample *= DIFFERENCE);

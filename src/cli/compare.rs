@@ -126,7 +126,7 @@ fn to_json(compared: &Compared) -> Value {
         })
     };
     let [one, other] = &compared.sides;
-    let ratio = |ratio: Paired| json!({"median": ratio.median, "lo": ratio.lo, "hi": ratio.hi});
+    let ratio = |ratio: Paired| json!({"estimate": ratio.estimate, "lo": ratio.lo, "hi": ratio.hi});
     json!({
         "verdict": compared.verdict, "ratio": compared.ratio.map(ratio),
         "one": side(one), "other": side(other),
@@ -162,8 +162,8 @@ fn to_text(compared: &Compared, args: &Args) -> Result<String, Failure> {
             Verdict::Slower => format!("{} is slower than {}", args.one, args.other),
             Verdict::Tie => "a tie".to_string(),
         };
-        let Paired { median, lo, hi } = ratio;
-        text.push_str(&format!("{word}: {median:.3} of its time ({lo:.3} to {hi:.3})\n"));
+        let Paired { estimate, lo, hi } = ratio;
+        text.push_str(&format!("{word}: {estimate:.3} of its time ({lo:.3} to {hi:.3})\n"));
     }
     let rows = differences(compared);
     if !rows.is_empty() {

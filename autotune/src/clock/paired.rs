@@ -4,7 +4,6 @@
 //! Invariant: equal samples give an equal answer, and nothing is faster than itself.
 
 use super::against::Verdict;
-use super::bootstrap::median;
 use super::median_interval;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -14,8 +13,8 @@ const RESAMPLES: usize = 1000;
 /// The time of one thing as a part of another's, from samples taken in turns.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Paired {
-    /// The median ratio.
-    pub median: f64,
+    /// The ratio: the median of those of single rounds, or that of the lower quartiles of several groups.
+    pub estimate: f64,
     /// The lower end of its 95 % interval.
     pub lo: f64,
     /// The upper end.
@@ -28,44 +27,59 @@ pub fn paired(own_ns: &[f64], other_ns: &[f64], seed: u64) -> Option<Paired> {
     if ratios.is_empty() {
         return None;
     }
-    let (median, lo, hi) = median_interval(&ratios, seed);
-    Some(Paired { median, lo, hi })
+    let (estimate, lo, hi) = median_interval(&ratios, seed);
+    Some(Paired { estimate, lo, hi })
 }
 
 /// As `paired`, of rounds in groups, each with processes and memory of its own: the interval covers what memory does.
+///
+/// What disturbs a sample only ever makes it longer, for milliseconds at a time, so the ratio is that of the lower quartiles of
+/// all samples: it scatters by two thirds of what the median of the rounds' ratios does.
 pub fn paired_groups(groups: &[(Vec<f64>, Vec<f64>)], seed: u64) -> Option<Paired> {
-    let ratios = |(own, other): &(Vec<f64>, Vec<f64>)| -> Vec<f64> {
-        own.iter().zip(other).map(|(own, other)| own / other).collect()
+    let rounds = |(own, other): &(Vec<f64>, Vec<f64>)| -> Vec<(f64, f64)> {
+        own.iter().copied().zip(other.iter().copied()).collect()
     };
-    let groups: Vec<Vec<f64>> =
-        groups.iter().map(ratios).filter(|ratios: &Vec<f64>| !ratios.is_empty()).collect();
-    let all: Vec<f64> = groups.iter().flatten().copied().collect();
+    let groups: Vec<Vec<(f64, f64)>> =
+        groups.iter().map(rounds).filter(|group: &Vec<_>| !group.is_empty()).collect();
+    let all: Vec<(f64, f64)> = groups.iter().flatten().copied().collect();
     if all.is_empty() {
         return None;
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut medians: Vec<f64> = (0..RESAMPLES)
+    let mut ratios: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
             let mut drawn = vec![];
             for _ in &groups {
                 let group = &groups[rng.random_range(0..groups.len())];
                 drawn.extend(group.iter().map(|_| group[rng.random_range(0..group.len())]));
             }
-            median(&mut drawn)
+            of_quartiles(&drawn)
         })
         .collect();
-    medians.sort_by(f64::total_cmp);
+    ratios.sort_by(f64::total_cmp);
     let cut = RESAMPLES / 40;
-    let (lo, hi) = (medians[cut], medians[RESAMPLES - 1 - cut]);
-    Some(Paired { median: median(&mut all.clone()), lo, hi })
+    let (lo, hi) = (ratios[cut], ratios[RESAMPLES - 1 - cut]);
+    Some(Paired { estimate: of_quartiles(&all), lo, hi })
+}
+
+/// The lower quartile of the first ones as a part of that of the second ones.
+fn of_quartiles(rounds: &[(f64, f64)]) -> f64 {
+    let quartile = |mut samples: Vec<f64>| {
+        let place = (samples.len() - 1) / 4;
+        *samples.select_nth_unstable_by(place, f64::total_cmp).1
+    };
+    let (own, other): (Vec<f64>, Vec<f64>) = rounds.iter().copied().unzip();
+    quartile(own) / quartile(other)
 }
 
 impl Paired {
-    /// What it says where a difference of this part of the time is none.
+    /// What it says where a difference of this part of the time is none: the estimate has to differ by more, and the interval
+    /// by more than half of it.
     pub fn verdict(&self, effect_min: f64) -> Verdict {
-        if self.lo > 1.0 + effect_min {
+        let (most, surely) = (1.0 + effect_min, 1.0 + effect_min / 2.0);
+        if self.estimate > most && self.lo > surely {
             Verdict::Slower
-        } else if self.hi < 1.0 / (1.0 + effect_min) {
+        } else if self.estimate < 1.0 / most && self.hi < 1.0 / surely {
             Verdict::Faster
         } else {
             Verdict::Tie
@@ -84,7 +98,7 @@ mod tests {
         let other = drift.map(|factor| 100.0 * factor);
         let ratio = paired(&own, &other, 1).unwrap();
         assert!(ratio.hi < 0.981 && ratio.lo > 0.979, "{ratio:?}");
-        assert_eq!(paired(&own, &own, 1), Some(Paired { median: 1.0, lo: 1.0, hi: 1.0 }));
+        assert_eq!(paired(&own, &own, 1), Some(Paired { estimate: 1.0, lo: 1.0, hi: 1.0 }));
         assert_eq!(paired(&own, &[], 1), None);
     }
 

@@ -20,8 +20,8 @@ use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::schedule::Schedule;
 
-/// Pairs of processes.
-const GROUPS: usize = 5;
+/// Pairs of processes. Where their memory lies differs more than what one pair measures again and again.
+const GROUPS: usize = 10;
 /// The longest first call of a schedule.
 const FIRST_CALL: Duration = Duration::from_secs(10);
 
@@ -121,7 +121,7 @@ fn group(
     pair: [&Kept; 2],
     left: usize,
 ) -> Result<Option<PairedSamples>, Diagnostic> {
-    let heats = Heats { first: 3, stay: 2, last: 60, share: 0.8 / left as f64 };
+    let heats = Heats { first: 3, stay: 2, last: 60, share: 0.8 / left as f64, briefly: true };
     let (turns, _) = turns::measure(run, pair.map(Clone::clone).to_vec(), heats, None)?;
     // Of two equal schedules either one may come first: they are told apart by their place.
     let mut found: Vec<(usize, Vec<f64>)> =

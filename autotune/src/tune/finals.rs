@@ -17,11 +17,11 @@ use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::schedule::Schedule;
 
 /// The rounds of the finals, where the time allows: all, then the fastest.
-const HEATS: Heats = Heats { first: 5, stay: 4, last: 16, share: SPARE };
+const HEATS: Heats = Heats { first: 5, stay: 4, last: 16, share: SPARE, briefly: false };
 /// The rounds that still say something, of an interrupted run.
-const FEWEST: Heats = Heats { first: 3, stay: 2, last: 0, share: SPARE };
+const FEWEST: Heats = Heats { first: 3, stay: 2, last: 0, share: SPARE, briefly: false };
 /// The rounds of the fastest and its rival in fresh processes.
-const DUEL: Heats = Heats { first: 5, stay: 2, last: 10, share: SPARE };
+const DUEL: Heats = Heats { first: 5, stay: 2, last: 10, share: SPARE, briefly: false };
 /// Fewest candidates of the first heat, the champion not counted.
 const FINALISTS_MIN: usize = 4;
 /// The largest share of the budget that is kept back for the finals.
@@ -210,7 +210,7 @@ fn loses(run: &Run<'_>, first: &Turn, second: &Turn, bar: &Bar) -> bool {
     if bar.is_champion(&first.kept.schedule) {
         ratio.hi < 1.0 / LUCKY
     } else if bar.is_champion(&second.kept.schedule) {
-        ratio.median <= 1.0
+        ratio.estimate <= 1.0
     } else {
         ratio.hi < 1.0
     }

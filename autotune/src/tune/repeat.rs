@@ -16,7 +16,7 @@ use tilewright_ir::graph::Graph;
 use tilewright_ir::schedule::Schedule;
 
 /// The rounds of the clock.
-const HEATS: Heats = Heats { first: 5, stay: 1, last: 26, share: SPARE };
+const HEATS: Heats = Heats { first: 5, stay: 1, last: 26, share: SPARE, briefly: false };
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq)]

@@ -29,6 +29,8 @@ pub(super) struct Heats {
     pub(super) last: usize,
     /// The part of the time that is left that the rounds may take.
     pub(super) share: f64,
+    /// Whether a few families of inputs are enough, where all have been judged just now.
+    pub(super) briefly: bool,
 }
 
 /// A candidate and what it did.
@@ -78,7 +80,7 @@ pub(super) fn measure(
 ) -> Result<(Vec<Turn>, Vec<Turn>), Diagnostic> {
     let (mut runners, mut done) = (vec![], vec![]);
     for (place, kept) in candidates.into_iter().enumerate() {
-        match start(run, &kept)? {
+        match start(run, &kept, heats.briefly)? {
             Ok((session, passed)) => {
                 let (samples_ns, failure) = (vec![], None);
                 runners.push(Runner { place, kept, passed, session, samples_ns, failure });
@@ -123,6 +125,7 @@ impl Runner {
 fn start(
     run: &mut Run<'_>,
     kept: &Kept,
+    briefly: bool,
 ) -> Result<Result<(Session, Passed), Rejection>, Diagnostic> {
     let artifact = &kept.built.artifact;
     // Each may take its own time: what the caller fixed may be far slower than the stored winner.
@@ -136,7 +139,11 @@ fn start(
         Err(Failure::Start(diagnostic)) => return Err(*diagnostic),
         Err(failure) => return Ok(Err(failure.into())),
     };
-    let passed = match run.judge.check(&mut session) {
+    let judged = match briefly {
+        true => run.judge.check_first(&mut session),
+        false => run.judge.check(&mut session),
+    };
+    let passed = match judged {
         Ok(passed) => passed,
         Err(rejection) => return Ok(Err(rejection)),
     };
