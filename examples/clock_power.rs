@@ -6,9 +6,11 @@
 
 #![expect(clippy::print_stdout, reason = "its result is a line")]
 
+#[path = "support/kernels.rs"]
+mod kernels;
+
 use std::error::Error;
 use std::sync::atomic::AtomicBool;
-use tilewright::Kernel;
 use tilewright::autotune::clock::against::Verdict;
 use tilewright::autotune::clock::paired_groups;
 use tilewright::autotune::store::Store;
@@ -18,33 +20,14 @@ use tilewright::autotune::tune::{TuneOptions, compare};
 const DIFFERENCE: f64 = 1.03;
 const EFFECT_MIN: f64 = 0.01;
 
-/// Name, text and sizes.
-type Row = (&'static str, &'static str, &'static [(&'static str, u64)]);
-
-const KERNELS: [Row; 3] = [
-    (
-        "matmul 256^3",
-        "kernel f(A: f32[m,k], B: f32[k,n]) -> C: f32[m,n] { sum[k](A * B) }",
-        &[("m", 256), ("n", 256), ("k", 256)],
-    ),
-    (
-        "softmax 256x1024",
-        "kernel f(x: f32[i,j]) -> y: f32[i,j] { softmax[j](x) }",
-        &[("i", 256), ("j", 1024)],
-    ),
-    (
-        "rmsnorm 128x1024",
-        "kernel f(x: f32[i,j], w: f32[j]) -> y: f32[i,j] { rmsnorm[j](x, w, 1e-5) }",
-        &[("i", 128), ("j", 1024)],
-    ),
-];
+const KERNELS: [&str; 3] = ["matmul 256^3", "softmax 256x1024", "rmsnorm 128x1024"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let trials: u64 = arguments.next().map_or(Ok(20), |text| text.parse())?;
     let seconds: f64 = arguments.next().map_or(Ok(2.0), |text| text.parse())?;
-    for (name, text, sizes) in KERNELS {
-        let mut bound = Kernel::parse(text)?.bind(sizes.iter().copied())?;
+    for name in KERNELS {
+        let mut bound = kernels::bound(name)?;
         bound.set_threads_max(Some(1));
         let schedule = bound.forms().default_schedule();
         let (mut ties, mut seen, mut unlike) = (0, 0, vec![]);

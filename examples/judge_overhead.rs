@@ -7,43 +7,21 @@
 #![expect(clippy::print_stdout, reason = "its result is a line")]
 #![expect(clippy::disallowed_methods, reason = "it measures the judge, which owns no clock")]
 
+#[path = "support/kernels.rs"]
+mod kernels;
+
 use std::error::Error;
 use std::time::Instant;
-use tilewright::Kernel;
 use tilewright::autotune::judge::Judge;
 use tilewright::autotune::launch::{Session, SessionOptions};
 
-/// Name, text and sizes.
-type Row = (&'static str, &'static str, &'static [(&'static str, u64)]);
-
 /// Kernels whose outputs have up to 1 MiB.
-const KERNELS: [Row; 4] = [
-    (
-        "matmul 128^3",
-        "kernel f(A: f32[m,k], B: f32[k,n]) -> C: f32[m,n] { sum[k](A * B) }",
-        &[("m", 128), ("n", 128), ("k", 128)],
-    ),
-    (
-        "matmul 512^3",
-        "kernel f(A: f32[m,k], B: f32[k,n]) -> C: f32[m,n] { sum[k](A * B) }",
-        &[("m", 512), ("n", 512), ("k", 512)],
-    ),
-    (
-        "softmax 256x1024",
-        "kernel f(x: f32[i,j]) -> y: f32[i,j] { softmax[j](x) }",
-        &[("i", 256), ("j", 1024)],
-    ),
-    (
-        "rmsnorm 128x1024",
-        "kernel f(x: f32[i,j], w: f32[j]) -> y: f32[i,j] { rmsnorm[j](x, w, 1e-5) }",
-        &[("i", 128), ("j", 1024)],
-    ),
-];
+const KERNELS: [&str; 4] = ["matmul 128^3", "matmul 512^3", "softmax 256x1024", "rmsnorm 128x1024"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let count = std::env::args().nth(1).map_or(Ok(31), |count| count.parse())?;
-    for (name, text, sizes) in KERNELS {
-        let bound = Kernel::parse(text)?.bind(sizes.iter().copied())?;
+    for name in KERNELS {
+        let bound = kernels::bound(name)?;
         let (schedule, _) = bound.schedule()?;
         let artifact = bound.artifact(&schedule)?;
         let mut judge = Judge::new(bound.graph(), 1);

@@ -9,7 +9,7 @@ use super::interrupt;
 use super::memory;
 use super::output::Output;
 use super::select::KernelArgs;
-use super::tune::{now_unix, positive};
+use super::tune::{options, positive};
 use crate::report::{Table, time_interval};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -18,7 +18,7 @@ use tilewright::BoundKernel;
 use tilewright::autotune::clock::Paired;
 use tilewright::autotune::clock::against::Verdict;
 use tilewright::autotune::store::{Store, default_path};
-use tilewright::autotune::tune::{Compared, Side, TuneOptions, compare};
+use tilewright::autotune::tune::{Compared, Side, compare};
 use tilewright::ir::schedule::Schedule;
 
 /// The arguments of `compare`.
@@ -55,12 +55,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let mut store = Store::open(&default_path()?)?;
     let schedules = [named(bound, &store, &args.one)?, named(bound, &store, &args.other)?];
     let stop = interrupt::asks_to_stop();
-    let options = TuneOptions {
-        budget_seconds: args.seconds,
-        seed: args.seed,
-        started_unix: now_unix(),
-        ..TuneOptions::default()
-    };
+    let options = options(args.seed, args.seconds);
     let (backend, graph) = (bound.backend(), bound.graph());
     let limits = (args.effect / 100.0, stop);
     let compared = compare(backend, graph, &options, &mut store, schedules, limits)?;

@@ -8,7 +8,7 @@ use super::interrupt;
 use super::memory;
 use super::output::Output;
 use super::select::{KernelArgs, Selected, Source};
-use super::tune::{now_unix, setting};
+use super::tune::{options, setting};
 use crate::report::{percent, time_interval};
 use serde_json::{Value, to_value};
 use std::path::PathBuf;
@@ -45,6 +45,9 @@ pub(super) struct Args {
     jobs: usize,
 }
 
+/// Seconds of which a part may go into measuring the machine; proposals take what they take.
+const SECONDS: f64 = 90.0;
+
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let mut selected = args.kernel.select()?;
     selected.bound.set_threads_max(args.threads);
@@ -59,18 +62,13 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         for (number, line) in (1..).zip(source.text.lines()) {
             if !line.trim().is_empty() {
                 let told = |why: String| Failure::Usage(format!("{}:{number}: {why}", source.name));
-                proposals.push(proposal(&selected, line).map_err(told)?);
+                proposals.push(proposal(&selected, args, line).map_err(told)?);
             }
         }
     }
     let mut store = Store::open(&default_path()?)?;
     let stop = interrupt::asks_to_stop();
-    let options = TuneOptions {
-        seed: args.seed,
-        threads: args.jobs,
-        started_unix: now_unix(),
-        ..TuneOptions::default()
-    };
+    let options = TuneOptions { threads: args.jobs, ..options(args.seed, SECONDS) };
     let mut broken = None;
     let mut observer = |answer: Answer| {
         let told = if output.is_json() {
@@ -94,7 +92,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
 }
 
 /// What a line proposes.
-fn proposal(selected: &Selected, line: &str) -> Result<Proposal, String> {
+fn proposal(selected: &Selected, args: &Args, line: &str) -> Result<Proposal, String> {
     let bound = &selected.bound;
     let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let fields = value.as_object().ok_or("expected an object")?;
@@ -113,7 +111,7 @@ fn proposal(selected: &Selected, line: &str) -> Result<Proposal, String> {
                 bound.forms().read(text).map(Proposal::Schedule).map_err(|faults| told(&faults))
             }
             "tile" => of_tile(bound, text),
-            _ => of_kernel(selected, text),
+            _ => of_kernel(selected, args.threads, text),
         };
     }
     let form = match fields.get("form") {
@@ -139,11 +137,11 @@ fn of_tile(bound: &BoundKernel, text: &str) -> Result<Proposal, String> {
 }
 
 /// A kernel text with the same axes, at the same sizes.
-fn of_kernel(selected: &Selected, text: &str) -> Result<Proposal, String> {
+fn of_kernel(selected: &Selected, threads: Option<u64>, text: &str) -> Result<Proposal, String> {
     let fail = |error: tilewright::Error| error.to_string();
     let kernel = Kernel::parse(text).map_err(fail)?;
     let mut claim = kernel.bind_sizes(&selected.sizes).map_err(fail)?;
-    claim.set_threads_max(Some(selected.bound.backend().target().threads));
+    claim.set_threads_max(threads);
     let artifact = selected.bound.artifact_of_claim(&claim).map_err(fail)?;
     let hash = kernel.graph().hash().to_string();
     Ok(Proposal::Code(Code { kind: "kernel", hash, artifact }))

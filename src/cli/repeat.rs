@@ -8,13 +8,13 @@ use super::memory;
 use super::output::Output;
 use super::records::unknown;
 use super::select::Source;
-use super::tune::{now_unix, positive};
+use super::tune::{options, positive};
 use crate::report::{percent, time_interval};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tilewright::autotune::protocol::RecordRow;
 use tilewright::autotune::store::{Store, default_path};
-use tilewright::autotune::tune::{Repeated, TuneOptions, repeat};
+use tilewright::autotune::tune::{Repeated, repeat};
 use tilewright::ir::diag::Diagnostic;
 use tilewright::{BoundKernel, Kernel};
 
@@ -41,12 +41,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let row = store.find(&args.record)?.ok_or_else(|| unknown(&args.record))?;
     let bound = bound(args, &row)?;
     memory::check(bound.graph(), 3, true)?;
-    let options = TuneOptions {
-        budget_seconds: args.seconds,
-        seed: args.seed,
-        started_unix: now_unix(),
-        ..TuneOptions::default()
-    };
+    let options = options(args.seed, args.seconds);
     let (backend, graph) = (bound.backend(), bound.graph());
     let stop = interrupt::asks_to_stop();
     let repeated = repeat(backend, graph, &options, &mut store, &row, stop)?;

@@ -77,13 +77,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let mut store = Store::open(&default_path()?)?;
     let stop = interrupt::asks_to_stop();
     let options = TuneOptions {
-        budget_seconds: args.seconds,
         budget_evaluations: only.as_ref().map(|_| 1).or(args.evaluations),
-        seed: args.seed,
         fixed: only.map_or_else(|| args.fix.clone(), settings),
         threads: args.jobs,
-        started_unix: now_unix(),
-        ..TuneOptions::default()
+        ..options(args.seed, args.seconds)
     };
     let mut face = Face::new(args, output);
     let (backend, graph) = (selected.bound.backend(), selected.bound.graph());
@@ -115,6 +112,11 @@ fn verdict(report: TuneReport) -> Result<(), Failure> {
         (None, Some(unsupported)) => Err(Failure::Unsupported(unsupported)),
         (None, None) => Err(Failure::Wrong("no candidate passed the judge".to_string())),
     }
+}
+
+/// The options of a run that begins now.
+pub(super) fn options(seed: u64, budget_seconds: f64) -> TuneOptions {
+    TuneOptions { seed, budget_seconds, started_unix: now_unix(), ..TuneOptions::default() }
 }
 
 /// Seconds since the Unix epoch; 0 on a machine whose clock is before it.

@@ -20,7 +20,7 @@ use tilewright_ir::graph::Graph;
 use tilewright_ir::lower::lower_in;
 use tilewright_ir::plan::{self, PassProgram};
 use tilewright_ir::schedule::{FORM, Forms, Schedule, Space};
-use tilewright_ir::tile::{self, TileProgram};
+use tilewright_ir::tile::{self, Buffer, Layout, TileProgram};
 use tilewright_ir::{AxisId, DType};
 
 /// Where a schedule comes from.
@@ -184,8 +184,7 @@ impl BoundKernel {
     /// # Errors
     /// `TW0606` if its signature is not this kernel's; what the verifier and the back end say.
     pub fn compile_tile(&self, program: &TileProgram) -> Result<CompiledKernel, Error> {
-        self.check_signature(program)?;
-        tile::verify(program, self.backend.target())?;
+        self.check(program)?;
         self.compile_program(program, None, Origin::Given)
     }
 
@@ -194,9 +193,8 @@ impl BoundKernel {
     /// # Errors
     /// As `compile_tile`.
     pub fn artifact_of_tile(&self, program: &TileProgram) -> Result<Artifact, Error> {
-        self.check_signature(program)?;
-        tile::verify(program, self.backend.target())?;
-        self.of_these_arguments(self.artifact_of(program)?)
+        self.check(program)?;
+        Ok(self.artifact_of(program)?)
     }
 
     /// The code of another kernel text that claims to compute the same, with its own stored or default schedule.
@@ -207,27 +205,26 @@ impl BoundKernel {
         let (schedule, _) = claim.schedule()?;
         let program = claim.lower(&schedule)?;
         self.check_signature(&program)?;
-        self.of_these_arguments(self.artifact_of(&program)?)
+        Ok(self.artifact_of(&program)?)
     }
 
-    /// Refuses code whose arguments have other strides, and so other bytes.
-    fn of_these_arguments(&self, artifact: Artifact) -> Result<Artifact, Error> {
-        let own = self.artifact(&self.forms().default_schedule())?;
-        if own.argument_bytes == artifact.argument_bytes {
-            return Ok(artifact);
-        }
-        let fault = Diagnostic::new("TW0606", "the program's arguments have other strides");
-        let told = |bytes: &[u64]| format!("arguments of {bytes:?} bytes");
-        Err(fault.found(told(&artifact.argument_bytes)).expected(told(&own.argument_bytes)).into())
+    /// Whether a tile program from outside has this kernel's arguments and keeps the rules.
+    fn check(&self, program: &TileProgram) -> Result<(), Error> {
+        self.check_signature(program)?;
+        Ok(tile::verify(program, self.backend.target())?)
     }
 
     fn check_signature(&self, program: &TileProgram) -> Result<(), Error> {
         let outputs = self.graph.outputs.iter().map(|output| &output.tensor);
         let expected: Vec<String> = (self.graph.inputs.iter().chain(outputs))
-            .map(|tensor| argument(&self.graph.axes, tensor.dtype, &tensor.axes))
+            .map(|tensor| {
+                let axes = &self.graph.axes;
+                let of = (tensor.dtype, &tensor.axes[..]);
+                argument(axes, of, tensor.strides_if_strided(axes).as_deref())
+            })
             .collect();
         let found: Vec<String> = (program.inputs().chain(program.outputs()))
-            .map(|buffer| argument(&program.axes, buffer.dtype, &buffer.axes))
+            .map(|buffer| argument(&program.axes, (buffer.dtype, &buffer.axes), strides_of(buffer)))
             .collect();
         if expected == found {
             return Ok(());
@@ -401,8 +398,21 @@ fn unusable(path: &Path, record: &str, faults: &[Diagnostic]) -> Diagnostic {
     Diagnostic::new(DAMAGED, message).help("tune the kernel again, or name another store")
 }
 
-/// `f32[m=4, k=5]`: what the caller's array has to be.
-fn argument(axes: &AxisTable, dtype: DType, of: &[AxisId]) -> String {
+/// `f32[m=4, k=5] strides(1, 4)`: what the caller's array has to be.
+fn argument(axes: &AxisTable, (dtype, of): (DType, &[AxisId]), strides: Option<&[i64]>) -> String {
     let extent = |&axis: &AxisId| format!("{}={}", axes.name(axis), axes.extent(axis));
-    format!("{dtype}[{}]", of.iter().map(extent).collect::<Vec<_>>().join(", "))
+    let strides = strides.map(|strides| {
+        let strides: Vec<String> = strides.iter().map(i64::to_string).collect();
+        format!(" strides({})", strides.join(", "))
+    });
+    let extents = of.iter().map(extent).collect::<Vec<_>>().join(", ");
+    format!("{dtype}[{extents}]{}", strides.unwrap_or_default())
+}
+
+/// The strides of a buffer that is not dense.
+fn strides_of(buffer: &Buffer) -> Option<&[i64]> {
+    match &buffer.layout {
+        Layout::Strides(strides) => Some(strides),
+        _ => None,
+    }
 }

@@ -1,7 +1,8 @@
 //! The program in which a candidate runs.
 //!
-//! It takes four open memory files, or a fifth that is a library, and the launcher's process id, maps what the plan in the second one says, gives up
-//! every right it can, and then answers the doorbell: so many calls over the slots in turn, then the answer.
+//! Started with the launcher's process id and its socket, it makes a child for each request (`server`). A child takes four open
+//! memory files, or a fifth that is a library, maps what the plan in the second one says, gives up every right it can, and
+//! then answers the doorbell: so many calls over the slots in turn, then the answer.
 //! It knows no expected value, reads no clock and prints nothing. Invariant: everything that a candidate could use
 //! against the launcher is gone before the first call.
 
@@ -11,12 +12,14 @@ mod locks;
 mod memory;
 mod pool;
 mod sandbox;
+mod server;
 mod sys;
 
 use layout::{Control, LIBRARY, MAGIC, Plan, STATE_FAILED, STATE_LOADING, STATE_READY};
 use library::Library;
 use memory::{Files, Memory};
 use pool::{Entry, Job, Pool};
+use server::Request;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
@@ -24,23 +27,24 @@ use std::sync::atomic::Ordering;
 const SPINS_BEFORE_SLEEP: u32 = 20_000;
 
 fn main() -> ExitCode {
-    let words: Vec<u32> = std::env::args().skip(1).map_while(|word| word.parse().ok()).collect();
-    let [control, image, inputs, outputs, library, plan_bytes, parent] = words[..] else {
-        return ExitCode::from(2);
-    };
-    let file = |number: u32| number.cast_signed();
-    let files = Files {
-        control: file(control),
-        image: file(image),
-        inputs: file(inputs),
-        outputs: file(outputs),
-        library: file(library),
-    };
+    let mut words = std::env::args().skip(1).map_while(|word| word.parse().ok());
+    let (Some(parent), None) = (words.next(), words.next()) else { return ExitCode::from(2) };
     if !sys::die_with_parent(parent) {
         return ExitCode::from(3);
     }
-    let Ok(control) = map_control(files) else { return ExitCode::from(4) };
-    let Err((stage, error)) = serve(control, files, plan_bytes as usize);
+    match server::serve() {
+        Some(request) => child(&request, parent),
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn child(request: &Request, parent: u32) -> ExitCode {
+    // What kills the server with its parent does not pass on to copies of it.
+    if !sys::die_with_parent(parent) {
+        return ExitCode::from(3);
+    }
+    let Ok(control) = map_control(request.files) else { return ExitCode::from(4) };
+    let Err((stage, error)) = serve(control, request.files, request.plan_bytes);
     control.stage.store(stage, Ordering::Relaxed);
     control.error.store(error, Ordering::Relaxed);
     control.state.0.store(STATE_FAILED, Ordering::SeqCst);

@@ -32,6 +32,7 @@ pub(crate) const RLIMIT_AS: c_int = 9;
 /// Numbers of the few system calls without a C function. All but x86-64 share the generic table.
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod number {
+    pub(crate) const CLONE: i64 = 56;
     pub(crate) const FUTEX: i64 = 202;
     pub(crate) const ARCH_PRCTL: i64 = 158;
     pub(crate) const SCHED_YIELD: i64 = 24;
@@ -42,6 +43,7 @@ pub(crate) mod number {
 }
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) mod number {
+    pub(crate) const CLONE: i64 = 220;
     pub(crate) const FUTEX: i64 = 98;
     pub(crate) const SCHED_YIELD: i64 = 124;
     pub(crate) const RT_SIGRETURN: i64 = 139;
@@ -89,6 +91,8 @@ unsafe extern "C" {
     fn dlopen(path: *const c_char, flags: c_int) -> *mut c_void;
     fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
     fn dlerror() -> *const c_char;
+    fn recvmsg(socket: c_int, header: *mut Header, flags: c_int) -> isize;
+    fn write(file: c_int, bytes: *const c_void, count: usize) -> isize;
     fn sched_yield() -> c_int;
     fn sched_setaffinity(pid: c_int, bytes: usize, mask: *const u64) -> c_int;
 }
@@ -161,6 +165,99 @@ pub(crate) fn ask_for_tiles() {
         // SAFETY: takes two numbers and sets an attribute of this process.
         unsafe { syscall(number::ARCH_PRCTL, request, tiles) };
     }
+}
+
+/// A word and the descriptors that came with it.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Message {
+    /// Bytes of the part with the descriptors, its own head included.
+    bytes: usize,
+    level: c_int,
+    kind: c_int,
+    files: [c_int; FILES_MAX],
+    pub(crate) word: u64,
+}
+
+const FILES_MAX: usize = 6;
+/// Bytes of a `cmsghdr` before its data.
+const MESSAGE_HEAD: usize = 16;
+
+impl Message {
+    /// The descriptors.
+    pub(crate) fn files(&self) -> &[c_int] {
+        const SOL_SOCKET: c_int = 1;
+        const SCM_RIGHTS: c_int = 1;
+        let is_rights = self.level == SOL_SOCKET && self.kind == SCM_RIGHTS;
+        let count = self.bytes.saturating_sub(MESSAGE_HEAD) / size_of::<c_int>();
+        &self.files[..if is_rights { count.min(FILES_MAX) } else { 0 }]
+    }
+
+    /// Closes the descriptors.
+    pub(crate) fn close(&self) {
+        self.files().iter().for_each(|&file| close(file));
+    }
+}
+
+/// A stretch of memory, as the C library lays it out.
+#[repr(C)]
+struct Stretch {
+    start: *mut c_void,
+    bytes: usize,
+}
+
+/// The head of a message, as the C library lays it out.
+#[repr(C)]
+struct Header {
+    name: *mut c_void,
+    name_bytes: u32,
+    stretches: *mut Stretch,
+    stretch_count: usize,
+    control: *mut c_void,
+    control_bytes: usize,
+    flags: c_int,
+}
+
+/// Waits for a message. `false`: whoever sends them has gone.
+pub(crate) fn receive(socket: c_int, message: &mut Message) -> bool {
+    let mut stretch =
+        Stretch { start: (&raw mut message.word).cast(), bytes: size_of_val(&message.word) };
+    let mut header = Header {
+        name: std::ptr::null_mut(),
+        name_bytes: 0,
+        stretches: &raw mut stretch,
+        stretch_count: 1,
+        control: (&raw mut message.bytes).cast(),
+        control_bytes: MESSAGE_HEAD + size_of_val(&message.files),
+        flags: 0,
+    };
+    // SAFETY: the header, the word and the first fields of the message live through the call and have the stated lengths.
+    let count = unsafe { recvmsg(socket, &raw mut header, 0) };
+    count == size_of_val(&message.word) as isize
+}
+
+/// Sends a number. `false`: nobody takes it.
+pub(crate) fn send(socket: c_int, number: i64) -> bool {
+    let bytes = size_of_val(&number);
+    // SAFETY: the number lives through the call and has so many bytes.
+    let written = unsafe { write(socket, (&raw const number).cast(), bytes) };
+    written == bytes as isize
+}
+
+/// A copy of this process that is a child of its parent; 0 in the copy. This process has one thread.
+pub(crate) fn sibling() -> Result<i64, u32> {
+    const CLONE_PARENT: u64 = 0x8000;
+    const SIGCHLD: u64 = 17;
+    let none = 0_u64;
+    // SAFETY: without a stack of its own the copy goes on here, on its copy of this one.
+    let id = unsafe { syscall(number::CLONE, CLONE_PARENT | SIGCHLD, none, none, none, none) };
+    if id < 0 { Err(last_error()) } else { Ok(id) }
+}
+
+/// Closes a descriptor.
+pub(crate) fn close(file: c_int) {
+    let file = u64::from(file.unsigned_abs());
+    close_range(file, file);
 }
 
 /// Closes every descriptor but one.

@@ -1,15 +1,16 @@
 //! Cases: inputs of a family with the reference of their outputs.
 
+use crate::launch::{Failure, Session};
 use crate::stats::work;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use tilewright_ir::graph::{Graph, Tensor};
 use tilewright_ir::reference::{
-    Expected, Family, HostTensor, UNDECIDED_MAX, Verdict, can_lie, compare, compare_exact, draw,
-    evaluate, integers_are_exact, permutable_axes, shuffle, special_places,
+    Family, HostTensor, Shuffle, UNDECIDED_MAX, Verdict, Yardstick, can_lie, draw, evaluate,
+    integers_are_exact, memory_of, permutable_axes, special_places,
 };
 
 /// A kernel with at most this many operations and bytes has a reference of a few milliseconds: its cases are drawn anew one
@@ -41,33 +42,29 @@ fn draws_of_each(graph: &Graph) -> usize {
     (HARD_ELEMENTS / most.max(1)).clamp(1, HARD_CASES_MAX) as usize
 }
 
-/// Inputs and what they should give.
-#[derive(Clone, Debug)]
-pub(super) struct Case {
+/// Inputs that have been drawn and what they should give.
+#[derive(Debug)]
+struct Drawn {
     family: Family,
     seed: u64,
     /// The remainder of the seed that chooses the input that is not finite, where the family is `Specials`.
     place: u64,
-    /// The seed of the permutation that made this case of a drawn one.
-    permutation: Option<u64>,
     /// Whether one element of an input is another than was drawn.
     changed: bool,
-    /// Whether the reference is exact, so that every element must be equal.
-    exact: bool,
-    pub(super) inputs: Vec<HostTensor>,
-    expected: Vec<Expected>,
+    inputs: Vec<HostTensor>,
+    expected: Vec<Yardstick>,
 }
 
-impl Case {
+impl Drawn {
     fn draw(graph: &Graph, family: Family, place: u64, rng: &mut impl RngCore) -> Self {
-        let mut case = Self::draw_once(graph, family, place, rng);
+        let mut drawn = Self::draw_once(graph, family, place, rng);
         for _ in 1..DRAWS {
-            if !case.is_undecided() {
+            if !drawn.is_undecided() {
                 break;
             }
-            case = Self::draw_once(graph, family, place, rng);
+            drawn = Self::draw_once(graph, family, place, rng);
         }
-        case
+        drawn
     }
 
     fn draw_once(graph: &Graph, family: Family, place: u64, rng: &mut impl RngCore) -> Self {
@@ -76,24 +73,18 @@ impl Case {
         let places = special_places(graph);
         let seed = if family == Family::Specials { drawn - drawn % places + place } else { drawn };
         let inputs = draw(graph, family, seed);
-        let expected = evaluate(graph, &inputs);
         let exact = family == Family::Integers && integers_are_exact(graph, seed);
-        Self { family, seed, place, permutation: None, changed: false, exact, inputs, expected }
+        let expected = yardsticks(graph, &inputs, exact);
+        Self { family, seed, place, changed: false, inputs, expected }
     }
 
     fn is_undecided(&self) -> bool {
-        self.expected.iter().any(|expected| {
+        self.expected.iter().map(Yardstick::expected).any(|expected| {
             expected.undecided as f64 > expected.values.len() as f64 * UNDECIDED_MAX
         })
     }
 
-    /// The case under a permutation of the axes whose order does not matter.
-    fn shuffled(&self, graph: &Graph, seed: u64) -> Self {
-        let (inputs, expected) = shuffle(graph, &self.inputs, &self.expected, seed);
-        Self { permutation: Some(seed), inputs, expected, ..*self }
-    }
-
-    /// The case with one element of an input replaced by another one of it.
+    /// The same with one element of an input replaced by another one of it.
     fn changed(&self, graph: &Graph, rng: &mut impl RngCore) -> Self {
         let mut inputs = self.inputs.clone();
         let mut order: Vec<usize> = (0..inputs.len()).collect();
@@ -114,40 +105,108 @@ impl Case {
             }
             inputs[index].bytes = before;
         }
-        let expected = evaluate(graph, &inputs);
+        let exact = self.expected.iter().all(Yardstick::is_exact);
+        let expected = yardsticks(graph, &inputs, exact);
         Self { inputs, expected, changed: true, ..*self }
+    }
+}
+
+/// The reference of some inputs; where it is exact, every element must be equal.
+fn yardsticks(graph: &Graph, inputs: &[HostTensor], exact: bool) -> Vec<Yardstick> {
+    let expected = evaluate(graph, inputs).into_iter().zip(&graph.outputs);
+    expected
+        .map(|(expected, output)| match exact {
+            true => Yardstick::exact(expected),
+            false => Yardstick::new(expected, output.tensor.dtype),
+        })
+        .collect()
+}
+
+/// What a candidate is given and what it should answer: drawn data, perhaps in another order.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    drawn: Arc<Drawn>,
+    shuffle: Option<Shuffle>,
+}
+
+impl Case {
+    fn fresh(drawn: Drawn) -> Self {
+        Self { drawn: Arc::new(drawn), shuffle: None }
+    }
+
+    fn shuffled(drawn: &Arc<Drawn>, graph: &Graph, seed: u64) -> Self {
+        Self { drawn: Arc::clone(drawn), shuffle: Some(Shuffle::draw(graph, seed)) }
+    }
+
+    /// Puts the inputs into a slot of a session.
+    pub(super) fn feed(
+        &self,
+        graph: &Graph,
+        session: &mut Session,
+        slot: usize,
+    ) -> Result<(), Failure> {
+        for (position, (tensor, data)) in graph.inputs.iter().zip(&self.drawn.inputs).enumerate() {
+            let order = self.shuffle.as_ref().map(|shuffle| shuffle.order(graph, tensor));
+            let place = session.input_mut(slot, position)?;
+            match order {
+                // A tensor that is dense in memory is written where it will be read.
+                Some(order) if place.len() == data.bytes.len() && is_dense(graph, tensor) => {
+                    order.write(data, place);
+                }
+                Some(order) => put(place, &memory_of(graph, tensor, &order.apply(data)))?,
+                None => put(place, &memory_of(graph, tensor, data))?,
+            }
+        }
+        Ok(())
     }
 
     /// How an output compares, and whether it passes. Of a hard case only the decided elements count: it may have
     /// many that overflow in one order of operations and not in another.
-    pub(super) fn compare(&self, output: usize, got: &HostTensor) -> (Verdict, bool) {
-        let expected = &self.expected[output];
-        let verdict =
-            if self.exact { compare_exact(expected, got) } else { compare(expected, got) };
-        let passed =
-            if HARD.contains(&self.family) { verdict.wrong == 0 } else { verdict.passed() };
+    pub(super) fn compare(
+        &self,
+        graph: &Graph,
+        output: usize,
+        got: &HostTensor,
+    ) -> (Verdict, bool) {
+        let tensor = &graph.outputs[output].tensor;
+        let order = self.shuffle.as_ref().map(|shuffle| shuffle.order(graph, tensor));
+        let verdict = self.drawn.expected[output].compare(got, order.as_ref());
+        let is_hard = HARD.contains(&self.drawn.family);
+        let passed = if is_hard { verdict.wrong == 0 } else { verdict.passed() };
         (verdict, passed)
     }
 
     /// For the evidence: how to draw it again.
     pub(super) fn describe(&self) -> String {
-        let changed = if self.changed { " with one element changed" } else { "" };
-        match self.permutation {
-            Some(permutation) => format!(
-                "case {} {}{changed} permuted by {permutation}",
-                self.family.name(),
-                self.seed
-            ),
-            None => format!("case {} {}{changed}", self.family.name(), self.seed),
-        }
+        let Drawn { family, seed, changed, .. } = &*self.drawn;
+        let changed = if *changed { " with one element changed" } else { "" };
+        let shuffle =
+            self.shuffle.as_ref().map(|shuffle| format!(" permuted by {}", shuffle.seed()));
+        format!("case {} {seed}{changed}{}", family.name(), shuffle.unwrap_or_default())
     }
+}
+
+fn is_dense(graph: &Graph, tensor: &Tensor) -> bool {
+    tensor.strides_if_strided(&graph.axes).is_none()
+}
+
+/// Copies bytes that have to fill a place.
+fn put(place: &mut [u8], bytes: &[u8]) -> Result<(), Failure> {
+    if place.len() != bytes.len() {
+        let (found, wanted) = (bytes.len(), place.len());
+        return Err(Failure::refused(format!(
+            "an input has {found} bytes, the artifact takes {wanted}"
+        )));
+    }
+    place.copy_from_slice(bytes);
+    Ok(())
 }
 
 /// The cases whose references are known.
 #[derive(Debug)]
 pub(super) struct Pool {
     /// The first is normal; at least one of another family follows, then the hard ones.
-    cases: Vec<Case>,
+    cases: Vec<Arc<Drawn>>,
     /// How many are not hard.
     plain: usize,
     /// Whether cases are drawn anew.
@@ -155,7 +214,7 @@ pub(super) struct Pool {
     /// Whether some axis may be permuted, so that a known case gives new ones.
     permutable: bool,
     /// The first case with one element of an input changed.
-    changed: OnceLock<Case>,
+    changed: OnceLock<Arc<Drawn>>,
 }
 
 impl Pool {
@@ -185,7 +244,7 @@ impl Pool {
             families.map(|family| (family, fork(rng))).collect();
         let cases = seeded
             .into_par_iter()
-            .map(|((family, place), mut rng)| Case::draw(graph, family, place, &mut rng))
+            .map(|((family, place), mut rng)| Arc::new(Drawn::draw(graph, family, place, &mut rng)))
             .collect();
         let permutable = permutable_axes(graph).iter().next().is_some();
         Self { cases, plain, cheap, permutable, changed: OnceLock::new() }
@@ -196,7 +255,7 @@ impl Pool {
         if self.cheap && self.permutable {
             let index = rng.random_range(0..self.cases.len());
             let (family, place) = (self.cases[index].family, self.cases[index].place);
-            self.cases[index] = Case::draw(graph, family, place, rng);
+            self.cases[index] = Arc::new(Drawn::draw(graph, family, place, rng));
             self.changed = OnceLock::new();
         }
     }
@@ -220,18 +279,18 @@ impl Pool {
         // A permutation would move what the terms of this family stand behind.
         if self.cheap && (!self.permutable || known.family == Family::Behind) {
             let mut rng = ChaCha8Rng::seed_from_u64(pick.seed);
-            Case::draw(graph, known.family, known.place, &mut rng)
+            Case::fresh(Drawn::draw(graph, known.family, known.place, &mut rng))
         } else {
-            known.shuffled(graph, pick.seed)
+            Case::shuffled(known, graph, pick.seed)
         }
     }
 
     /// A normal case never seen before, as cheap as may be.
     pub(super) fn fresh(&self, graph: &Graph, rng: &mut ChaCha8Rng) -> Case {
         if self.cheap && !self.permutable {
-            return Case::draw(graph, Family::Normal, 0, rng);
+            return Case::fresh(Drawn::draw(graph, Family::Normal, 0, rng));
         }
-        self.cases[0].shuffled(graph, rng.next_u64() >> 11)
+        Case::shuffled(&self.cases[0], graph, rng.next_u64() >> 11)
     }
 
     /// A normal case never seen before, and one that differs from it in a single element of an input.
@@ -239,17 +298,17 @@ impl Pool {
         let seed = rng.next_u64() >> 11;
         if self.cheap && !self.permutable {
             let case = self.draw(graph, Pick { known: 0, seed });
-            let changed = case.changed(graph, rng);
-            return [case, changed];
+            let changed = case.drawn.changed(graph, rng);
+            return [case, Case::fresh(changed)];
         }
         let known = &self.cases[0];
-        let changed = self.changed.get_or_init(|| known.changed(graph, rng));
-        [known.shuffled(graph, seed), changed.shuffled(graph, seed)]
+        let changed = self.changed.get_or_init(|| Arc::new(known.changed(graph, rng)));
+        [known, changed].map(|drawn| Case::shuffled(drawn, graph, seed))
     }
 
-    /// Inputs that a candidate may have seen before.
-    pub(super) fn known_inputs(&self) -> &[HostTensor] {
-        &self.cases[0].inputs
+    /// A case that a candidate may have seen before.
+    pub(super) fn known(&self) -> Case {
+        Case { drawn: Arc::clone(&self.cases[0]), shuffle: None }
     }
 }
 

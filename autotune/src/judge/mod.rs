@@ -190,10 +190,8 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// The session's failure.
     pub fn feed(&self, session: &mut Session) -> Result<(), Failure> {
-        let inputs = self.pool.known_inputs();
-        let inputs = memory(self.graph, inputs);
-        let bytes: Vec<&[u8]> = inputs.iter().map(AsRef::as_ref).collect();
-        (0..session.slots()).try_for_each(|slot| session.set_input_bytes(slot, &bytes))
+        let known = self.pool.known();
+        (0..session.slots()).try_for_each(|slot| known.feed(self.graph, session, slot))
     }
 
     /// Runs one case in each slot, twice on different garbage.
@@ -213,12 +211,8 @@ impl<'a> Judge<'a> {
 
     /// Puts one case into each slot.
     fn feed_cases(&self, session: &mut Session, cases: &[Case]) -> Result<(), Failure> {
-        for (slot, case) in cases.iter().enumerate() {
-            let inputs = memory(self.graph, &case.inputs);
-            let bytes: Vec<&[u8]> = inputs.iter().map(AsRef::as_ref).collect();
-            session.set_input_bytes(slot, &bytes)?;
-        }
-        Ok(())
+        let mut slots = cases.iter().enumerate();
+        slots.try_for_each(|(slot, case)| case.feed(self.graph, session, slot))
     }
 
     /// Compares what the slots hold after a run of so many nanoseconds a call.
@@ -251,7 +245,7 @@ impl<'a> Judge<'a> {
             let tensor = &output.tensor;
             let shape = tensor.axes.iter().map(|&axis| self.graph.axes.extent(axis)).collect();
             let mut got = HostTensor { dtype: tensor.dtype, shape, bytes: std::mem::take(bytes) };
-            let (verdict, accepted) = case.compare(position, &got);
+            let (verdict, accepted) = case.compare(self.graph, position, &got);
             *bytes = std::mem::take(&mut got.bytes);
             if !accepted {
                 return Err(Rejection::wrong(&tensor.name, &case.describe(), &verdict));

@@ -25,6 +25,15 @@ pub(super) fn allowed() -> Vec<u64> {
     (0..WORDS as u64 * 64).filter(bit).collect()
 }
 
+/// The processors of the child's threads; empty if there are fewer than threads, or only one.
+pub(super) fn processors(allowed: &[u64], threads: usize, first: Option<usize>) -> Vec<u64> {
+    if allowed.len() < threads.max(2) {
+        return vec![];
+    }
+    let first = first.unwrap_or(allowed.len() - threads);
+    (first..first + threads).map(|index| allowed[index % allowed.len()]).collect()
+}
+
 /// While it lives, this thread keeps off some processors; then it may use all again that it could before.
 #[derive(Debug)]
 pub(super) struct KeepOff(Option<Mask>);

@@ -14,26 +14,38 @@ impl Garbage {
         Self { key: mix(mix(seed) ^ argument as u64) }
     }
 
-    /// Fills whole words that begin at offset 0.
+    /// Fills whole lines that begin at offset 0.
     pub(super) fn fill(self, bytes: &mut [u8]) {
-        for (index, word) in bytes.chunks_mut(8).enumerate() {
-            word.copy_from_slice(&self.word(index).to_le_bytes()[..word.len()]);
+        for (line, bytes) in bytes.chunks_mut(LINE_BYTES).enumerate() {
+            let mixed = self.line(line);
+            for (index, word) in bytes.chunks_mut(8).enumerate() {
+                word.copy_from_slice(&word_of(mixed, index).to_le_bytes()[..word.len()]);
+            }
         }
     }
 
     /// The first byte of a range that is no longer what `fill` wrote.
     pub(super) fn first_change(self, bytes: &[u8], range: std::ops::Range<usize>) -> Option<usize> {
         let mut range = range;
-        range.find(|&at| bytes[at] != self.word(at / 8).to_le_bytes()[at % 8])
+        let word = |at: usize| word_of(self.line(at / LINE_BYTES), at % LINE_BYTES / 8);
+        range.find(|&at| bytes[at] != word(at).to_le_bytes()[at % 8])
     }
 
-    /// Every half word has all exponent bits of a bf16, an f16 and a high half of an f32 and f64, and some mantissa.
-    fn word(self, index: usize) -> u64 {
-        const EXPONENTS: u64 = 0x7ff1_7ff1_7ff1_7ff1;
-        const FREE: u64 = 0x800e_800e_800e_800e;
-        EXPONENTS | (mix(self.key.wrapping_add(index as u64)) & FREE)
+    /// What the words of a line are made of.
+    fn line(self, line: usize) -> u64 {
+        mix(self.key.wrapping_add(line as u64))
     }
 }
+
+/// Every half word has all exponent bits of a bf16, an f16 and a high half of an f32 and f64, and some mantissa.
+fn word_of(mixed: u64, index: usize) -> u64 {
+    const EXPONENTS: u64 = 0x7ff1_7ff1_7ff1_7ff1;
+    const FREE: u64 = 0x800e_800e_800e_800e;
+    EXPONENTS | (mixed.rotate_left(5 * index as u32) & FREE)
+}
+
+/// Bytes whose garbage comes of one number.
+const LINE_BYTES: usize = 64;
 
 /// The finalizer of the splitmix64 generator.
 fn mix(value: u64) -> u64 {

@@ -1,14 +1,14 @@
 //! A candidate runs in a child process and returns nothing but bytes.
 //!
 //! A `Session` is one child with one artifact mapped: `set_inputs`, `poison`, `run`, `outputs`. The child is the
-//! runner, a small program of its own (`autotune/runner`). It is found in this order:
+//! runner, a small program of its own (`autotune/runner`) that serves forks of itself. It is found in this order:
 //!
 //! 1. the path in the environment variable `TILEWRIGHT_RUNNER`, if set; an unusable file there is an error,
 //! 2. the copy that the build embedded in this library, written to a sealed memory file and executed from there.
 //!
 //! Invariants: expected values never enter the child; inputs are read-only there, code is never writable; every
-//! buffer lies between inaccessible pages; only the parent's clock counts; a dropped session leaves no process,
-//! descriptor or mapping behind. Linux only.
+//! buffer lies between inaccessible pages; only the parent's clock counts; a dropped session leaves no process behind, and
+//! of its memory at most what `shared` keeps for the next. Linux only.
 
 mod affinity;
 mod doorbell;
@@ -24,7 +24,9 @@ mod options;
 mod place;
 mod process;
 mod runner;
+mod server;
 mod session;
+mod shared;
 
 pub use failure::Failure;
 pub use library::{Layout, Library, Loading, Shape};

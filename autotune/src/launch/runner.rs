@@ -1,17 +1,15 @@
-//! Finds the runner and starts it with four memory files.
+//! Finds the runner, has its server make a child with four memory files, and says what is wrong where it does not.
 //!
-//! Children are started by one thread that lives as long as the process: a child asks to be killed when the thread
-//! that made it ends, so a session may outlive the thread that asked for it, but never the process.
+//! Invariant: every fault names the file that was tried and the way out.
 
+use super::server::{self, Fault};
 use super::{Failure, memory};
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 use tilewright_ir::diag::Diagnostic;
 
 /// The environment variable that names another runner.
@@ -55,16 +53,20 @@ pub(super) fn find() -> Result<Runner, Failure> {
 }
 
 impl Runner {
-    /// Starts the runner so that it inherits `files` and nothing else; returns its process id.
+    /// Starts a child that inherits `files` and nothing else; returns its process id.
     pub(super) fn start(
         &self,
         files: &[&File; 4],
         library: Option<&File>,
         plan_bytes: usize,
+        limit: Duration,
     ) -> Result<i32, Failure> {
-        let fds = files.iter().copied().chain(library).map(AsRawFd::as_raw_fd).collect();
+        let files: Vec<&File> = files.iter().copied().chain(library).collect();
         let (Self::Named(path) | Self::Embedded(path)) = self;
-        spawn(command(path, fds, plan_bytes)).map_err(|error| self.not_executable(&error))
+        server::child(path, &files, plan_bytes as u64, limit).map_err(|fault| match fault {
+            Fault::NotExecutable(error) => self.not_executable(&error),
+            Fault::NotReady(detail) => self.not_ready(&detail),
+        })
     }
 
     fn not_executable(&self, error: &io::Error) -> Failure {
@@ -136,57 +138,4 @@ fn write_embedded() -> io::Result<OwnedFd> {
     file.write_all(EMBEDDED)?;
     memory::seal(&file)?;
     Ok(file.into())
-}
-
-fn command(program: &Path, fds: Vec<RawFd>, plan_bytes: usize) -> Command {
-    let mut command = Command::new(program);
-    // 0 stands for no library.
-    let numbers = fds.iter().copied().chain([0]).take(5);
-    command.args(numbers.map(|fd| fd.to_string()));
-    command.args([plan_bytes.to_string(), std::process::id().to_string()]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // A group of its own: an interrupt from the terminal is for the parent to act on.
-    command.current_dir("/").env_clear().process_group(0);
-    if let Some(path) = std::env::var_os("LD_LIBRARY_PATH") {
-        command.env("LD_LIBRARY_PATH", path);
-    }
-    let inherit = move || {
-        for &fd in &fds {
-            // SAFETY: clears the close-on-exec flag of a descriptor of the new process; async-signal-safe.
-            if unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } != 0 {
-                return Err(io::Error::last_os_error());
-            }
-        }
-        Ok(())
-    };
-    // SAFETY: the closure makes only async-signal-safe calls and allocates nothing.
-    unsafe { command.pre_exec(inherit) };
-    command
-}
-
-struct Request {
-    command: Command,
-    reply: Sender<io::Result<i32>>,
-}
-
-/// Runs the command on the thread that starts all children.
-fn spawn(command: Command) -> io::Result<i32> {
-    static STARTER: OnceLock<Sender<Request>> = OnceLock::new();
-    let starter = STARTER.get_or_init(|| {
-        let (sender, requests) = channel::<Request>();
-        let work = move || {
-            for mut request in requests {
-                let child = request.command.spawn().map(|child| child.id().cast_signed());
-                // A caller that has gone away gets no child: the reply fails only if it panicked.
-                let _ = request.reply.send(child);
-            }
-        };
-        // Without the thread the sender has no receiver, and every request says so.
-        let _ = std::thread::Builder::new().name("tilewright-starter".to_string()).spawn(work);
-        sender
-    });
-    let (reply, answer) = channel();
-    let gone = |_| io::Error::other("the thread that starts children could not be made");
-    starter.send(Request { command, reply }).map_err(|_| io::ErrorKind::BrokenPipe)?;
-    answer.recv().map_err(gone)?
 }

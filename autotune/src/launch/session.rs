@@ -9,14 +9,13 @@ use super::garbage::Garbage;
 use super::layout::{STATE_FAILED, STATE_LOADING, STATE_READY};
 use super::library::{Library, Loading, Shape};
 use super::locks::{self, Profile};
-use super::memory::{Mapping, memory_file, seal, seal_future};
 use super::place::Place;
 use super::process::{Process, signal_name};
 use super::runner::{self, Runner};
+use super::shared::{Arrays, Shared};
 use super::{Failure, SessionOptions};
 use crate::clock::Stopwatch;
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::sync::atomic::Ordering;
@@ -27,12 +26,10 @@ use tilewright_ir::reference::HostTensor;
 /// A child process that holds an artifact and its buffers.
 #[derive(Debug)]
 pub struct Session {
-    // Dropped first: the child is dead before its memory goes.
     process: Process,
     place: Place,
     doorbell: Doorbell,
-    inputs: Mapping,
-    outputs: Mapping,
+    arrays: Arrays,
     /// The seed of each slot's garbage.
     seeds: Vec<Option<u64>>,
     next_slot: u64,
@@ -43,12 +40,12 @@ pub struct Session {
     dead: Option<Failure>,
 }
 
-/// The parent's mappings of a session's memory files, and the files to hand down.
-struct Shared {
-    files: [File; 4],
-    control: Mapping,
-    inputs: Mapping,
-    outputs: Mapping,
+impl Drop for Session {
+    fn drop(&mut self) {
+        // The child is dead before its memory goes to others.
+        self.process.kill();
+        self.arrays.keep();
+    }
 }
 
 impl Session {
@@ -87,23 +84,22 @@ impl Session {
     ) -> Result<Self, Failure> {
         let runner = runner::find()?;
         let allowed = affinity::allowed();
-        place.plan.cpus = processors(&allowed, place.plan.threads as usize, options.cpu);
+        place.plan.cpus = affinity::processors(&allowed, place.plan.threads as usize, options.cpu);
         // A parent that has no processor of its own would take the child's time by spinning.
         let spin = place.plan.cpus.len() < allowed.len() && !place.plan.cpus.is_empty();
         place.settle();
-        let mut shared = share(&place, image).map_err(|error| no_memory(&error))?;
-        Garbage::new(0, usize::MAX).fill(shared.inputs.slice_mut(0, place.input_file_bytes));
-        let [control, plan, inputs, outputs] = &shared.files;
+        let mut shared = Shared::new(&place, image).map_err(|error| no_memory(&error))?;
+        let inputs = shared.arrays.inputs();
+        Garbage::new(0, usize::MAX).fill(inputs.slice_mut(0, place.input_file_bytes));
         let plan_bytes = place.words().len() * 8;
         let file = library.map(|library| &library.file);
-        let id = runner.start(&[control, plan, inputs, outputs], file, plan_bytes)?;
+        let id = runner.start(&shared.files(), file, plan_bytes, options.start_limit)?;
         let mut session = Self {
             process: Process::new(id),
             seeds: vec![None; options.slots],
             place,
             doorbell: Doorbell::new(shared.control),
-            inputs: shared.inputs,
-            outputs: shared.outputs,
+            arrays: shared.arrays,
             next_slot: 0,
             stays: false,
             deadline: options.deadline,
@@ -219,11 +215,23 @@ impl Session {
             )));
         }
         for (argument, bytes) in inputs.iter().enumerate() {
-            let region = self.place.region(slot, argument);
-            let offset = region.file_offset + region.data_offset;
-            self.inputs.slice_mut(offset, bytes.len() as u64).copy_from_slice(bytes);
+            self.input_mut(slot, argument)?.copy_from_slice(bytes);
         }
         Ok(())
+    }
+
+    /// The memory of one input of a slot, to be written.
+    ///
+    /// # Errors
+    /// `Refused` if there is no such slot or input.
+    pub fn input_mut(&mut self, slot: usize, input: usize) -> Result<&mut [u8], Failure> {
+        self.check_slot(slot)?;
+        if input >= self.place.inputs {
+            return Err(Failure::refused(format!("the artifact has no input {input}")));
+        }
+        let region = self.place.region(slot, input);
+        let offset = region.file_offset + region.data_offset;
+        Ok(self.arrays.inputs().slice_mut(offset, self.place.argument_bytes[input]))
     }
 
     /// Fills the outputs of one slot, and the bytes around them, with garbage that depends on `seed`: all NaN.
@@ -234,7 +242,7 @@ impl Session {
         self.check_slot(slot)?;
         for argument in self.place.inputs..self.place.argument_bytes.len() {
             let region = self.place.region(slot, argument);
-            let pages = self.outputs.slice_mut(region.file_offset, region.map_bytes);
+            let pages = self.arrays.outputs_mut().slice_mut(region.file_offset, region.map_bytes);
             Garbage::new(seed, argument).fill(pages);
         }
         self.seeds[slot] = Some(seed);
@@ -373,7 +381,7 @@ impl Session {
         let slice = |argument: usize| {
             let region = self.place.region(slot, argument);
             let offset = region.file_offset + region.data_offset;
-            self.outputs.slice(offset, self.place.argument_bytes[argument])
+            self.arrays.outputs().slice(offset, self.place.argument_bytes[argument])
         };
         Ok(self.place.outputs().map(slice).collect())
     }
@@ -382,7 +390,7 @@ impl Session {
     fn check_margins(&self, slot: usize, argument: usize) -> Result<(), Failure> {
         let Some(seed) = self.seeds[slot] else { return Ok(()) };
         let region = self.place.region(slot, argument);
-        let pages = self.outputs.slice(region.file_offset, region.map_bytes);
+        let pages = self.arrays.outputs().slice(region.file_offset, region.map_bytes);
         let start = region.data_offset as usize;
         let end = start + self.place.argument_bytes[argument] as usize;
         let garbage = Garbage::new(seed, argument);
@@ -449,33 +457,6 @@ impl Session {
 
 fn exit_detail(status: ExitStatus) -> String {
     format!("it ended with status {}", status.code().unwrap_or(-1))
-}
-
-/// The processors of the child's threads; empty if there are fewer than threads, or only one.
-fn processors(allowed: &[u64], threads: usize, first: Option<usize>) -> Vec<u64> {
-    if allowed.len() < threads.max(2) {
-        return vec![];
-    }
-    let first = first.unwrap_or(allowed.len() - threads);
-    (first..first + threads).map(|index| allowed[index % allowed.len()]).collect()
-}
-
-fn share(place: &Place, candidate: &[u8]) -> io::Result<Shared> {
-    let control_file = memory_file()?;
-    let control = Mapping::new(&control_file, place.plan.page)?;
-    let mut image = memory_file()?;
-    let words: Vec<u8> = place.words().iter().flat_map(|word| word.to_ne_bytes()).collect();
-    image.write_all(&words)?;
-    image.write_all(candidate)?;
-    image.set_len(words.len() as u64 + place.plan.regions[0].map_bytes)?;
-    seal(&image)?;
-    let input_file = memory_file()?;
-    let inputs = Mapping::new(&input_file, place.input_file_bytes)?;
-    // Without this seal the child's mapping is still read-only, and its system calls are filtered.
-    let _ = seal_future(&input_file);
-    let output_file = memory_file()?;
-    let outputs = Mapping::new(&output_file, place.output_file_bytes)?;
-    Ok(Shared { files: [control_file, image, input_file, output_file], control, inputs, outputs })
 }
 
 fn no_memory(error: &io::Error) -> Failure {

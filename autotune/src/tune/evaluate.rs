@@ -3,6 +3,7 @@
 //! Invariant: a proposal has the same rights and the same judge as one of the search, and its record is committed before it is
 //! answered.
 
+use super::trial::Trial;
 use super::{KnownCeilings, TuneOptions, Workbench, ceilings};
 use crate::protocol::{Answer, Status, TimeNs, Tried, Versus};
 use crate::store::{NewRecord, Store, Task};
@@ -68,37 +69,37 @@ pub fn evaluate(
         }
         let incumbent = store.best(&task)?;
         // Somebody who asks wants a time, however slow it is.
-        let (schedule, form, hash, record) = match proposal {
+        let (told, schedule) = match proposal {
             Proposal::Schedule(schedule) => {
                 let built = built.next().expect("every schedule has been built");
                 let record = workbench.evaluate(schedule, &built, None, now)?;
-                (Some(schedule), schedule.form_name(), store.record(&task, &record)?, record)
+                let hash = store.record(&task, &record)?;
+                (Told::of_record(schedule, record, hash), Some(schedule))
             }
             Proposal::Code(code) => {
-                let mut record = workbench.evaluate_code(&code.artifact, now)?;
-                record.schedule_hash.clone_from(&code.hash);
-                (None, code.kind.to_string(), String::new(), record)
+                let trial = workbench.try_code(&code.artifact, None)?;
+                (Told::of_code(code, &trial), None)
             }
         };
         let roofline = workbench.roofline().filter(|bound| bound.floor_ns > 0.0);
-        let time_ns = record.time_ns;
+        let time_ns = told.time_ns;
         let versus = incumbent.and_then(|row| {
             let known = Schedule::parse(&row.schedule).ok()?;
             Some(versus(row.record, row.time_ns?, &known, time_ns, schedule))
         });
         let own = schedule.cloned().unwrap_or_else(|| forms.default_schedule());
         let tried = tried(store, &task, &forms, &own)?;
-        let next = next(&record, versus.as_ref(), &tried);
+        let next = next(told.reason.as_deref(), versus.as_ref(), &tried);
         observer(Answer {
             proposal: number,
-            schedule: record.schedule_hash.clone(),
-            form,
-            status: if record.reason.is_some() { Status::Rejected } else { Status::Accepted },
-            reason: record.reason.clone(),
-            evidence: record.evidence.clone(),
+            schedule: told.hash,
+            form: told.form,
+            status: if told.reason.is_some() { Status::Rejected } else { Status::Accepted },
+            reason: told.reason,
+            evidence: told.evidence,
             time_ns,
-            worst_ratio: record.worst_ratio,
-            record: hash,
+            worst_ratio: told.worst_ratio,
+            record: told.record,
             fraction_of_limit: roofline
                 .as_ref()
                 .and_then(|bound| Some(bound.floor_ns / time_ns?.median)),
@@ -109,6 +110,39 @@ pub fn evaluate(
         });
     }
     Ok(())
+}
+
+/// What became of a proposal, whatever it was.
+struct Told {
+    hash: String,
+    form: String,
+    reason: Option<String>,
+    evidence: Option<String>,
+    time_ns: Option<TimeNs>,
+    worst_ratio: Option<f64>,
+    /// Its record; empty for what has none.
+    record: String,
+}
+
+impl Told {
+    fn of_record(schedule: &Schedule, row: NewRecord, record: String) -> Self {
+        let NewRecord { schedule_hash, reason, evidence, time_ns, worst_ratio, .. } = row;
+        let form = schedule.form_name();
+        Self { hash: schedule_hash, form, reason, evidence, time_ns, worst_ratio, record }
+    }
+
+    fn of_code(code: &Code, trial: &Trial) -> Self {
+        let rejection = trial.rejection.as_ref();
+        Self {
+            hash: code.hash.clone(),
+            form: code.kind.to_string(),
+            reason: rejection.map(|rejection| rejection.reason.to_string()),
+            evidence: rejection.map(|rejection| rejection.evidence.clone()),
+            time_ns: trial.time_ns(),
+            worst_ratio: trial.worst_ratio,
+            record: String::new(),
+        }
+    }
 }
 
 fn versus(
@@ -179,9 +213,9 @@ fn tried(
 }
 
 /// What the answer suggests.
-fn next(record: &NewRecord, versus: Option<&Versus>, tried: &Tried) -> Vec<String> {
+fn next(reason: Option<&str>, versus: Option<&Versus>, tried: &Tried) -> Vec<String> {
     let mut next = vec![];
-    match record.reason.as_deref() {
+    match reason {
         Some("illegal") => {
             next.push("`space` lists the choices with their legal values".to_string());
         }

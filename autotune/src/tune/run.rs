@@ -15,7 +15,7 @@ use crate::protocol::{
 };
 use crate::search::{Outcome, Search};
 use crate::stats::{Work, over_lanes, work};
-use crate::store::{NewRecord, Store, Task};
+use crate::store::{Store, Task};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -331,18 +331,7 @@ impl<'a> Run<'a> {
         tile_hash: Option<String>,
         trial: &Trial,
     ) -> Result<String, Diagnostic> {
-        let samples_ns = trial.measurement.as_ref().map_or(vec![], |m| m.samples_ns.clone());
-        let record = NewRecord {
-            tile_hash,
-            reason: trial.rejection.as_ref().map(|rejection| rejection.reason.to_string()),
-            evidence: trial.rejection.as_ref().map(|rejection| rejection.evidence.clone()),
-            time_ns: trial.time_ns(),
-            samples_ns,
-            worst_ratio: trial.worst_ratio,
-            seed: trial.seed,
-            digest: trial.digest.clone(),
-            ..NewRecord::new(role, schedule, self.now_unix())
-        };
+        let record = trial.record(role, schedule, tile_hash, self.now_unix());
         let hash = self.store.record(&self.task, &record)?;
         if let (Some(reason), Role::Search) = (&record.reason, role) {
             *self.rejected.entry(reason.clone()).or_default() += 1;

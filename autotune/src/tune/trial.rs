@@ -3,10 +3,12 @@
 use crate::clock::{MeasureOptions, Measurement, measure};
 use crate::judge::{Judge, Passed, Rejection};
 use crate::launch::{Failure, Session, SessionOptions};
-use crate::protocol::TimeNs;
+use crate::protocol::{Role, TimeNs};
+use crate::store::NewRecord;
 use std::time::Duration;
 use tilewright_ir::backend::Artifact;
 use tilewright_ir::diag::Diagnostic;
+use tilewright_ir::schedule::Schedule;
 
 /// Copies of the arguments in a session: code that works on the first arrays only is wrong. Calls are timed on the same
 /// arrays again and again, as other benchmarks do and most programs: two copies in turn leave a cache that holds one.
@@ -62,6 +64,28 @@ pub(super) struct Trial {
 impl Trial {
     pub(super) fn rejected(rejection: Rejection) -> Self {
         Self { rejection: Some(rejection), ..Self::default() }
+    }
+
+    /// What is stored of it.
+    pub(super) fn record(
+        &self,
+        role: Role,
+        schedule: &Schedule,
+        tile_hash: Option<String>,
+        created: u64,
+    ) -> NewRecord {
+        let rejection = self.rejection.as_ref();
+        NewRecord {
+            tile_hash,
+            reason: rejection.map(|rejection| rejection.reason.to_string()),
+            evidence: rejection.map(|rejection| rejection.evidence.clone()),
+            time_ns: self.time_ns(),
+            samples_ns: self.measurement.as_ref().map_or(vec![], |m| m.samples_ns.clone()),
+            worst_ratio: self.worst_ratio,
+            seed: self.seed,
+            digest: self.digest.clone(),
+            ..NewRecord::new(role, schedule, created)
+        }
     }
 
     /// The time, if it counts.

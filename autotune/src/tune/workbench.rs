@@ -12,7 +12,6 @@ use crate::stats::{Work, over_lanes, work};
 use crate::store::NewRecord;
 use std::time::Duration;
 use tilewright_ir::backend::{Artifact, Backend};
-use tilewright_ir::base::StableHash;
 use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::schedule::{Forms, Schedule};
@@ -57,7 +56,7 @@ impl<'a> Workbench<'a> {
         build_all(&self.pool, self.backend, &self.forms, schedules)
     }
 
-    /// Judges and times one of them.
+    /// Judges and times one of them, for a record.
     ///
     /// # Errors
     /// Only if the machine lets no process start.
@@ -68,42 +67,26 @@ impl<'a> Workbench<'a> {
         best_ns: Option<f64>,
         created: u64,
     ) -> Result<NewRecord, Diagnostic> {
-        let floor_ns = self.roofline().map_or(0.0, |bound| bound.floor_ns);
-        let pace = Pace { best_ns, floor_ns, first_call: FIRST_CALL, careful: None };
         let trial = match built {
-            Ok(built) => try_artifact(&mut self.judge, &built.artifact, &pace)?,
+            Ok(built) => self.try_code(&built.artifact, best_ns)?,
             Err(rejection) => Trial::rejected(rejection.clone()),
         };
-        let rejection = trial.rejection.as_ref();
-        Ok(NewRecord {
-            tile_hash: built.as_ref().ok().map(|built| built.tile_hash.to_string()),
-            reason: rejection.map(|rejection| rejection.reason.to_string()),
-            evidence: rejection.map(|rejection| rejection.evidence.clone()),
-            time_ns: trial.time_ns(),
-            samples_ns: trial.measurement.as_ref().map_or(vec![], |m| m.samples_ns.clone()),
-            worst_ratio: trial.worst_ratio,
-            seed: trial.seed,
-            ..NewRecord::new(Role::Search, schedule, created)
-        })
+        let tile_hash = built.as_ref().ok().map(|built| built.tile_hash.to_string());
+        Ok(trial.record(Role::Search, schedule, tile_hash, created))
     }
 
-    /// Judges and times code that no schedule makes. The record is not for the store: its schedule is the default one.
+    /// Judges and times code, whoever made it; `best_ns` is what it has to be near to be measured well.
     ///
     /// # Errors
     /// As `evaluate`.
-    pub(crate) fn evaluate_code(
+    pub(super) fn try_code(
         &mut self,
         artifact: &Artifact,
-        created: u64,
-    ) -> Result<NewRecord, Diagnostic> {
-        let built = Built {
-            tile_hash: StableHash([0; 16]),
-            image_hash: [0; 32],
-            artifact: artifact.clone(),
-        };
-        let schedule = self.forms.default_schedule();
-        let record = self.evaluate(&schedule, &Ok(built), None, created)?;
-        Ok(NewRecord { tile_hash: None, ..record })
+        best_ns: Option<f64>,
+    ) -> Result<Trial, Diagnostic> {
+        let floor_ns = self.roofline().map_or(0.0, |bound| bound.floor_ns);
+        let pace = Pace { best_ns, floor_ns, first_call: FIRST_CALL, careful: None };
+        try_artifact(&mut self.judge, artifact, &pace)
     }
 
     /// The shortest time that the measured ceilings allow; `None` without ceilings.

@@ -17,7 +17,13 @@ struct Child {
     state: char,
 }
 
-/// The children of this process, zombies included.
+/// Whether a child is the one that makes the others: it alone has files.
+fn is_server(id: &str) -> bool {
+    let input = fs::read_link(format!("/proc/{id}/fd/0"));
+    input.is_ok_and(|path| path.to_string_lossy().starts_with("socket:"))
+}
+
+/// The children of this process but the server, zombies included.
 fn children() -> Vec<Child> {
     let own = std::process::id().to_string();
     let mut children = vec![];
@@ -28,7 +34,9 @@ fn children() -> Vec<Child> {
         let state = words.next().and_then(|word| word.chars().next());
         if let (Some(state), true) = (state, words.next() == Some(&own)) {
             let id = entry.file_name().into_string().unwrap();
-            children.push(Child { id, state });
+            if !is_server(&id) {
+                children.push(Child { id, state });
+            }
         }
     }
     children

@@ -63,16 +63,20 @@ const LOOSE: f64 = 1e-2;
 /// largest number; NaN must stand exactly where the reference has NaN; the two zeros are equal. A result of another
 /// size is wrong everywhere.
 pub fn compare(expected: &Expected, got: &HostTensor) -> Verdict {
-    judge(expected, got, |index, value, found| {
-        let low = expected.low.get(index).copied().unwrap_or(0.0);
-        if expected.allowances[index] == 0.0 && low == 0.0 {
-            return exact(got.dtype, value, found);
-        }
-        // What may be found beyond a power of two is rounded as coarsely as numbers there.
-        let allowance = expected.allowances[index];
-        let allowance = allowance + half_ulp(got.dtype, value.abs() + allowance);
-        (ratio(got.dtype, value, low, found, allowance), allowance)
-    })
+    judge(expected, got, |index, _, found| measure(expected, got.dtype, index, found))
+}
+
+/// The ratio of one element to what it is allowed, and that.
+pub(super) fn measure(expected: &Expected, dtype: DType, index: usize, found: f64) -> (f64, f64) {
+    let value = expected.values[index];
+    let low = expected.low.get(index).copied().unwrap_or(0.0);
+    if expected.allowances[index] == 0.0 && low == 0.0 {
+        return exact(dtype, value, found);
+    }
+    // What may be found beyond a power of two is rounded as coarsely as numbers there.
+    let allowance = expected.allowances[index];
+    let allowance = allowance + half_ulp(dtype, value.abs() + allowance);
+    (ratio(dtype, value, low, found, allowance), allowance)
 }
 
 /// The part of an allowance that the interpreters of a kernel's stages get: they compute in f64 and may only
@@ -115,7 +119,7 @@ pub fn compare_exact(expected: &Expected, got: &HostTensor) -> Verdict {
     judge(expected, got, |_, value, found| exact(got.dtype, value, found))
 }
 
-fn exact(dtype: DType, value: f64, found: f64) -> (f64, f64) {
+pub(super) fn exact(dtype: DType, value: f64, found: f64) -> (f64, f64) {
     let rounded = round_to(dtype, value);
     let equal = rounded == found || (rounded.is_nan() && found.is_nan());
     (if equal { 0.0 } else { f64::INFINITY }, 0.0)
@@ -167,12 +171,8 @@ fn judge_piece(
         verdict.worst_ratio = verdict.worst_ratio.max(ratio);
         if ratio > 1.0 {
             verdict.wrong += 1;
-            verdict.first_wrong.get_or_insert_with(|| Wrong {
-                index: position(index, &got.shape),
-                got: found,
-                expected: value,
-                allowance,
-            });
+            let first = &mut verdict.first_wrong;
+            first.get_or_insert_with(|| wrong(index, &got.shape, found, (value, allowance)));
         }
     }
     verdict
@@ -190,6 +190,16 @@ fn ratio(dtype: DType, value: f64, low: f64, found: f64, allowance: f64) -> f64 
     }
     let distance = (found - value - low).abs();
     if distance == 0.0 { 0.0 } else { distance / allowance }
+}
+
+/// A wrong element at a row-major position, with what was expected and allowed.
+pub(super) fn wrong(
+    index: usize,
+    shape: &[u64],
+    found: f64,
+    (value, allowance): (f64, f64),
+) -> Wrong {
+    Wrong { index: position(index, shape), got: found, expected: value, allowance }
 }
 
 fn position(index: usize, shape: &[u64]) -> Vec<u64> {

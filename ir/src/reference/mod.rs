@@ -29,12 +29,14 @@ mod steps;
 mod tensor;
 mod twofold;
 mod vanishing;
+mod yardstick;
 
 pub use inputs::{Family, draw, integers_are_exact, special_places};
 pub use judge::{InterpreterShare, UNDECIDED_MAX, Verdict, Wrong, compare, compare_exact};
 pub use memory::{can_lie, collect, memory, memory_of, spread};
-pub use shuffle::{permutable_axes, permute, shuffle};
+pub use shuffle::{Order, Shuffle, permutable_axes, permute, shuffle};
 pub use tensor::{half_ulp, integer_range, round_to, wrap_integer, wrap_number};
+pub use yardstick::Yardstick;
 
 use crate::base::DType;
 use crate::graph::Graph;
