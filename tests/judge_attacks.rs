@@ -259,13 +259,13 @@ fn rejections(what: &str, sabotage: Sabotage) -> Vec<(String, String)> {
 fn rejections_of(bound: &BoundKernel, what: &str, sabotage: Sabotage) -> Vec<(String, String)> {
     let backend = Dishonest { honest: bound.backend(), sabotage };
     let options = TuneOptions {
-        fixed: vec![],
         budget_seconds: 6.0,
         budget_evaluations: Some(EVALUATIONS),
         seed: 3,
         threads: 1,
         batch: 1,
         started_unix: 1_800_000_000,
+        ..TuneOptions::default()
     };
     let mut store = Store::in_memory().unwrap();
     let stop = AtomicBool::new(false);

@@ -10,7 +10,7 @@ use super::memory;
 use super::output::Output;
 use super::select::KernelArgs;
 use super::tune::{options, positive};
-use crate::report::{Table, time_interval};
+use crate::report::{Table, time, time_interval};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -116,6 +116,7 @@ fn to_json(compared: &Compared) -> Value {
     let side = |side: &Side| {
         json!({
             "schedule": side.schedule.print(), "record": side.record, "time_ns": side.time_ns,
+            "quartile_ns": side.quartile_ns,
             "reason": side.rejection.as_ref().map(|rejection| rejection.reason),
             "evidence": side.rejection.as_ref().map(|rejection| &rejection.evidence),
         })
@@ -147,8 +148,9 @@ fn differences(compared: &Compared) -> Vec<[String; 3]> {
 fn to_text(compared: &Compared, args: &Args) -> Result<String, Failure> {
     let mut text = String::new();
     for (side, name) in compared.sides.iter().zip([&args.one, &args.other]) {
-        if let Some(time) = side.time_ns {
-            text.push_str(&format!("{name}: {}\n", time_interval(time)));
+        if let Some((time_ns, quartile_ns)) = side.time_ns.zip(side.quartile_ns) {
+            let (undisturbed, all) = (time(quartile_ns), time_interval(time_ns));
+            text.push_str(&format!("{name}: {undisturbed} undisturbed; median {all}\n"));
         }
     }
     if let Some((ratio, verdict)) = compared.ratio.zip(compared.verdict) {
@@ -158,7 +160,8 @@ fn to_text(compared: &Compared, args: &Args) -> Result<String, Failure> {
             Verdict::Tie => "a tie".to_string(),
         };
         let Paired { estimate, lo, hi } = ratio;
-        text.push_str(&format!("{word}: {estimate:.3} of its time ({lo:.3} to {hi:.3})\n"));
+        let told = "of the undisturbed times";
+        text.push_str(&format!("{word}: a ratio {told} of {estimate:.3} ({lo:.3} to {hi:.3})\n"));
     }
     let rows = differences(compared);
     if !rows.is_empty() {

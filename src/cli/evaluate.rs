@@ -5,17 +5,22 @@
 use super::failure::Failure;
 use super::given;
 use super::interrupt;
+use super::judge::{profile, rival};
 use super::memory;
 use super::output::Output;
 use super::select::{KernelArgs, Selected, Source};
 use super::tune::{options, setting};
 use crate::report::{percent, time_interval};
 use serde_json::{Value, to_value};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tilewright::autotune::protocol::Answer;
+use tilewright::autotune::launch::Library;
+use tilewright::autotune::protocol::{Answer, ProposalLine};
 use tilewright::autotune::store::{Store, default_path};
-use tilewright::autotune::tune::{Code, Proposal, TuneOptions, evaluate};
+use tilewright::autotune::tune::{Code, Proposal, Refused, TuneOptions, evaluate};
+use tilewright::ir::base::hash_text;
 use tilewright::ir::diag::Diagnostic;
 use tilewright::ir::schedule::{Schedule, Setting};
 use tilewright::ir::tile;
@@ -31,7 +36,8 @@ pub(super) struct Args {
     schedule: Vec<PathBuf>,
     /// Proposals, one JSON object a line: `{"schedule": TEXT}`; `{"form": ID, "set": {CHOICE: VALUE}}`, which changes the
     /// default of that form (of the preferred one without `form`); `{"tile": TEXT}`, a tile program; `{"kernel": TEXT}`, a
-    /// kernel that claims to compute the same; `-` reads standard input
+    /// kernel that claims to compute the same; `{"library": PATH, "symbol": NAME, "profile": NAME}`, a shared library as
+    /// `judge` takes it; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     proposals: Option<PathBuf>,
     /// The seed of the judge's data
@@ -91,43 +97,76 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     }
 }
 
-/// What a line proposes.
-fn proposal(selected: &Selected, args: &Args, line: &str) -> Result<Proposal, String> {
+/// What a line proposes. What cannot be tried here is a proposal all the same; an error is a line that proposes nothing.
+fn proposal(selected: &Selected, args: &Args, text: &str) -> Result<Proposal, String> {
+    if !text.trim_start().starts_with('{') {
+        return Err("expected an object".to_string());
+    }
+    let line: ProposalLine = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    check(&line)?;
     let bound = &selected.bound;
-    let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    let fields = value.as_object().ok_or("expected an object")?;
-    let known = ["schedule", "form", "set", "tile", "kernel"];
-    if let Some(other) = fields.keys().find(|name| !known.contains(&name.as_str())) {
-        return Err(format!("`{other}` is none of {}", known.join(", ")));
-    }
-    for whole in ["schedule", "tile", "kernel"] {
-        let Some(text) = fields.get(whole) else { continue };
-        if fields.len() > 1 {
-            return Err(format!("`{whole}` stands alone"));
+    let (kind, tried) = match &line {
+        ProposalLine { schedule: Some(text), .. } => ("schedule", of_schedule(bound, text)),
+        ProposalLine { tile: Some(text), .. } => ("tile", of_tile(bound, text)),
+        ProposalLine { kernel: Some(text), .. } => {
+            ("kernel", of_kernel(selected, args.threads, text))
         }
-        let text = text.as_str().ok_or_else(|| format!("`{whole}` is the text of one"))?;
-        return match whole {
-            "schedule" => {
-                bound.forms().read(text).map(Proposal::Schedule).map_err(|faults| told(&faults))
-            }
-            "tile" => of_tile(bound, text),
-            _ => of_kernel(selected, args.threads, text),
-        };
-    }
-    let form = match fields.get("form") {
-        Some(name) => {
-            let name = name.as_str().ok_or("`form` is a name")?;
-            bound.forms().named(name).map_err(|faults| told(&faults))?
+        ProposalLine { library: Some(path), .. } => ("library", of_library(selected, &line, path)),
+        ProposalLine { form, set, .. } => ("form", of_form(bound, form.as_deref(), set)),
+    };
+    let hash = || hash_text("proposal", text).to_string();
+    Ok(tried.unwrap_or_else(|evidence| Proposal::Refused(Refused { kind, hash: hash(), evidence })))
+}
+
+/// Refuses fields that do not go together.
+fn check(line: &ProposalLine) -> Result<(), String> {
+    let has = |name: &'static str, is_there: bool| is_there.then_some(name);
+    let whole = [
+        has("schedule", line.schedule.is_some()),
+        has("tile", line.tile.is_some()),
+        has("kernel", line.kernel.is_some()),
+        has("library", line.library.is_some()),
+    ];
+    let of_form = [has("form", line.form.is_some()), has("set", !line.set.is_empty())];
+    let of_library = [has("symbol", line.symbol.is_some()), has("profile", line.profile.is_some())];
+    let whole: Vec<&str> = whole.into_iter().flatten().collect();
+    let others: Vec<&str> = of_form.into_iter().flatten().collect();
+    let of_library: Vec<&str> = of_library.into_iter().flatten().collect();
+    match (&whole[..], &others[..], &of_library[..]) {
+        ([], _, [name, ..]) => Err(format!("`{name}` goes with `library`")),
+        ([], _, []) | (["library"], [], _) | ([_], [], []) => Ok(()),
+        ([one, other, ..], ..) | ([one], [other, ..], _) | ([one], [], [other, ..]) => {
+            Err(format!("`{one}` stands alone, not with `{other}`"))
         }
+    }
+}
+
+/// What `set` changes.
+fn settings(set: &BTreeMap<String, Value>) -> Result<Vec<Setting>, String> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+    set.iter().map(|(name, value)| setting(&format!("{name} = {}", text(value)))).collect()
+}
+
+fn of_schedule(bound: &BoundKernel, text: &str) -> Result<Proposal, String> {
+    let schedule = bound.forms().read(text).map_err(|faults| told(&faults))?;
+    Ok(Proposal::Schedule(bound.forms().canonical(&schedule)))
+}
+
+/// The default of a form, changed.
+fn of_form(
+    bound: &BoundKernel,
+    name: Option<&str>,
+    set: &BTreeMap<String, Value>,
+) -> Result<Proposal, String> {
+    let changes = settings(set)?;
+    let form = match name {
+        Some(name) => bound.forms().named(name).map_err(|faults| told(&faults))?,
         None => bound.forms().preferred(),
     };
     let mut schedule = form.space.default_schedule();
-    for (name, value) in fields.get("set").and_then(Value::as_object).into_iter().flatten() {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_string);
-        put(&mut schedule, setting(&format!("{name} = {value}"))?);
-    }
+    changes.into_iter().for_each(|change| put(&mut schedule, change));
     bound.forms().check(&schedule).map_err(|faults| told(&faults))?;
-    Ok(Proposal::Schedule(schedule))
+    Ok(Proposal::Schedule(bound.forms().canonical(&schedule)))
 }
 
 fn of_tile(bound: &BoundKernel, text: &str) -> Result<Proposal, String> {
@@ -139,12 +178,28 @@ fn of_tile(bound: &BoundKernel, text: &str) -> Result<Proposal, String> {
 /// A kernel text with the same axes, at the same sizes.
 fn of_kernel(selected: &Selected, threads: Option<u64>, text: &str) -> Result<Proposal, String> {
     let fail = |error: tilewright::Error| error.to_string();
-    let kernel = Kernel::parse(text).map_err(fail)?;
+    let [kernel] = &Kernel::parse_all(text).map_err(fail)?[..] else {
+        return Err("`kernel` is the text of one kernel".to_string());
+    };
     let mut claim = kernel.bind_sizes(&selected.sizes).map_err(fail)?;
     claim.set_threads_max(threads);
     let artifact = selected.bound.artifact_of_claim(&claim).map_err(fail)?;
     let hash = kernel.graph().hash().to_string();
     Ok(Proposal::Code(Code { kind: "kernel", hash, artifact }))
+}
+
+/// Seconds that the clock of a library may take.
+const LIBRARY_SECONDS: f64 = 5.0;
+
+fn of_library(selected: &Selected, line: &ProposalLine, path: &str) -> Result<Proposal, String> {
+    let profile = profile(line.profile.as_deref().unwrap_or("strict"))?;
+    let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    let own = format!("tw_{}", selected.kernel.name());
+    let symbol = line.symbol.as_ref().unwrap_or(&own);
+    let candidate = Library::new(&bytes, symbol, profile);
+    let candidate = candidate.map_err(|failure| failure.to_string())?;
+    let rival = rival::of(selected).map_err(|failure| failure.message())?;
+    Ok(Proposal::Library(Arc::new(rival.against(candidate, LIBRARY_SECONDS))))
 }
 
 fn put(schedule: &mut Schedule, new: Setting) {

@@ -84,6 +84,12 @@ impl Failure {
         }
     }
 
+    /// What it says, in one piece.
+    pub(super) fn message(&self) -> String {
+        let text = self.to_text().unwrap_or_default();
+        text.trim_end().trim_start_matches("error: ").to_string()
+    }
+
     fn to_text(&self) -> Option<String> {
         Some(match self {
             Self::Pipe | Self::Told(_) | Self::TextReported => return None,

@@ -1,12 +1,38 @@
-//! The forms of a kernel as `explain` and `tune` show them: what each is expected to cost, and its text.
+//! `forms FILE`, and the forms as `explain` and `tune` show them: what each is expected to cost, and its text.
 //!
 //! Invariant: the form as written is shown first, the others in the order of what is expected of them.
 
+use super::failure::Failure;
+use super::output::Output;
+use super::select::KernelArgs;
 use crate::report::{passes, time};
 use serde_json::{Value, json};
 use tilewright::BoundKernel;
 use tilewright::ir::rewrite::Step;
 use tilewright::ir::schedule::{FormSpace, Forms};
+
+/// The arguments of `forms`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    kernel: KernelArgs,
+    /// Show every step of the proofs, those that only move signs and reciprocals too
+    #[arg(long)]
+    all_steps: bool,
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
+    let selected = args.kernel.select()?;
+    let forms = proved(&selected.bound);
+    if !output.is_json() {
+        return Ok(output.text(&text(&forms, args.all_steps))?);
+    }
+    let (preferred, sizes) = (forms.preferred().name(), &selected.sizes);
+    Ok(output.json(&json!({
+        "kernel": selected.name(), "sizes": sizes, "preferred": preferred,
+        "variants": variants(&forms), "egraph": egraph(&forms),
+    }))?)
+}
 
 /// The forms with their proofs.
 pub(super) fn proved(bound: &BoundKernel) -> Forms {

@@ -85,8 +85,9 @@ fn of_name<'b>(bound: &'b BoundKernel, name: &str) -> Result<&'b FormSpace, Fail
     bound.forms().named(name).map_err(|faults| Failure::Usage(told(faults)))
 }
 
-/// The schedule of a file.
+/// The schedule of a file, with all that it leaves out.
 pub(super) fn read(bound: &BoundKernel, path: &Path) -> Result<Schedule, Failure> {
     let source = Source::read(path)?;
-    bound.forms().read(&source.text).map_err(|faults| source.faults(faults.into()))
+    let schedule = bound.forms().read(&source.text).map_err(|faults| source.faults(faults.into()));
+    Ok(bound.forms().canonical(&schedule?))
 }

@@ -19,10 +19,28 @@ const PASSING_BYTES: u64 = 8;
 /// `Unsupported` with what is needed and what is free.
 pub(super) fn check(graph: &Graph, copies: u64, with_reference: bool) -> Result<(), Failure> {
     let needed = needed(graph, copies, with_reference);
-    match free() {
-        Some(free) if needed > free => {
-            let what =
-                format!("{} of arrays where {} of memory are free", show(needed), show(free));
+    refuse_above(graph, needed, free(), "free")
+}
+
+/// As `check` with a reference, of what is free and of what the caller allows.
+///
+/// # Errors
+/// As `check`.
+pub(super) fn check_within(
+    graph: &Graph,
+    copies: u64,
+    memory_mib: Option<u64>,
+) -> Result<(), Failure> {
+    check(graph, copies, true)?;
+    let allowed = memory_mib.map(|mib| mib.saturating_mul(1 << 20));
+    refuse_above(graph, needed(graph, copies, true), allowed, "allowed")
+}
+
+fn refuse_above(graph: &Graph, needed: u64, most: Option<u64>, word: &str) -> Result<(), Failure> {
+    match most {
+        Some(most) if needed > most => {
+            let (needed, most) = (show(needed), show(most));
+            let what = format!("{needed} of arrays where {most} of memory are {word}");
             let place = format!("`{}` at these sizes", graph.name);
             Err(Unsupported { what, place }.into())
         }

@@ -90,6 +90,8 @@ enum Command {
     Judge(judge::Args),
     /// Show every stage from the kernel text to machine code
     Explain(explain::Args),
+    /// Show the forms of a kernel that compute the same, with proofs and what each should cost
+    Forms(forms::Args),
     /// Show the choices a schedule has, with their meaning and legal values
     Space(space::Args),
     /// Show the stored winner for a kernel at a size
@@ -137,6 +139,7 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<(), Failure> {
         Command::Compare(args) => compare::run(args, output),
         Command::Evaluate(args) => evaluate::run(args, output),
         Command::Explain(args) => explain::run(args, output),
+        Command::Forms(args) => forms::run(args, output),
         Command::Space(args) => space::run(args, output),
         Command::Best(args) => records::best(args, output),
         Command::List(args) => records::list(args, output),

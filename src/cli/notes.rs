@@ -9,7 +9,7 @@ use super::tune::now_unix;
 use serde_json::json;
 use std::path::PathBuf;
 use tilewright::autotune::protocol::NoteRow;
-use tilewright::autotune::store::{Store, default_path};
+use tilewright::autotune::store::{Store, default_path, note_fault};
 
 /// The arguments of `notes`.
 #[derive(Debug, clap::Args)]
@@ -27,17 +27,14 @@ pub(super) struct Args {
     threads: Option<u64>,
 }
 
-/// A longer text is not a note but a file.
-const BYTES_MAX: usize = 64 << 10;
-
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let text = match (&args.add, &args.add_file) {
         (Some(text), _) => Some(text.clone()),
         (None, Some(path)) => Some(Source::read(path)?.text),
         (None, None) => None,
     };
-    if let Some(text) = &text {
-        check(text)?;
+    if let Some(why) = text.as_deref().and_then(note_fault) {
+        return Err(Failure::Usage(why));
     }
     let mut selected = args.kernel.select()?;
     selected.bound.set_threads_max(args.threads);
@@ -59,18 +56,16 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         note(&format!("no notes about `{}` at {}", selected.name(), show(&selected.sizes)));
     }
     for row in &found {
-        output.text(&row.text)?;
+        let note: String = row.note.chars().take(12).collect();
+        output.text(&format!("{note}:\n{}", shown(&row.text)))?;
     }
     Ok(())
 }
 
-fn check(text: &str) -> Result<(), Failure> {
-    if text.trim().is_empty() {
-        return Err(Failure::Usage("a note has some text".to_string()));
-    }
-    if text.len() > BYTES_MAX {
-        let message = format!("a note has at most {BYTES_MAX} bytes, found {}", text.len());
-        return Err(Failure::Usage(message));
-    }
-    Ok(())
+/// The text, each line indented so that none can pass for another note, and without what a terminal would act on.
+fn shown(text: &str) -> String {
+    let tame =
+        |of: char| if of.is_control() && of != '\t' { char::REPLACEMENT_CHARACTER } else { of };
+    let line = |line: &str| format!("  {}\n", line.chars().map(tame).collect::<String>());
+    text.lines().map(line).collect()
 }

@@ -7,8 +7,8 @@ use super::output::Output;
 use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
 use tilewright::autotune::protocol::{
-    Answer, BenchRecord, CampaignEvent, CampaignSpec, DeviceReport, Event, LoggedEvent, RecordRow,
-    TuneResult,
+    Answer, BenchRecord, CampaignEvent, CampaignSpec, DeviceReport, Event, LoggedEvent, NoteRow,
+    ProposalLine, RecordRow, TuneResult,
 };
 
 /// The arguments of `schema`.
@@ -24,8 +24,10 @@ type Row = (&'static str, &'static str, fn() -> Schema);
 const SCHEMAS: &[Row] = &[
     ("event", "a line of `tune --json`", || schema_for!(Event)),
     ("result", "the last line of `tune --json`", || schema_for!(TuneResult)),
+    ("proposal", "a line of `evaluate --proposals`", || schema_for!(ProposalLine)),
     ("answer", "a line of `evaluate --json`", || schema_for!(Answer)),
     ("record", "a line of `export`, and of a file for `records import`", || schema_for!(RecordRow)),
+    ("note", "a note in `export`, and of a file for `records import`", || schema_for!(NoteRow)),
     ("campaign", "what a campaign is; its hash is the campaign's identity", || {
         schema_for!(CampaignSpec)
     }),

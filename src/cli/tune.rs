@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tilewright::autotune::protocol::{Event, Phase, Progress};
 use tilewright::autotune::store::{Store, default_path};
-use tilewright::autotune::tune::{TuneOptions, TuneReport, tune};
+use tilewright::autotune::tune::{PATIENCE, TuneOptions, TuneReport, tune};
 use tilewright::ir::diag::Diagnostic;
 use tilewright::ir::schedule::{ChoiceValue, FORM, Schedule, Setting, WRITTEN};
 
@@ -36,12 +36,18 @@ pub(super) struct Args {
     /// A choice that every candidate has: `threads=1`, `C.vector=n`, `form=written`; may be repeated
     #[arg(long, value_name = "CHOICE=VALUE", value_parser = setting)]
     fix: Vec<Setting>,
+    /// A choice that no candidate has: `pack_b=parts` for every `pack_b`, `form=f1a2b3c4`; may be repeated
+    #[arg(long, value_name = "CHOICE=VALUE", value_parser = setting)]
+    forbid: Vec<Setting>,
     /// Judge and time this schedule only
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["fix", "evaluations"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["fix", "forbid", "evaluations"])]
     schedule: Option<PathBuf>,
     /// Tune for at most this many threads; the winner is that of `run --threads` and of a machine with so many
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     threads: Option<u64>,
+    /// End when so many candidates in a row, and half of all, brought no progress; 0: use all of the budget
+    #[arg(long, value_name = "CANDIDATES", default_value_t = PATIENCE)]
+    patience: u64,
     /// Threads that compile candidates; 0: all
     #[arg(long, default_value_t = 0)]
     jobs: usize,
@@ -79,6 +85,8 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let options = TuneOptions {
         budget_evaluations: only.as_ref().map(|_| 1).or(args.evaluations),
         fixed: only.map_or_else(|| args.fix.clone(), settings),
+        forbidden: args.forbid.clone(),
+        patience: args.patience,
         threads: args.jobs,
         ..options(args.seed, args.seconds)
     };
@@ -201,7 +209,7 @@ fn message(progress: &Progress) -> String {
 mod tests {
     use super::verdict;
     use std::collections::BTreeMap;
-    use tilewright::autotune::protocol::TargetName;
+    use tilewright::autotune::protocol::{Ended, TargetName};
     use tilewright::autotune::tune::TuneReport;
     use tilewright::ir::backend::Unsupported;
 
@@ -224,6 +232,9 @@ mod tests {
             fraction_of_peak: None,
             bound: None,
             evaluated: 0,
+            without_progress: 0,
+            ended: Ended::Budget,
+            tried: None,
             rejected: BTreeMap::new(),
             record: None,
             standing: None,

@@ -4,6 +4,7 @@
 
 use super::Table;
 use super::units::{passes, percent, rate, time, time_interval};
+use tilewright::autotune::protocol::Ended;
 use tilewright::autotune::tune::TuneReport;
 use tilewright::ir::schedule::WRITTEN;
 
@@ -31,6 +32,9 @@ pub(crate) fn closing_table(report: &TuneReport) -> String {
     }
     row("naive", naive(report));
     row("tried", tried(report));
+    if let Some(untried) = untried(report) {
+        row("untried", untried);
+    }
     if let Some(id) = report.best.as_ref().map(|best| best.schedule.form_name())
         && (report.forms.len() > 1 || id != WRITTEN)
     {
@@ -44,6 +48,19 @@ pub(crate) fn closing_table(report: &TuneReport) -> String {
     let forms = if report.forms.len() > 1 { forms(report) } else { String::new() };
     format!("{}{forms}{}", table.render(), schedule.unwrap_or_default())
 }
+
+/// Where a search ended by itself, what it leaves: forms and some values of choices.
+fn untried(report: &TuneReport) -> Option<String> {
+    let tried = report.tried.as_ref().filter(|_| report.ended == Ended::NoProgress)?;
+    let forms = tried.forms_untried.iter().map(|form| format!("form {form}"));
+    let values = tried.values_untried.iter();
+    let values = values.map(|(name, values)| format!("{name} = {}", values.join(", ")));
+    let some: Vec<String> = forms.chain(values).take(UNTRIED).collect();
+    (!some.is_empty()).then(|| some.join("; "))
+}
+
+/// Untried things that are shown.
+const UNTRIED: usize = 4;
 
 /// Which form won.
 fn form(report: &TuneReport, id: &str) -> String {
@@ -122,9 +139,14 @@ fn tried(report: &TuneReport) -> String {
     let reasons =
         if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
     let (tried, seconds) = (report.evaluated, report.elapsed_seconds);
-    let stopped = if report.stopped { ", then interrupted" } else { "" };
+    let ended = match report.ended {
+        Ended::Stopped => ", then interrupted".to_string(),
+        Ended::NoProgress => format!(", the last {} without progress", report.without_progress),
+        Ended::Exhausted => ", all that was found".to_string(),
+        Ended::Budget => String::new(),
+    };
     let candidates = if tried == 1 { "candidate" } else { "candidates" };
-    format!("{tried} {candidates} in {seconds:.0} s{stopped}, {rejected} rejected{reasons}")
+    format!("{tried} {candidates} in {seconds:.0} s{ended}, {rejected} rejected{reasons}")
 }
 
 /// Whether the best of this run is what `run` uses from now on.

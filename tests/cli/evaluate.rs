@@ -27,15 +27,27 @@ fn proposals_are_judged_and_told_where_they_stand() {
     let best = user.json(&["best", "product.tw", "--set", "small"]);
     assert!(answers.iter().any(|answer| answer["record"] == best["record"]));
     user.write("odd.ndjson", "{\"set\": {\"threads\": 1}}\n{\"set\": {\"thread\": 1}}\n");
-    user.fails(
-        &["evaluate", "product.tw", "--proposals", "odd.ndjson"],
-        2,
-        &["odd.ndjson:2", "thread"],
+    let odd = ["evaluate", "product.tw", "--set", "small", "--proposals", "odd.ndjson"];
+    let answers = lines(&user.ok(&[&odd[..], &["--json"]].concat()));
+    assert_eq!(
+        (&answers[0]["status"], &answers[1]["status"]),
+        (&"accepted".into(), &"rejected".into())
     );
+    assert!(answers[1]["evidence"].as_str().unwrap().contains("thread"), "{}", answers[1]);
     user.write("odd.ndjson", "{\"form\": \"f0\"}\n");
-    user.fails(&["evaluate", "product.tw", "--proposals", "odd.ndjson"], 2, &["written"]);
-    user.write("odd.ndjson", "{\"sort\": 1}\n");
-    user.fails(&["evaluate", "product.tw", "--proposals", "odd.ndjson"], 2, &["sort", "form"]);
+    let answers = lines(&user.ok(&[&odd[..], &["--json"]].concat()));
+    assert_eq!((&answers[0]["form"], &answers[0]["reason"]), (&"form".into(), &"illegal".into()));
+    assert!(answers[0]["evidence"].as_str().unwrap().contains("written"), "{}", answers[0]);
+    for (line, why) in [
+        ("{\"sort\": 1}", &["odd.ndjson:1", "sort", "form"][..]),
+        ("{\"set\": \"x\"}", &["odd.ndjson:1", "expected a map"]),
+        ("[1]", &["odd.ndjson:1", "object"]),
+        ("{\"schedule\": \"x\", \"symbol\": \"f\"}", &["stands alone"]),
+        ("{\"profile\": \"strict\"}", &["goes with `library`"]),
+    ] {
+        user.write("odd.ndjson", &format!("{line}\n"));
+        user.fails(&odd, 2, why);
+    }
 }
 
 #[test]
@@ -63,14 +75,28 @@ fn texts_that_claim_to_be_equal_are_judged() {
     assert_eq!(answers[2]["reason"], "wrong");
     assert_eq!(user.json(&["records", "verify"])["records"], 0, "only schedules are stored");
     let other = "kernel other(A: f64[m,k], B: f64[k,n]) -> C: f64[m,n] { sum[k](B * A) }";
-    for (proposal, why) in [
-        (serde_json::json!({ "kernel": other }), "TW0606"),
-        (serde_json::json!({ "kernel": "kernel f(" }), "texts.ndjson:1"),
-        (serde_json::json!({ "tile": "tile f {}", "form": "written" }), "stands alone"),
-    ] {
-        user.write("texts.ndjson", &lines_of(&[proposal]));
-        user.fails(&arguments, 2, &[why]);
+    let phase = tile.lines().find(|line| line.contains("phase C ")).unwrap();
+    let many = tile.replace(phase, "  phase C threads(2147483648) {");
+    let proposals = [
+        serde_json::json!({ "kernel": other }),
+        serde_json::json!({ "kernel": "kernel f(" }),
+        serde_json::json!({ "kernel": "" }),
+        serde_json::json!({ "tile": many }),
+        serde_json::json!({ "library": "nowhere.so" }),
+        serde_json::json!({ "library": "nowhere.so", "profile": "lax" }),
+    ];
+    user.write("texts.ndjson", &lines_of(&proposals));
+    let answers = lines(&user.ok(&[&arguments[..], &["--json"]].concat()));
+    for (answer, why) in
+        answers.iter().zip(["TW0606", "TW0", "one kernel", "threads", "nowhere.so", "strict"])
+    {
+        let (reason, evidence) = (&answer["reason"], answer["evidence"].as_str().unwrap());
+        assert!(["illegal", "refused"].contains(&reason.as_str().unwrap()), "{answer}");
+        assert!(evidence.contains(why), "{answer}");
     }
+    let both = serde_json::json!({ "tile": "tile f {}", "form": "written" });
+    user.write("texts.ndjson", &lines_of(&[both]));
+    user.fails(&arguments, 2, &["stands alone"]);
 }
 
 #[test]

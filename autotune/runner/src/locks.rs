@@ -1,12 +1,12 @@
 //! What comes before a library is loaded: its constructors are as hostile as its functions.
 //!
-//! Landlock leaves files of the system to read and no network; the launcher's first filter leaves the calls of the
+//! Landlock leaves libraries of the system, and those in folders that the caller named, to read, and no network; the launcher's first filter leaves the calls of the
 //! loader. Invariant: where either cannot be had, no library is loaded.
 
 use crate::layout::Plan;
 use crate::memory::Memory;
 use crate::sys;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 /// Where the system keeps libraries.
 const FOLDERS: [&CStr; 6] =
@@ -67,8 +67,18 @@ pub(crate) fn restrict_files() -> Result<(), u32> {
     for path in FILES {
         allow(rules, path, READ_FILE)?;
     }
+    for path in named_folders() {
+        allow(rules, &path, READ_FILE | READ_FOLDER)?;
+    }
     // SAFETY: takes a descriptor only.
     unsafe { sys::call(sys::LANDLOCK_RESTRICT_SELF, [rules, 0, 0, 0]) }.map(drop)
+}
+
+/// Where the caller keeps libraries that others need: the loader looks there too.
+fn named_folders() -> Vec<CString> {
+    let list = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
+    let folders = list.split(':').filter(|folder| folder.starts_with('/'));
+    folders.filter_map(|folder| CString::new(folder).ok()).collect()
 }
 
 /// Leaves rights over a path. One that does not exist needs none.

@@ -176,13 +176,14 @@ fn see<M: Moves>(
 }
 
 fn finished(evaluated: Evaluated) -> NewEvent {
-    let Evaluated { job, index, task, record, image, seconds } = evaluated;
+    let Evaluated { job, index, task, record, first_ns, image, seconds } = evaluated;
     let finished = Finished {
         job,
         index,
         record: String::new(),
         reason: record.reason.clone(),
         time_ns: record.time_ns,
+        first_ns,
         worst_ratio: record.worst_ratio,
         image,
         seconds,

@@ -127,8 +127,9 @@ impl<M: Moves> State<M> {
         for (place, (job, moves)) in spec.jobs.iter().zip(self.moves.drain(..)).enumerate() {
             let seeds = began.seeds.get(place).into_iter().flatten();
             let seeds = seeds.filter_map(|text| Schedule::parse(text).ok()).collect();
+            let priors = began.priors.get(place).map_or(&[][..], Vec::as_slice);
             self.jobs.push(Job {
-                search: Search::new(moves, spec.seed, seeds),
+                search: Search::new(moves, spec.seed, seeds).with_priors(priors),
                 share: job.share,
                 proposed: 0,
                 evaluated: 0,
@@ -287,7 +288,11 @@ impl<M: Moves> State<M> {
 impl<M: Moves> Job<M> {
     fn learn(&mut self, schedule: Schedule, finished: &Finished) {
         let time_ns = finished.time_ns.filter(|_| finished.reason.is_none());
-        let outcome = time_ns.map_or(Outcome::Rejected, |time| Outcome::Time(time.median));
+        let outcome = match (time_ns, finished.first_ns) {
+            (Some(time_ns), _) => Outcome::Time(time_ns.median),
+            (None, Some(first_ns)) => Outcome::Slow(first_ns),
+            (None, None) => Outcome::Rejected,
+        };
         self.search.report(&schedule, outcome);
         let Some(time_ns) = time_ns else { return };
         let place = self.top.partition_point(|known| known.time_ns.median <= time_ns.median);

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tilewright_ir::diag::{Diagnostic, Span};
 
+/// Most proposals of a batch: all of them are made and compiled before the first is tried.
+const BATCH_MAX: u64 = 1024;
+
 /// A campaign file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,11 +51,13 @@ pub struct Policy {
     pub batch: u64,
     /// Kernels that need more memory than this, in MiB, are refused.
     pub memory_mib: Option<u64>,
+    /// Settings that no candidate has, of any kernel that knows them: `pack_b=parts`, `C.vector=m`.
+    pub forbid: Vec<String>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { jobs: 0, threads: None, batch: 8, memory_mib: None }
+        Self { jobs: 0, threads: None, batch: 8, memory_mib: None, forbid: vec![] }
     }
 }
 
@@ -117,14 +122,15 @@ impl CampaignFile {
         let refuse = |what: &str, found: String, expected: &str| {
             Err(Diagnostic::new(BAD_FILE, what).found(found).expected(expected))
         };
-        if self.name.trim().is_empty() {
+        if self.name.trim().is_empty() || self.name.chars().any(char::is_control) {
             return refuse("a campaign has a name", format!("{:?}", self.name), "a word");
         }
         if self.kernel.is_empty() {
             return refuse("a campaign has a kernel", "none".to_string(), "[[kernel]]");
         }
-        if self.policy.batch == 0 {
-            return refuse("a batch of nothing", "0".to_string(), "a number from 1");
+        if !(1..=BATCH_MAX).contains(&self.policy.batch) {
+            let expected = format!("a number from 1 to {BATCH_MAX}");
+            return refuse("a batch", self.policy.batch.to_string(), &expected);
         }
         let FileBudget { evaluations, seconds } = self.budget;
         if evaluations.is_none() && seconds.is_none() {
@@ -171,6 +177,8 @@ mod tests {
             ("file =", "share = 0\nfile =", "0"),
             ("[[kernel]]\nfile = \"product.tw\"", "", "kernel"),
             ("[budget]", "[policy]\nbatch = 0\n[budget]", "0"),
+            ("[budget]", "[policy]\nbatch = 100000000\n[budget]", "1024"),
+            ("\"night\"", "\"a\\u0000b\"", "name"),
         ] {
             let fault = CampaignFile::parse(&GOOD.replace(from, to)).expect_err(to);
             assert_eq!(fault.code, BAD_FILE);

@@ -7,6 +7,7 @@ use crate::ceiling::Ceilings;
 use crate::clock::Stopwatch;
 use crate::judge::Rejection;
 use crate::protocol::{Confirmed, Finished};
+use crate::search::Outcome;
 use crate::store::{Store, Task};
 use crate::tune::{Built, Timed, TuneOptions, Workbench, confirm};
 use std::collections::{BTreeMap, VecDeque};
@@ -30,6 +31,8 @@ pub struct LocalJob<'a> {
     pub task: Task,
     /// Settings that every candidate has.
     pub fixed: Vec<Setting>,
+    /// Settings that no candidate has.
+    pub forbidden: Vec<Setting>,
 }
 
 impl fmt::Debug for LocalJob<'_> {
@@ -124,7 +127,8 @@ impl<'a> LocalQueue<'a> {
         let Ready { evaluation, built, seconds } = ready;
         let created = (self.now)();
         let watch = Stopwatch::start();
-        let bench = self.bench(evaluation.job);
+        let place = usize::try_from(evaluation.job).expect("jobs are counted from 0");
+        let bench = self.benches.get_mut(place).expect("work is for the kernels of the campaign");
         let image = built.as_ref().ok().map(image_name);
         let earlier = image.as_ref().and_then(|image| bench.images.get(image)).copied();
         let built = match earlier.filter(|&index| index != evaluation.index) {
@@ -135,9 +139,15 @@ impl<'a> LocalQueue<'a> {
             None => built,
         };
         let Evaluation { job, index, schedule, best_ns } = evaluation;
-        let record = bench.workbench.evaluate(&schedule, &built, best_ns, created)?;
+        let (record, outcome) =
+            bench.workbench.evaluate(&schedule, &built, best_ns, (&mut self.store, created))?;
+        let first_ns = match outcome {
+            Outcome::Slow(first_ns) => Some(first_ns),
+            Outcome::Time(_) | Outcome::Rejected => None,
+        };
         let seconds = seconds + watch.elapsed().as_secs_f64();
-        Ok(Evaluated { job, index, task: bench.job.task.clone(), record, image, seconds })
+        let task = bench.job.task.clone();
+        Ok(Evaluated { job, index, task, record, first_ns, image, seconds })
     }
 
     fn confirm(&mut self, finals: &Finals) -> Result<Confirmed, Diagnostic> {
@@ -148,6 +158,7 @@ impl<'a> LocalQueue<'a> {
             budget_seconds: FINALS_SECONDS,
             seed: self.seed,
             fixed: job.fixed.clone(),
+            forbidden: job.forbidden.clone(),
             threads: self.threads,
             started_unix: (self.now)(),
             ..TuneOptions::default()

@@ -71,6 +71,8 @@ pub struct Evaluated {
     pub task: Task,
     /// The record.
     pub record: NewRecord,
+    /// Nanoseconds of its first calls, if they were too slow to be worth a judgement.
+    pub first_ns: Option<f64>,
     /// The hash of everything that ran; `None` if nothing was compiled.
     pub image: Option<String>,
     /// Seconds of work that it took.

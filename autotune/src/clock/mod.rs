@@ -13,5 +13,5 @@ mod stopwatch;
 pub use bootstrap::median_interval;
 pub(crate) use measure::fastest_call_ns;
 pub use measure::{MeasureOptions, Measurement, interleave, measure};
-pub use paired::{Paired, paired, paired_groups};
+pub use paired::{Paired, lower_quartile, paired, paired_groups};
 pub(crate) use stopwatch::Stopwatch;

@@ -64,12 +64,14 @@ pub fn paired_groups(groups: &[(Vec<f64>, Vec<f64>)], seed: u64) -> Option<Paire
 
 /// The lower quartile of the first ones as a part of that of the second ones.
 fn of_quartiles(rounds: &[(f64, f64)]) -> f64 {
-    let quartile = |mut samples: Vec<f64>| {
-        let place = (samples.len() - 1) / 4;
-        *samples.select_nth_unstable_by(place, f64::total_cmp).1
-    };
     let (own, other): (Vec<f64>, Vec<f64>) = rounds.iter().copied().unzip();
-    quartile(own) / quartile(other)
+    lower_quartile(own).zip(lower_quartile(other)).map_or(f64::NAN, |(own, other)| own / other)
+}
+
+/// A quarter of the samples is below it; `None` of none.
+pub fn lower_quartile(mut samples: Vec<f64>) -> Option<f64> {
+    let place = samples.len().checked_sub(1)? / 4;
+    Some(*samples.select_nth_unstable_by(place, f64::total_cmp).1)
 }
 
 impl Paired {

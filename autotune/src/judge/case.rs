@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 use tilewright_ir::graph::{Graph, Tensor};
 use tilewright_ir::reference::{
-    Family, HostTensor, Shuffle, UNDECIDED_MAX, Verdict, Yardstick, can_lie, draw, evaluate,
-    integers_are_exact, memory_of, permutable_axes, special_places,
+    Family, HostTensor, SCALES, Shuffle, Verdict, Yardstick, can_lie, draw, evaluate,
+    integers_are_exact, memory_of, permutable_axes, scaled, special_places,
 };
 
 /// A kernel with at most this many operations and bytes has a reference of a few milliseconds: its cases are drawn anew one
@@ -18,14 +18,13 @@ use tilewright_ir::reference::{
 const CHEAP: (f64, f64) = (4e6, 4e6);
 /// A kernel with more operations or bytes has a reference of seconds, or large cases: it gets three cases only.
 const LARGE: (f64, f64) = (1e9, 32e6);
-/// Draws of a case before one with many undecided elements is kept all the same.
-const DRAWS: usize = 8;
 /// The families of which each candidate gets one besides `Normal`.
 const OTHERS: [Family; 4] = [Family::Uniform, Family::Integers, Family::Equal, Family::Behind];
 
-/// The families that hurt: wide magnitudes, NaN and infinities, ties and near ties. Each candidate gets a case of each,
+/// The families that hurt: wide magnitudes, also row by row, means far from zero, NaN and infinities, ties and near ties. Each candidate gets a case of each,
 /// and of a cheap kernel two for each input that is not finite; a candidate of a large kernel gets a single one.
-const HARD: [Family; 3] = [Family::Wide, Family::Specials, Family::Close];
+const HARD: [Family; 5] =
+    [Family::Wide, Family::Specials, Family::Close, Family::Scaled, Family::Offset];
 
 /// Most cases of `Family::Specials` of a candidate.
 const SPECIALS_MAX: u64 = 9;
@@ -49,6 +48,8 @@ struct Drawn {
     seed: u64,
     /// The remainder of the seed that chooses the input that is not finite, where the family is `Specials`.
     place: u64,
+    /// The power of two that its numbers were multiplied with.
+    scale: i32,
     /// Whether one element of an input is another than was drawn.
     changed: bool,
     inputs: Vec<HostTensor>,
@@ -56,32 +57,38 @@ struct Drawn {
 }
 
 impl Drawn {
+    /// Draws until enough elements are decided, of ever smaller numbers; the last draw stays as it is.
     fn draw(graph: &Graph, family: Family, place: u64, rng: &mut impl RngCore) -> Self {
-        let mut drawn = Self::draw_once(graph, family, place, rng);
-        for _ in 1..DRAWS {
+        let [first, rest @ ..] = SCALES;
+        let mut drawn = Self::draw_once(graph, family, (place, first), rng);
+        for scale in rest {
             if !drawn.is_undecided() {
                 break;
             }
-            drawn = Self::draw_once(graph, family, place, rng);
+            drawn = Self::draw_once(graph, family, (place, scale), rng);
         }
         drawn
     }
 
-    fn draw_once(graph: &Graph, family: Family, place: u64, rng: &mut impl RngCore) -> Self {
+    fn draw_once(
+        graph: &Graph,
+        family: Family,
+        (place, scale): (u64, i32),
+        rng: &mut impl RngCore,
+    ) -> Self {
         // 53 bits, so that a seed survives readers of JSON that know only f64.
         let drawn = rng.next_u64() >> 11;
         let places = special_places(graph);
         let seed = if family == Family::Specials { drawn - drawn % places + place } else { drawn };
-        let inputs = draw(graph, family, seed);
-        let exact = family == Family::Integers && integers_are_exact(graph, seed);
+        let inputs = scaled(graph, draw(graph, family, seed), scale);
+        let exact = family == Family::Integers && scale == 0 && integers_are_exact(graph, seed);
         let expected = yardsticks(graph, &inputs, exact);
-        Self { family, seed, place, changed: false, inputs, expected }
+        Self { family, seed, place, scale, changed: false, inputs, expected }
     }
 
+    /// Whether so much of it is undecided that it says little of a candidate.
     fn is_undecided(&self) -> bool {
-        self.expected.iter().map(Yardstick::expected).any(|expected| {
-            expected.undecided as f64 > expected.values.len() as f64 * UNDECIDED_MAX
-        })
+        self.expected.iter().any(|expected| expected.expected().too_undecided())
     }
 
     /// The same with one element of an input replaced by another one of it.
@@ -138,6 +145,11 @@ impl Case {
         Self { drawn: Arc::clone(drawn), shuffle: Some(Shuffle::draw(graph, seed)) }
     }
 
+    /// Whether so much of it is undecided that it says little of a candidate.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.drawn.is_undecided()
+    }
+
     /// Puts the inputs into a slot of a session.
     pub(super) fn feed(
         &self,
@@ -178,11 +190,12 @@ impl Case {
 
     /// For the evidence: how to draw it again.
     pub(super) fn describe(&self) -> String {
-        let Drawn { family, seed, changed, .. } = &*self.drawn;
+        let Drawn { family, seed, scale, changed, .. } = &*self.drawn;
         let changed = if *changed { " with one element changed" } else { "" };
+        let scaled = if *scale == 0 { String::new() } else { format!(" times 2^{scale}") };
         let shuffle =
             self.shuffle.as_ref().map(|shuffle| format!(" permuted by {}", shuffle.seed()));
-        format!("case {} {seed}{changed}{}", family.name(), shuffle.unwrap_or_default())
+        format!("case {} {seed}{scaled}{changed}{}", family.name(), shuffle.unwrap_or_default())
     }
 }
 
@@ -242,10 +255,11 @@ impl Pool {
         let families = std::iter::once((Family::Normal, 0)).chain(others).chain(hard);
         let seeded: Vec<((Family, u64), ChaCha8Rng)> =
             families.map(|family| (family, fork(rng))).collect();
-        let cases = seeded
+        let mut cases: Vec<Arc<Drawn>> = seeded
             .into_par_iter()
             .map(|((family, place), mut rng)| Arc::new(Drawn::draw(graph, family, place, &mut rng)))
             .collect();
+        let plain = drop_undecided(&mut cases, plain);
         let permutable = permutable_axes(graph).iter().next().is_some();
         Self { cases, plain, cheap, permutable, changed: OnceLock::new() }
     }
@@ -279,18 +293,37 @@ impl Pool {
         // A permutation would move what the terms of this family stand behind.
         if self.cheap && (!self.permutable || known.family == Family::Behind) {
             let mut rng = ChaCha8Rng::seed_from_u64(pick.seed);
-            Case::fresh(Drawn::draw(graph, known.family, known.place, &mut rng))
+            let drawn = Drawn::draw(graph, known.family, known.place, &mut rng);
+            // Of a family that is hardly ever decided the known case has to do.
+            match drawn.is_undecided() && !HARD.contains(&known.family) {
+                true => Case { drawn: Arc::clone(known), shuffle: None },
+                false => Case::fresh(drawn),
+            }
         } else {
             Case::shuffled(known, graph, pick.seed)
         }
     }
 
-    /// A normal case never seen before, as cheap as may be.
-    pub(super) fn fresh(&self, graph: &Graph, rng: &mut ChaCha8Rng) -> Case {
-        if self.cheap && !self.permutable {
-            return Case::fresh(Drawn::draw(graph, Family::Normal, 0, rng));
-        }
-        Case::shuffled(&self.cases[0], graph, rng.next_u64() >> 11)
+    /// Normal inputs of a seed, of numbers as large as those of the first case: nobody has seen them, or what they give.
+    pub(super) fn fresh(&self, graph: &Graph, seed: u64) -> Vec<HostTensor> {
+        scaled(graph, draw(graph, Family::Normal, seed), self.cases[0].scale)
+    }
+
+    /// The case of fresh inputs, with its reference.
+    pub(super) fn settled(&self, graph: &Graph, seed: u64) -> Case {
+        let scale = self.cases[0].scale;
+        let inputs = self.fresh(graph, seed);
+        let expected = yardsticks(graph, &inputs, false);
+        let (family, place, changed) = (Family::Normal, 0, false);
+        Case::fresh(Drawn { family, seed, place, scale, changed, inputs, expected })
+    }
+
+    /// By output: two honest results of normal inputs differ by no more than this in any element.
+    pub(super) fn tolerances(&self) -> Vec<f64> {
+        // The allowances of another draw are much like those of the first, not equal.
+        const MARGIN: f64 = 4.0;
+        let first = self.cases[0].expected.iter().map(Yardstick::largest_allowance);
+        first.map(|allowance| 2.0 * MARGIN * allowance).collect()
     }
 
     /// A normal case never seen before, and one that differs from it in a single element of an input.
@@ -310,6 +343,16 @@ impl Pool {
     pub(super) fn known(&self) -> Case {
         Case { drawn: Arc::clone(&self.cases[0]), shuffle: None }
     }
+}
+
+/// Leaves out the other families of which no case could be decided, but one of all; returns how many cases are plain.
+fn drop_undecided(cases: &mut Vec<Arc<Drawn>>, plain: usize) -> usize {
+    let is_bad: Vec<bool> = cases[1..plain].iter().map(|drawn| drawn.is_undecided()).collect();
+    let kept = is_bad.iter().position(|bad| !bad).unwrap_or(0);
+    for place in (0..is_bad.len()).rev().filter(|&place| is_bad[place] && place != kept) {
+        cases.remove(1 + place);
+    }
+    1 + is_bad.iter().enumerate().filter(|&(place, bad)| !bad || place == kept).count()
 }
 
 /// The choice of a case.

@@ -248,7 +248,8 @@ impl<'a> Judge<'a> {
             let (verdict, accepted) = case.compare(self.graph, position, &got);
             *bytes = std::mem::take(&mut got.bytes);
             if !accepted {
-                return Err(Rejection::wrong(&tensor.name, &case.describe(), &verdict));
+                let told = if verdict.wrong == 0 { Rejection::undecided } else { Rejection::wrong };
+                return Err(told(&tensor.name, &case.describe(), &verdict));
             }
             worst = worst.max(verdict.worst_ratio);
         }

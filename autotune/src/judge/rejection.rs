@@ -12,7 +12,8 @@ pub struct Rejection {
     /// The stable word: `illegal` (the schedule), `compile` (the back end), `wrong`, `nondeterministic`, `crash`,
     /// `timeout`, `stray_write`, `load` (a library that is none), `code` (returned by its function), `modes` (of
     /// floating point, not as found), `refused` (the launcher), `slow`, `impossible` (faster than the machine),
-    /// `duplicate` (the code of an earlier candidate), `panic` (a fault of ours).
+    /// `undecided` (of no data the judge can say what is right), `duplicate` (the code of an earlier candidate), `panic` (a
+    /// fault of ours).
     pub reason: &'static str,
     /// What was found, and where.
     pub evidence: String,
@@ -43,6 +44,18 @@ impl Rejection {
         });
         let (wrong, elements) = (verdict.wrong, verdict.elements);
         Self::new("wrong", format!("{case}: {wrong} of {elements} elements of {output}{first}"))
+    }
+
+    /// Nothing can be said of a candidate on this data, and no other was found.
+    pub(super) fn undecided(output: &str, case: &str, verdict: &Verdict) -> Self {
+        let (undecided, elements) = (verdict.undecided, verdict.elements);
+        Self::new(
+            "undecided",
+            format!(
+                "{case}: {undecided} of {elements} elements of {output} hang on what rounding may decide, so nothing can \
+                 be said; judge at other sizes"
+            ),
+        )
     }
 
     /// The faults of a schedule or of the program made of it.

@@ -1,17 +1,20 @@
 //! A foreign candidate against an incumbent: faster, slower or tie.
 //!
-//! Both are libraries in processes of their own, take turns in random order, and get the same data. Every sample has
-//! data that neither has seen, in buffers that rotate, over garbage; every element of every call is compared before the
-//! time counts. What a process computes after its answer is added to its time, by the kernel's account of it.
-//! Invariant: no time of a call whose output has not been compared.
+//! Both are libraries in processes of their own, take turns in random order, and get the same data. Every call of a sample has
+//! newly drawn data, in buffers that rotate, over garbage, which comes while the process stands still; what it computes
+//! after its answer is added to its time, by the kernel's account of it. All elements of both are compared with each
+//! other; calls chosen after they were made, and all in which the two differ by more than honest results do, also with
+//! the reference. Invariant: no time of a call whose output has not been compared.
 
-use super::{Judge, Passed, Rejection};
+use super::{Judge, Rejection};
 use crate::clock::against::Verdict;
 use crate::clock::{Measurement, Stopwatch, median_interval};
-use crate::launch::{Layout, Library, Loading, Session, SessionOptions, Shape};
+use crate::launch::{Failure, Layout, Library, Loading, Session, SessionOptions, Shape};
 use rand::{Rng as _, RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use std::time::Duration;
+use tilewright_ir::reference::{HostTensor, memory};
 
 /// The length of a sample: long against the doorbell and against standing still.
 const SAMPLE_NS: f64 = 1e6;
@@ -21,6 +24,10 @@ const SLOTS_BYTES_MAX: u64 = 256 << 20;
 /// Samples of each, if the budget allows more than the fewest.
 const SAMPLES: usize = 31;
 const SAMPLES_MIN: usize = 5;
+/// One round in so many has a call that is compared with the reference, while half of the budget lasts, and so many calls
+/// whatever it takes.
+const CHECK_EVERY: u32 = 4;
+const CHECKED_MIN: usize = 3;
 /// A difference below this part of the time is none.
 const EFFECT_MIN: f64 = 0.01;
 /// A time so many times below the floor is refused.
@@ -104,7 +111,7 @@ impl Judge<'_> {
         let mut rivals =
             [load(contest.candidate, own)?, load(contest.incumbent, other).map_err(of_incumbent)?];
         let mut rng = ChaCha8Rng::seed_from_u64(self.rng.next_u64());
-        let mut passed = Passed { worst_ratio: 0.0, seed: 0, calls_ns: vec![], outputs: vec![] };
+        let mut check = Check { tolerances: self.pool.tolerances(), worst_ratio: 0.0, checked: 0 };
         let mut samples: [Vec<f64>; 2] = [vec![], vec![]];
         let watch = Stopwatch::start();
         // The first sample warms both up.
@@ -113,35 +120,110 @@ impl Judge<'_> {
                 break;
             }
             let first = usize::from(rng.random::<bool>());
-            let seed = rng.next_u64();
+            let seeds: Vec<u64> = (0..slots).map(|_| rng.next_u64() >> 11).collect();
+            let inputs: Vec<Vec<HostTensor>> =
+                seeds.par_iter().map(|&seed| self.pool.fresh(self.graph, seed)).collect();
+            let mut outputs = [vec![], vec![]];
             for rival in [first, 1 - first] {
-                let sample = self.sample(&mut rivals[rival], seed, &mut passed);
-                let sample_ns =
-                    sample.map_err(|fault| if rival == 1 { of_incumbent(fault) } else { fault })?;
+                let sample = self.sample(&mut rivals[rival], &inputs);
+                let (sample_ns, given) = sample.map_err(|fault| blamed(rival, fault))?;
+                outputs[rival] = given;
                 if round > 0 {
                     samples[rival].push(sample_ns);
                 }
             }
+            let is_idle = watch.elapsed() < contest.budget / 2 || check.checked < CHECKED_MIN;
+            let chosen = (is_idle && rng.random_range(0..CHECK_EVERY) == 0 || round == 0)
+                .then(|| rng.random_range(0..slots) as usize);
+            self.compare_both(&seeds, &mut outputs, chosen, &mut check)?;
         }
-        Ok(outcome(samples, slots, passed.worst_ratio, rng.next_u64()))
+        Ok(outcome(samples, slots, check.worst_ratio, rng.next_u64()))
     }
 
-    /// The nanoseconds of one call over data of a seed.
+    /// The nanoseconds of one call over fresh inputs, one for each slot, and what came out.
     fn sample(
         &mut self,
         session: &mut Session,
-        seed: u64,
-        passed: &mut Passed,
-    ) -> Result<f64, Rejection> {
-        let slots = session.slots();
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let cases: Vec<_> = (0..slots).map(|_| self.pool.fresh(self.graph, &mut rng)).collect();
-        self.feed_cases(session, &cases)?;
+        inputs: &[Vec<HostTensor>],
+    ) -> Result<(f64, Vec<Outputs>), Rejection> {
+        session.wake()?;
+        session.freeze()?;
+        for (slot, inputs) in inputs.iter().enumerate() {
+            let inputs = memory(self.graph, inputs);
+            let bytes: Vec<&[u8]> = inputs.iter().map(AsRef::as_ref).collect();
+            session.set_input_bytes(slot, &bytes)?;
+        }
         self.poison(session)?;
-        let run_ns = session.run_accounted(slots as u64)? as f64;
-        self.check_outputs(session, &cases, run_ns / slots as f64, passed)?;
-        Ok(run_ns / slots as f64)
+        let run_ns = session.run_accounted(inputs.len() as u64)? as f64;
+        let outputs = (0..inputs.len())
+            .map(|slot| Ok(session.outputs(slot)?.into_iter().map(<[u8]>::to_vec).collect()))
+            .collect::<Result<_, Failure>>()?;
+        Ok((run_ns / inputs.len() as f64, outputs))
     }
+
+    /// Compares what both made of fresh inputs with each other, and with the reference where they differ, or in the chosen
+    /// slot.
+    fn compare_both(
+        &self,
+        seeds: &[u64],
+        outputs: &mut [Vec<Outputs>; 2],
+        chosen: Option<usize>,
+        check: &mut Check,
+    ) -> Result<(), Rejection> {
+        let [own, other] = outputs;
+        for (slot, &seed) in seeds.iter().enumerate() {
+            let agree = self.agree(&own[slot], &other[slot], &check.tolerances);
+            if agree && chosen != Some(slot) {
+                continue;
+            }
+            let case = self.pool.settled(self.graph, seed);
+            if case.is_undecided() {
+                continue;
+            }
+            for (rival, outputs) in [&mut own[slot], &mut other[slot]].into_iter().enumerate() {
+                let ratio = self.compare(&case, outputs).map_err(|fault| blamed(rival, fault))?;
+                check.worst_ratio = check.worst_ratio.max(ratio);
+            }
+            check.checked += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether no element of two results is further apart than those of honest ones are.
+    fn agree(&self, own: &Outputs, other: &Outputs, tolerances: &[f64]) -> bool {
+        let near =
+            |one: f64, two: f64, tolerance: f64| one == two || (one - two).abs() <= tolerance;
+        let mut outputs = self.graph.outputs.iter().zip(own.iter().zip(other)).zip(tolerances);
+        outputs.all(|((output, (own, other)), &tolerance)| {
+            let shape = output.tensor.shape(&self.graph.axes);
+            let values = |bytes: &Vec<u8>| {
+                let (dtype, shape) = (output.tensor.dtype, shape.clone());
+                HostTensor { dtype, shape, bytes: bytes.clone() }.to_f64()
+            };
+            own == other
+                || values(own)
+                    .into_iter()
+                    .zip(values(other))
+                    .all(|(one, two)| near(one, two, tolerance))
+        })
+    }
+}
+
+/// The bytes of each output.
+type Outputs = Vec<Vec<u8>>;
+
+/// What is known of the results of both.
+struct Check {
+    /// By output, how far apart honest results may be.
+    tolerances: Vec<f64>,
+    worst_ratio: f64,
+    /// Calls that were compared with the reference.
+    checked: usize,
+}
+
+/// A fault of the candidate, or of what it is compared with.
+fn blamed(rival: usize, fault: impl Into<Rejection>) -> Rejection {
+    if rival == 1 { of_incumbent(fault) } else { fault.into() }
 }
 
 fn outcome(samples: [Vec<f64>; 2], slots: u64, worst_ratio: f64, seed: u64) -> Outcome {

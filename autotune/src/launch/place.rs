@@ -27,6 +27,9 @@ const OWN_BYTES_PER_THREAD: u64 = 256 << 20;
 /// The same for a library with all that it loads, by its profile.
 const OWN_BYTES_OF_LIBRARY: [u64; 2] = [1 << 30, 8 << 30];
 
+/// Most threads of a session: each has a stack, and pages of its own for scratch.
+const THREADS_MAX: u64 = 1024;
+
 /// Most bytes of a function's name.
 const SYMBOL_BYTES_MAX: usize = 1024;
 
@@ -270,6 +273,9 @@ fn check(artifact: &Artifact, options: &SessionOptions) -> Result<(), Failure> {
     if options.slots == 0 || options.threads == 0 {
         return refuse("a session has at least one slot and one thread");
     }
+    if artifact.launches.iter().any(|launch| launch.threads > THREADS_MAX) {
+        return Err(Failure::refused(format!("a launch of more than {THREADS_MAX} threads")));
+    }
     if artifact.inputs > artifact.argument_bytes.len() {
         return refuse("the artifact has more inputs than arguments");
     }
@@ -409,6 +415,7 @@ mod tests {
     fn broken_contracts_are_refused() {
         refused(|artifact, _| artifact.launches[0].entry = 70, "entry");
         refused(|artifact, _| artifact.inputs = 4, "inputs");
+        refused(|artifact, _| artifact.launches[1].threads = 1 << 31, "threads");
         refused(|artifact, _| artifact.device_bytes[0] = u64::MAX, "terabyte");
         refused(|_, options| options.slots = 0, "slot");
         refused(|_, options| options.memory_bytes_max = 4096, "bytes");

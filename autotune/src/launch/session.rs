@@ -288,18 +288,25 @@ impl Session {
         self.run(calls)
     }
 
-    /// Runs `calls` calls beginning at slot 0, and adds what the child computes after its answer: it stands still then.
+    /// Runs `calls` calls beginning at slot 0, and adds what the child computes after its answer: it stands still then. What
+    /// it computes before is its own only if its data came while it stood still: `wake`, `freeze`, then the data.
     ///
     /// # Errors
     /// As `run`.
     pub fn run_accounted(&mut self, calls: u64) -> Result<u64, Failure> {
-        // Wakes it, so that the time does not begin with its sleep.
-        self.run_from(0, 0)?;
-        let elapsed_ns = self.run(calls)?;
+        let elapsed_ns = self.run_from(0, calls)?;
         let answered_ns = self.process.processor_ns();
         self.freeze()?;
         let later_ns = self.process.processor_ns().saturating_sub(answered_ns);
         Ok(elapsed_ns + later_ns)
+    }
+
+    /// Wakes the child, so that no time of a run to come begins with its sleep.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub fn wake(&mut self) -> Result<(), Failure> {
+        self.run_from(0, 0).map(drop)
     }
 
     /// Keeps this thread off the child's processors, if it is going to spin.

@@ -62,6 +62,9 @@ pub struct JobSpec {
     pub share: f64,
     /// Settings that every candidate has, as text.
     pub fixed: Vec<String>,
+    /// Settings that no candidate has, as text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forbidden: Vec<String>,
 }
 
 /// One event.
@@ -109,6 +112,18 @@ pub struct Began {
     pub spec: CampaignSpec,
     /// For each kernel the schedules that are tried first, after the default: what the store knew then.
     pub seeds: Vec<Vec<String>>,
+    /// For each kernel what its model knows beforehand: what the store knew then of like tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub priors: Vec<Vec<Prior>>,
+}
+
+/// What an evaluation for a like task says of a schedule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Prior {
+    /// The text of the schedule, as it is for this task.
+    pub schedule: String,
+    /// Its time there as a part of the best one's; `null`: it was refused.
+    pub ratio: Option<f64>,
 }
 
 /// `proposed`.
@@ -135,6 +150,9 @@ pub struct Finished {
     pub reason: Option<String>,
     /// The time of one call, if it counts.
     pub time_ns: Option<TimeNs>,
+    /// Nanoseconds of the fastest of its first calls, if they were too slow to be worth a judgement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_ns: Option<f64>,
     /// The largest error as a fraction of what is allowed.
     pub worst_ratio: Option<f64>,
     /// The hash of everything that ran; `null` if nothing was compiled.

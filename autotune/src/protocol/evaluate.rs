@@ -7,6 +7,29 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// One line of `evaluate --proposals`. One of `schedule`, `tile`, `kernel` and `library` stands alone, but that `symbol` and
+/// `profile` go with `library`; else it is the default schedule of `form`, of the preferred one without, with what `set` changes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProposalLine {
+    /// The text of a schedule.
+    pub schedule: Option<String>,
+    /// The id of a form, or `written`.
+    pub form: Option<String>,
+    /// Choices with other values than the default's: numbers, words or texts.
+    pub set: BTreeMap<String, serde_json::Value>,
+    /// The text of a tile program.
+    pub tile: Option<String>,
+    /// The text of a kernel that claims to compute the same.
+    pub kernel: Option<String>,
+    /// The path of a shared library that claims to compute it.
+    pub library: Option<String>,
+    /// The library's function; `tw_` and the kernel's name without it.
+    pub symbol: Option<String>,
+    /// What the library may do: `strict`, or `vendor` for one with threads of its own.
+    pub profile: Option<String>,
+}
+
 /// One line of `evaluate --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Answer {

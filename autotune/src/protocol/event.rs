@@ -3,7 +3,7 @@
 //! `start`, then `candidate` and `progress` in any number, then `result` as the last line. Invariant: a
 //! `candidate` with status `accepted` has passed the judge; no time is shown without a passed check.
 
-use super::{TargetName, TimeNs};
+use super::{TargetName, TimeNs, Tried};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -215,6 +215,15 @@ pub struct TuneResult {
     pub speedup: Option<f64>,
     /// Candidates judged, rejected ones included, the baseline not.
     pub evaluated: u64,
+    /// Candidates since the last that was faster than all before by a percent or more.
+    #[serde(default)]
+    pub without_progress: u64,
+    /// Why the search ended.
+    #[serde(default)]
+    pub ended: Ended,
+    /// What has been tried of this kernel at these sizes in all runs, and what has not; `null` without a winner.
+    #[serde(default)]
+    pub tried: Option<Tried>,
     /// Rejected candidates by reason.
     pub rejected: BTreeMap<String, u64>,
     /// What is known of each form of the kernel, the one as written first.
@@ -229,6 +238,21 @@ pub struct TuneResult {
     /// The winner of an earlier run that is faster than `best` and stays the stored winner; `null` if there is none.
     #[serde(default)]
     pub stays: Option<Stays>,
+}
+
+/// Why a search ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// Its time or its candidates were spent.
+    #[default]
+    Budget,
+    /// More of it was not likely to find anything.
+    NoProgress,
+    /// Random draws find nothing that has not been tried.
+    Exhausted,
+    /// Somebody stopped it.
+    Stopped,
 }
 
 /// What a run learnt about one form of the kernel.

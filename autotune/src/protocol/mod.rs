@@ -15,13 +15,13 @@ mod record;
 pub use bench::{BENCH_FORMAT_VERSION, BenchRecord};
 pub use campaign::{
     Began, CampaignBudget, CampaignEvent, CampaignSpec, Confirmed, Decided, Finished, Incumbent,
-    JobSpec, LoggedEvent, Next, Noted, Proposed, Steered, Suggestion,
+    JobSpec, LoggedEvent, Next, Noted, Prior, Proposed, Steered, Suggestion,
 };
 pub use device::{CeilingReport, DeviceReport, TargetName};
-pub use evaluate::{Answer, Tried, Versus};
+pub use evaluate::{Answer, ProposalLine, Tried, Versus};
 pub use event::{
-    Best, Budget, Candidate, Event, FormResult, Phase, Progress, Role, ScheduleChange, Start,
-    Status, Stays, TuneResult,
+    Best, Budget, Candidate, Ended, Event, FormResult, Phase, Progress, Role, ScheduleChange,
+    Start, Status, Stays, TuneResult,
 };
 pub use record::{NoteRow, RecordRow, TaskRow};
 

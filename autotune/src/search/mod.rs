@@ -11,6 +11,7 @@ mod arms;
 mod features;
 mod model;
 
+use crate::protocol::Prior;
 use arms::{Arm, Arms};
 use model::Model;
 use rand::{Rng, SeedableRng};
@@ -22,14 +23,17 @@ use tilewright_ir::schedule::{ChoiceValue, Forms, Schedule, Setting};
 
 /// Proposals after the seeds, half of them random, before local search begins.
 const RANDOM_START: usize = 14;
+/// The same where outcomes of like tasks are known.
+const INFORMED_START: usize = 2;
 /// How many of the best schedules local search starts from.
 const ELITE: usize = 4;
 /// One parent in this many is the best of a niche.
 const NICHE_EVERY: u32 = 3;
 /// Outcomes that are kept, at most.
 const OUTCOMES_MAX: usize = 800;
-/// Outcomes after which the model learns anew.
-const LEARN_EVERY: usize = 4;
+/// Outcomes after which the model learns anew; of many outcomes one in so many. A resumed campaign learns all of it again.
+const LEARN_EVERY: u64 = 4;
+const LEARN_SHARE: u64 = 48;
 /// Schedules that the model ranks at once, and how many of the first are proposed.
 const POOL: usize = 96;
 const POOL_FIRST: usize = 2;
@@ -101,8 +105,20 @@ fn is_word(setting: &Setting) -> bool {
 pub enum Outcome {
     /// It passed the judge and takes this long, in nanoseconds.
     Time(f64),
+    /// Its first calls took this long, in nanoseconds, which was too long to be worth a judgement.
+    Slow(f64),
     /// It was rejected, or never tried.
     Rejected,
+}
+
+impl Outcome {
+    /// The nanoseconds that are known of it, judged or not: what guesses are made from.
+    fn ns(self) -> Option<f64> {
+        match self {
+            Self::Time(ns) | Self::Slow(ns) => Some(ns),
+            Self::Rejected => None,
+        }
+    }
 }
 
 /// A proposal and, once known, its outcome.
@@ -130,15 +146,20 @@ pub struct Search<M> {
     /// The best accepted schedules, fastest first; on equal times the earlier proposal first.
     elite: Vec<(f64, Schedule)>,
     /// The outcomes that count, in order: the latest, and the fastest of those before.
-    outcomes: Vec<(Schedule, Option<f64>)>,
+    outcomes: Vec<(Schedule, Outcome)>,
     arms: Arms,
+    /// What is known of like schedules, with times as parts of the best.
+    priors: Vec<(Schedule, Outcome)>,
     model: Option<Arc<Model>>,
-    /// Outcomes since the model learnt.
-    unlearnt: usize,
+    /// Outcomes of all time, and since the model learnt.
+    learnt: u64,
+    unlearnt: u64,
     /// What the model ranked first, best first.
     pool: VecDeque<Schedule>,
     /// The time that later ones have to beat to count as progress.
     mark_ns: f64,
+    /// Outcomes since then, and since then or the last restart.
+    without_progress: u64,
     outcomes_since_progress: u64,
 }
 
@@ -158,12 +179,29 @@ impl<M: Moves> Search<M> {
             elite: vec![],
             outcomes: vec![],
             arms: Arms::default(),
+            priors: vec![],
             model: None,
+            learnt: 0,
             unlearnt: 0,
             pool: VecDeque::new(),
             mark_ns: f64::INFINITY,
+            without_progress: 0,
             outcomes_since_progress: 0,
         }
+    }
+
+    /// The same search, whose model knows outcomes of like tasks beforehand: it begins sooner.
+    #[must_use]
+    pub fn with_priors(mut self, priors: &[Prior]) -> Self {
+        let known = |prior: &Prior| {
+            let schedule = Schedule::parse(&prior.schedule).ok()?;
+            Some((schedule, prior.ratio.map_or(Outcome::Rejected, Outcome::Time)))
+        };
+        self.priors = priors.iter().filter_map(known).collect();
+        if !self.priors.is_empty() {
+            self.random_left = INFORMED_START;
+        }
+        self
     }
 
     /// Puts a schedule before anything that the search thinks of.
@@ -205,13 +243,16 @@ impl<M: Moves> Search<M> {
         &self.elite
     }
 
+    /// Outcomes since the last that was faster than all before by a percent or more.
+    pub fn without_progress(&self) -> u64 {
+        self.without_progress
+    }
+
     fn learn(&mut self, schedule: Schedule, outcome: Outcome, arm: Option<Arm>) {
         self.outcomes_since_progress += 1;
-        let time_ns = match outcome {
-            Outcome::Time(time_ns) => Some(time_ns),
-            Outcome::Rejected => None,
-        };
-        self.outcomes.push((schedule.clone(), time_ns));
+        self.without_progress += 1;
+        self.outcomes.push((schedule.clone(), outcome));
+        self.learnt += 1;
         self.unlearnt += 1;
         // A campaign of ten thousand evaluations keeps no more than the model learns from.
         if self.outcomes.len() > OUTCOMES_MAX {
@@ -219,13 +260,14 @@ impl<M: Moves> Search<M> {
         }
         if let Some(arm) = arm {
             let bar_ns = self.elite.last().filter(|_| self.elite.len() == ELITE).map(|last| last.0);
-            let gained =
-                time_ns.is_some_and(|time_ns| bar_ns.is_none_or(|bar_ns| time_ns < bar_ns));
+            let beats = |time_ns: f64| bar_ns.is_none_or(|bar_ns| time_ns < bar_ns);
+            let gained = matches!(outcome, Outcome::Time(time_ns) if beats(time_ns));
             self.arms.learn(arm, gained);
         }
         if let Outcome::Time(time_ns) = outcome {
             if time_ns < self.mark_ns * PROGRESS {
                 self.mark_ns = time_ns;
+                self.without_progress = 0;
                 self.outcomes_since_progress = 0;
             }
             let place = self.elite.partition_point(|(known, _)| *known <= time_ns);
@@ -274,8 +316,8 @@ impl<M: Moves> Search<M> {
 
     /// The next of what the model ranks first among neighbours of the best, neighbours of those, and random schedules.
     fn guessed(&mut self) -> Option<Schedule> {
-        if self.model.is_none() || self.unlearnt >= LEARN_EVERY {
-            self.model = Model::fit(&self.outcomes).map(Arc::new);
+        if self.model.is_none() || self.unlearnt >= LEARN_EVERY.max(self.learnt / LEARN_SHARE) {
+            self.model = Model::fit(&self.outcomes, &self.priors).map(Arc::new);
             self.unlearnt = 0;
             self.pool.clear();
         }
@@ -340,24 +382,24 @@ impl<M: Moves> Search<M> {
         self.fresh(&schedule)
     }
 
-    /// The fastest of the accepted schedules that make one choice in one way, both by chance; half of the time a choice of
+    /// The fastest of the schedules with a time that make one choice in one way, both by chance; half of the time a choice of
     /// words, which decide most.
     fn niche(&mut self) -> Option<Schedule> {
-        let accepted: Vec<&(Schedule, Option<f64>)> =
-            self.outcomes.iter().filter(|(_, time_ns)| time_ns.is_some()).collect();
-        let some = accepted.get(self.rng.random_range(0..accepted.len().max(1)))?;
+        let timed: Vec<&(Schedule, Outcome)> =
+            self.outcomes.iter().filter(|(_, outcome)| outcome.ns().is_some()).collect();
+        let some = timed.get(self.rng.random_range(0..timed.len().max(1)))?;
         let named: Vec<&Setting> = match self.rng.random() {
             true => some.0.settings.iter().filter(|of| is_word(of)).collect(),
             false => some.0.settings.iter().collect(),
         };
         let name = &named.get(self.rng.random_range(0..named.len().max(1)))?.name;
         let values: BTreeSet<&ChoiceValue> =
-            accepted.iter().filter_map(|(schedule, _)| schedule.get(name)).collect();
+            timed.iter().filter_map(|(schedule, _)| schedule.get(name)).collect();
         let value = values.iter().nth(self.rng.random_range(0..values.len().max(1)))?;
         let setting = Setting { name: name.clone(), value: (*value).clone() };
-        let same = accepted.iter().filter(|(of, _)| of.get(&setting.name) == Some(&setting.value));
+        let same = timed.iter().filter(|(of, _)| of.get(&setting.name) == Some(&setting.value));
         let best = same.min_by(|one, other| {
-            let key = |time_ns: Option<f64>| time_ns.unwrap_or(f64::INFINITY);
+            let key = |outcome: Outcome| outcome.ns().unwrap_or(f64::INFINITY);
             key(one.1).total_cmp(&key(other.1))
         });
         best.map(|(schedule, _)| schedule.clone())

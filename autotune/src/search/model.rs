@@ -4,15 +4,18 @@
 //! Guestrin, "`XGBoost`", 2016). What was refused counts as slower than anything that ran, so what refused schedules have in
 //! common is avoided. Invariant: the same outcomes in the same order give the same guesses.
 
+use super::Outcome;
 use super::features::Columns;
 use smartcore::linalg::basic::matrix::DenseMatrix;
 use smartcore::xgboost::{XGRegressor, XGRegressorParameters};
 use tilewright_ir::schedule::Schedule;
 
-/// Accepted outcomes without which nothing is guessed.
+/// Outcomes with a time without which nothing is guessed.
 const LEAST: usize = 10;
 /// The most outcomes that are learnt from: the latest, and the fastest of those before.
 const MOST: usize = 400;
+/// With so many outcomes of its own a search asks for no others.
+const PRIORS: usize = 96;
 /// Slower than the best by this power of e is slow, however much.
 const SLOW: f64 = 2.5;
 /// What a refusal counts as.
@@ -32,21 +35,22 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// Learns from outcomes, times in nanoseconds or refusals. `None` while they are too few, or all alike.
-    pub(super) fn fit(outcomes: &[(Schedule, Option<f64>)]) -> Option<Self> {
-        let accepted = outcomes.iter().filter_map(|(_, time_ns)| *time_ns);
-        let best_ns = accepted.clone().fold(f64::INFINITY, f64::min);
-        if accepted.count() < LEAST {
+    /// Learns from outcomes, and while they are few from what is known of like tasks. `None` while those with a time are too
+    /// few, or all alike.
+    pub(super) fn fit(
+        outcomes: &[(Schedule, Outcome)],
+        priors: &[(Schedule, Outcome)],
+    ) -> Option<Self> {
+        let known = chosen(outcomes);
+        // Of a search that knows enough itself nobody else's outcomes are asked.
+        let priors = &priors[..priors.len().min(PRIORS.saturating_sub(known.len()))];
+        let told = [targets(&known), targets(priors)].concat();
+        if told.iter().filter(|(_, target)| *target < REFUSED).count() < LEAST {
             return None;
         }
-        let target = |time_ns: &Option<f64>| match time_ns {
-            Some(time_ns) => (time_ns / best_ns).ln().min(SLOW),
-            None => REFUSED,
-        };
-        let known = chosen(outcomes);
-        let columns = Columns::of(known.iter().map(|(schedule, _)| schedule));
-        let rows: Vec<Vec<f64>> = known.iter().map(|(schedule, _)| columns.row(schedule)).collect();
-        let targets: Vec<f64> = known.iter().map(|(_, time_ns)| target(time_ns)).collect();
+        let columns = Columns::of(told.iter().map(|(schedule, _)| *schedule));
+        let rows: Vec<Vec<f64>> = told.iter().map(|(schedule, _)| columns.row(schedule)).collect();
+        let targets: Vec<f64> = told.iter().map(|(_, target)| *target).collect();
         let parameters = XGRegressorParameters::default()
             .with_n_estimators(TREES)
             .with_max_depth(DEPTH)
@@ -72,16 +76,27 @@ impl Model {
     }
 }
 
+/// What is learnt of each outcome of one task: the logarithm of its time as a part of the best.
+fn targets(outcomes: &[(Schedule, Outcome)]) -> Vec<(&Schedule, f64)> {
+    let times = outcomes.iter().filter_map(|(_, outcome)| outcome.ns());
+    let best_ns = times.fold(f64::INFINITY, f64::min);
+    let target = |outcome: Outcome| match outcome.ns() {
+        Some(ns) => (ns / best_ns).ln().min(SLOW),
+        None => REFUSED,
+    };
+    outcomes.iter().map(|(schedule, outcome)| (schedule, target(*outcome))).collect()
+}
+
 /// At most `MOST` outcomes: the latest half, and the fastest of the others.
-pub(super) fn chosen(outcomes: &[(Schedule, Option<f64>)]) -> Vec<(Schedule, Option<f64>)> {
+pub(super) fn chosen(outcomes: &[(Schedule, Outcome)]) -> Vec<(Schedule, Outcome)> {
     if outcomes.len() <= MOST {
         return outcomes.to_vec();
     }
     let (early, late) = outcomes.split_at(outcomes.len() - MOST / 2);
     let mut early = early.to_vec();
     early.sort_by(|one, other| {
-        let key = |time_ns: &Option<f64>| time_ns.unwrap_or(f64::INFINITY);
-        key(&one.1).total_cmp(&key(&other.1))
+        let key = |outcome: Outcome| outcome.ns().unwrap_or(f64::INFINITY);
+        key(one.1).total_cmp(&key(other.1))
     });
     early.truncate(MOST / 2);
     early.extend_from_slice(late);

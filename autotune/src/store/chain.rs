@@ -65,6 +65,7 @@ impl Store {
         created: u64,
         events: Vec<NewEvent>,
     ) -> Result<Option<Vec<LoggedEvent>>, Diagnostic> {
+        self.check_present()?;
         let path = self.path.clone();
         self.add_events(campaign, tail, created, events).map_err(|error| explain(&path, &error))
     }

@@ -5,6 +5,7 @@
 //! one's stays.
 
 use super::chain::{insert, row_of};
+use super::notes::note_fault;
 use super::{NewRecord, Store, Tail, Task, damaged, explain, notes, rows};
 use crate::protocol::{CampaignEvent, LoggedEvent, NoteRow, RecordRow};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -127,7 +128,17 @@ impl Store {
                 }
             }
         }
+        for event in events {
+            if let Some(record) = missing_record(&transaction, event).map_err(fail)? {
+                let why =
+                    format!("record {record}, of which event {} tells, is missing", event.hash);
+                return Err(damaged(from, &why).help("import the records before the log"));
+            }
+        }
         for row in notes {
+            if let Some(why) = note_fault(&row.text) {
+                return Err(damaged(from, &format!("note {}: {why}", row.note)));
+            }
             let task = Task::from(row.task.clone());
             if notes::row_of(&task, &row.text, row.created) != *row {
                 return Err(damaged(from, &format!("note {} is not what it was", row.note)));
@@ -226,4 +237,16 @@ fn adopt(connection: &Connection, event: &LoggedEvent) -> rusqlite::Result<Place
         Some(previous) if previous != event.previous => Ok(Place::Fork),
         Some(_) => insert(connection, id, event).map(|()| Place::Added),
     }
+}
+
+/// The record that an event tells of, where the store does not have it.
+fn missing_record(
+    connection: &Connection,
+    event: &LoggedEvent,
+) -> rusqlite::Result<Option<String>> {
+    let Some(CampaignEvent::Finished(finished)) = event.event() else { return Ok(None) };
+    let known = connection
+        .prepare_cached("SELECT 1 FROM results WHERE record = ?1")?
+        .exists([&finished.record])?;
+    Ok((!known).then_some(finished.record))
 }

@@ -15,8 +15,9 @@ mod task;
 
 pub use chain::{CampaignRow, NewEvent, Tail};
 pub use merge::{Joined, Verified};
+pub use notes::{NOTE_BYTES_MAX, note_fault};
 pub use path::default_path;
-pub use rows::NewRecord;
+pub use rows::{NewRecord, OutcomeRow};
 pub use task::Task;
 
 use crate::protocol::RecordRow;
@@ -44,7 +45,15 @@ const BUSY_MILLISECONDS: u64 = 20_000;
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    /// What the file was when it was opened; `None` for one without.
+    identity: Option<(u64, u64)>,
     is_read_only: bool,
+}
+
+/// What tells a file from another one that has its name later: device and number.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 impl Store {
@@ -83,8 +92,8 @@ impl Store {
             let connection = connection.map_err(|error| explain(path, &error))?;
             match schema::prepare_to_read(&connection, path) {
                 Ok(true) => {
-                    let path = path.to_path_buf();
-                    return Ok(Self { connection, path, is_read_only: true });
+                    let (path, identity) = (path.to_path_buf(), identity(path));
+                    return Ok(Self { connection, path, identity, is_read_only: true });
                 }
                 // An empty file that nobody may write: a store without rows.
                 Ok(false) => return Ok(Self { is_read_only: true, ..Self::in_memory()? }),
@@ -111,7 +120,18 @@ impl Store {
 
     fn prepare(mut connection: Connection, path: &Path) -> Result<Self, Diagnostic> {
         schema::prepare(&mut connection, path)?;
-        Ok(Self { connection, path: path.to_path_buf(), is_read_only: false })
+        let identity = identity(path);
+        Ok(Self { connection, path: path.to_path_buf(), identity, is_read_only: false })
+    }
+
+    /// Refuses to write to a file that nobody will find again: it was deleted, or another one has its name by now.
+    fn check_present(&self) -> Result<(), Diagnostic> {
+        if self.identity.is_none() || identity(&self.path) == self.identity {
+            return Ok(());
+        }
+        let message = format!("the store {} is not there any more", self.path.display());
+        Err(Diagnostic::new(FAILED, message)
+            .help("somebody deleted or replaced it; put it back, or run again with another store"))
     }
 
     /// The file; `:memory:` for one without.
@@ -125,6 +145,7 @@ impl Store {
     /// # Errors
     /// `TW0801`, `TW0804` or `TW0805` if the row could not be committed; then nothing of it is stored.
     pub fn record(&mut self, task: &Task, record: &NewRecord) -> Result<String, Diagnostic> {
+        self.check_present()?;
         let path = self.path.clone();
         self.write(task, record).map_err(|error| explain(&path, &error))
     }
@@ -190,19 +211,35 @@ impl Store {
     /// # Errors
     /// As `best`.
     pub fn neighbours(&self, task: &Task, count: usize) -> Result<Vec<RecordRow>, Diagnostic> {
-        let fail = |error: rusqlite::Error| explain(&self.path, &error);
-        let relatives = rows::relatives(&self.connection, task).map_err(fail)?;
-        let mut relatives: Vec<(f64, Task)> =
-            relatives.into_iter().map(|row| (task.distance(&row), Task::from(row))).collect();
-        relatives.sort_by(|one, other| one.0.total_cmp(&other.0));
         let mut found = vec![];
-        for (_, relative) in relatives {
+        for relative in self.relatives(task)? {
             if found.len() == count {
                 break;
             }
             found.extend(self.best(&relative)?);
         }
         Ok(found)
+    }
+
+    /// The tasks of the same kernel at other extents, on other machines or by other versions, the most like first.
+    ///
+    /// # Errors
+    /// As `best`.
+    pub fn relatives(&self, task: &Task) -> Result<Vec<Task>, Diagnostic> {
+        let fail = |error: rusqlite::Error| explain(&self.path, &error);
+        let relatives = rows::relatives(&self.connection, task).map_err(fail)?;
+        let mut relatives: Vec<(f64, Task)> =
+            relatives.into_iter().map(|row| (task.distance(&row), Task::from(row))).collect();
+        relatives.sort_by(|one, other| one.0.total_cmp(&other.0));
+        Ok(relatives.into_iter().map(|(_, task)| task).collect())
+    }
+
+    /// What became of the schedules of a task, in the order in which they were committed.
+    ///
+    /// # Errors
+    /// As `best`.
+    pub fn outcomes(&self, task: &Task) -> Result<Vec<OutcomeRow>, Diagnostic> {
+        rows::outcomes(&self.connection, &task.key()).map_err(|error| explain(&self.path, &error))
     }
 
     /// The best known of the same task on another machine of this one's kind, or by another version; of several, the

@@ -13,6 +13,19 @@ SELECT t.kernel, t.kernel_hash, t.form_hash, t.sizes, t.arguments, t.target, t.t
        n.note, n.text, n.created
 FROM notes n JOIN tasks t ON t.id = n.task ";
 
+/// A longer text is not a note but a file.
+pub const NOTE_BYTES_MAX: usize = 64 << 10;
+
+/// What is wrong with the text of a note.
+pub fn note_fault(text: &str) -> Option<String> {
+    if text.trim().is_empty() {
+        return Some("a note has some text".to_string());
+    }
+    let bytes = text.len();
+    (bytes > NOTE_BYTES_MAX)
+        .then(|| format!("a note has at most {NOTE_BYTES_MAX} bytes, found {bytes}"))
+}
+
 impl Store {
     /// Commits a note about a task and returns its hash. An equal note again is no error and adds nothing.
     ///
@@ -24,6 +37,7 @@ impl Store {
         text: &str,
         created: u64,
     ) -> Result<String, Diagnostic> {
+        self.check_present()?;
         let path = self.path.clone();
         let mut write = || -> rusqlite::Result<String> {
             let transaction =

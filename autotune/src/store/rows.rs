@@ -96,7 +96,8 @@ FROM results r JOIN tasks t ON t.id = r.task ";
 const ELIGIBLE: &str = "
 WHERE t.key = ?1 AND r.accepted AND r.median_ns IS NOT NULL AND r.role != 'naive'
 AND NOT EXISTS (SELECT 1 FROM results q WHERE q.task = r.task AND q.schedule_hash = r.schedule_hash
-                AND NOT q.accepted AND q.reason NOT IN ('slow', 'timeout', 'skipped'))";
+                AND NOT q.accepted
+                AND q.reason NOT IN ('slow', 'timeout', 'skipped', 'undecided', 'impossible'))";
 
 /// The task's row, added if it is new.
 pub(super) fn task_id(transaction: &Transaction<'_>, task: &Task) -> rusqlite::Result<i64> {
@@ -228,6 +229,29 @@ pub(super) fn each(
         visit(read(row)?)?;
     }
     Ok(())
+}
+
+/// What became of a schedule, in short.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutcomeRow {
+    /// The canonical text of the schedule.
+    pub schedule: String,
+    /// The class of the rejection; `None`: accepted.
+    pub reason: Option<String>,
+    /// The median of its times in nanoseconds, if it was timed.
+    pub median_ns: Option<f64>,
+}
+
+/// What became of the schedules of a task, in the order in which they were committed.
+pub(super) fn outcomes(connection: &Connection, key: &str) -> rusqlite::Result<Vec<OutcomeRow>> {
+    let sql = "
+SELECT r.schedule, r.reason, r.median_ns FROM results r JOIN tasks t ON t.id = r.task
+WHERE t.key = ?1 ORDER BY r.id";
+    let mut statement = connection.prepare(sql)?;
+    let read = |row: &Row<'_>| {
+        Ok(OutcomeRow { schedule: row.get(0)?, reason: row.get(1)?, median_ns: row.get(2)? })
+    };
+    statement.query_map([key], read)?.collect()
 }
 
 pub(super) fn find(connection: &Connection, record: &str) -> rusqlite::Result<Option<RecordRow>> {

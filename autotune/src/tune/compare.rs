@@ -9,7 +9,7 @@ use super::run::{Kept, Run, timed};
 use super::trial::{Pace, Trial, try_artifact};
 use super::turns::{self, Heats};
 use crate::clock::against::Verdict;
-use crate::clock::{Measurement, Paired, paired_groups};
+use crate::clock::{Measurement, Paired, lower_quartile, paired_groups};
 use crate::judge::Rejection;
 use crate::protocol::{Role, TimeNs};
 use crate::store::Store;
@@ -32,6 +32,8 @@ pub struct Side {
     pub schedule: Schedule,
     /// Its time in turns with the other; `None` if it was rejected.
     pub time_ns: Option<TimeNs>,
+    /// The lower quartile of its samples, of which the ratio is made.
+    pub quartile_ns: Option<f64>,
     /// Why it was rejected.
     pub rejection: Option<Rejection>,
     /// Its record in the store.
@@ -103,7 +105,7 @@ pub(super) fn judged(
         Ok(built) => built,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let pace = Pace { best_ns: None, floor_ns: 0.0, first_call: FIRST_CALL, careful: None };
+    let pace = Pace::unhurried(0.0, FIRST_CALL);
     let trial = try_artifact(&mut run.judge, &built.artifact, &pace)?;
     Ok(match (timed(schedule, &trial), trial.rejection) {
         (Some(timed), _) => Ok(Kept { schedule: schedule.clone(), built, timed }),
@@ -138,6 +140,7 @@ fn side(
     samples_ns: Vec<f64>,
 ) -> Result<Side, Diagnostic> {
     let seed = run.options.seed;
+    let quartile_ns = lower_quartile(samples_ns.clone());
     let (trial, tile_hash) = match ready {
         Ok(kept) => {
             let is_measured = !samples_ns.is_empty();
@@ -149,5 +152,6 @@ fn side(
         Err(rejection) => (Trial::rejected(rejection), None),
     };
     let record = run.tell(None, Role::Finalist, &schedule, tile_hash, &trial)?;
-    Ok(Side { schedule, time_ns: trial.time_ns(), rejection: trial.rejection, record })
+    let (time_ns, rejection) = (trial.time_ns(), trial.rejection);
+    Ok(Side { schedule, time_ns, quartile_ns, rejection, record })
 }

@@ -3,21 +3,20 @@
 //! Invariant: a proposal has the same rights and the same judge as one of the search, and its record is committed before it is
 //! answered.
 
+use super::foreign::{Beside, Foreign};
 use super::trial::Trial;
+use super::tried::tried;
 use super::{KnownCeilings, TuneOptions, Workbench, ceilings};
+use crate::clock::against::Verdict;
+use crate::judge::Rejection;
 use crate::protocol::{Answer, Status, TimeNs, Tried, Versus};
 use crate::store::{NewRecord, Store, Task};
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tilewright_ir::backend::{Artifact, Backend};
 use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
-use tilewright_ir::schedule::{Domain, Forms, Schedule};
-
-/// Choices of which untried values are listed.
-const CHOICES: usize = 12;
-/// Untried values of one choice that are listed.
-const VALUES: usize = 8;
+use tilewright_ir::schedule::Schedule;
 
 /// What somebody proposes.
 #[derive(Clone, Debug)]
@@ -26,6 +25,21 @@ pub enum Proposal {
     Schedule(Schedule),
     /// Code that claims to compute the kernel.
     Code(Code),
+    /// A shared library that claims to.
+    Library(Arc<Foreign>),
+    /// What cannot be tried; it is answered all the same.
+    Refused(Refused),
+}
+
+/// A proposal that is none of this kernel's.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// What it was said to be: `schedule`, `form`, `tile`, `kernel` or `library`.
+    pub kind: &'static str,
+    /// The hash of its text.
+    pub hash: String,
+    /// Why.
+    pub evidence: String,
 }
 
 /// Code that no schedule of the kernel makes. It is judged and timed like any candidate; the store keeps schedules only, so
@@ -60,7 +74,7 @@ pub fn evaluate(
     let task = Task::of(graph, &tilewright_ir::plan::build(graph), backend);
     let schedules = proposals.iter().filter_map(|proposal| match proposal {
         Proposal::Schedule(schedule) => Some(schedule.clone()),
-        Proposal::Code(_) => None,
+        Proposal::Code(_) | Proposal::Library(_) | Proposal::Refused(_) => None,
     });
     let mut built = workbench.build(&schedules.collect::<Vec<_>>()).into_iter();
     for (number, proposal) in (0..).zip(proposals) {
@@ -69,16 +83,27 @@ pub fn evaluate(
         }
         let incumbent = store.best(&task)?;
         // Somebody who asks wants a time, however slow it is.
+        let mut beside = None;
         let (told, schedule) = match proposal {
             Proposal::Schedule(schedule) => {
                 let built = built.next().expect("every schedule has been built");
-                let record = workbench.evaluate(schedule, &built, None, now)?;
+                let (record, _) = workbench.evaluate(schedule, &built, None, (store, now))?;
                 let hash = store.record(&task, &record)?;
                 (Told::of_record(schedule, record, hash), Some(schedule))
             }
             Proposal::Code(code) => {
                 let trial = workbench.try_code(&code.artifact, None)?;
-                (Told::of_code(code, &trial), None)
+                (Told::of_code(code.kind, &code.hash, &trial), None)
+            }
+            Proposal::Library(foreign) => {
+                let (trial, found) = workbench.try_library(foreign);
+                beside = found;
+                let hash = foreign.candidate.hash().to_hex();
+                (Told::of_code("library", &hash, &trial), None)
+            }
+            Proposal::Refused(Refused { kind, hash, evidence }) => {
+                let trial = Trial::rejected(Rejection::new("illegal", evidence.clone()));
+                (Told::of_code(kind, hash, &trial), None)
             }
         };
         let roofline = workbench.roofline().filter(|bound| bound.floor_ns > 0.0);
@@ -87,9 +112,12 @@ pub fn evaluate(
             let known = Schedule::parse(&row.schedule).ok()?;
             Some(versus(row.record, row.time_ns?, &known, time_ns, schedule))
         });
+        // What ran in turns with it says more than a time of another day.
+        let versus = beside.as_ref().map(in_turns).or(versus);
         let own = schedule.cloned().unwrap_or_else(|| forms.default_schedule());
         let tried = tried(store, &task, &forms, &own)?;
-        let next = next(told.reason.as_deref(), versus.as_ref(), &tried);
+        let is_ours = schedule.is_some();
+        let next = next(told.reason.as_deref(), is_ours, versus.as_ref(), &tried);
         observer(Answer {
             proposal: number,
             schedule: told.hash,
@@ -131,17 +159,33 @@ impl Told {
         Self { hash: schedule_hash, form, reason, evidence, time_ns, worst_ratio, record }
     }
 
-    fn of_code(code: &Code, trial: &Trial) -> Self {
+    fn of_code(kind: &str, hash: &str, trial: &Trial) -> Self {
         let rejection = trial.rejection.as_ref();
         Self {
-            hash: code.hash.clone(),
-            form: code.kind.to_string(),
+            hash: hash.to_string(),
+            form: kind.to_string(),
             reason: rejection.map(|rejection| rejection.reason.to_string()),
             evidence: rejection.map(|rejection| rejection.evidence.clone()),
             time_ns: trial.time_ns(),
             worst_ratio: trial.worst_ratio,
             record: String::new(),
         }
+    }
+}
+
+/// A library beside our own code, which has no record of its own there.
+fn in_turns(beside: &Beside) -> Versus {
+    let verdict = match beside.verdict {
+        Verdict::Faster => "faster",
+        Verdict::Tie => "tie",
+        Verdict::Slower => "slower",
+    };
+    Versus {
+        record: String::new(),
+        median_ns: beside.incumbent.median,
+        ratio: Some(beside.ratio),
+        verdict: verdict.to_string(),
+        differs: vec![],
     }
 }
 
@@ -172,61 +216,30 @@ fn versus(
     }
 }
 
-fn tried(
-    store: &Store,
-    task: &Task,
-    forms: &Forms,
-    schedule: &Schedule,
-) -> Result<Tried, Diagnostic> {
-    let key = task.key();
-    let mut found = Tried::default();
-    let mut names = BTreeSet::new();
-    let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for row in store.list(Some(&task.row().kernel))?.iter().filter(|row| row.task_key == key) {
-        found.evaluations += 1;
-        if let Some(reason) = &row.reason {
-            *found.rejected.entry(reason.clone()).or_default() += 1;
-        }
-        let Ok(known) = Schedule::parse(&row.schedule) else { continue };
-        if known.form_name() == schedule.form_name() {
-            for setting in &known.settings {
-                let had = values.entry(setting.name.clone()).or_default();
-                had.insert(setting.value.to_string());
-            }
-        }
-        names.insert(known.form_name());
-    }
-    let untried = forms.list().iter().map(|form| form.name().to_string());
-    found.forms_untried = untried.filter(|name| !names.contains(name)).collect();
-    let Ok(form) = forms.of(schedule) else { return Ok(found) };
-    for choice in &form.space.choices {
-        let Domain::OneOf(legal) = &choice.domain else { continue };
-        let had = values.get(&choice.name);
-        let open = legal.iter().map(ToString::to_string);
-        let open = open.filter(|value| had.is_none_or(|had| !had.contains(value)));
-        let open: Vec<String> = open.take(VALUES).collect();
-        if !open.is_empty() && found.values_untried.len() < CHOICES {
-            found.values_untried.insert(choice.name.clone(), open);
-        }
-    }
-    Ok(found)
-}
-
 /// What the answer suggests.
-fn next(reason: Option<&str>, versus: Option<&Versus>, tried: &Tried) -> Vec<String> {
+fn next(
+    reason: Option<&str>,
+    is_ours: bool,
+    versus: Option<&Versus>,
+    tried: &Tried,
+) -> Vec<String> {
     let mut next = vec![];
     match reason {
         Some("illegal") => {
             next.push("`space` lists the choices with their legal values".to_string());
         }
         Some("compile") => next.push("change the setting that `evidence` names".to_string()),
-        Some("wrong" | "crash" | "nondeterministic" | "stray_write") => next
+        Some("wrong" | "crash" | "nondeterministic" | "stray_write") if is_ours => next
             .push("a fault of the compiler: `explain --verify-stages` names the stage".to_string()),
+        Some("wrong") => {
+            next.push("it computes something else: `evidence` has the first element".to_string());
+        }
+        Some("undecided") => next.push("judge it at other sizes".to_string()),
         _ => {}
     }
     match versus.map(|versus| versus.verdict.as_str()) {
         Some("faster") => next.push("`tune --schedule` confirms it as the winner".to_string()),
-        Some("tie") => next.push("`bench --against` decides a tie".to_string()),
+        Some("tie") if is_ours => next.push("`compare` decides a tie".to_string()),
         _ => {}
     }
     if let Some(form) = tried.forms_untried.first() {

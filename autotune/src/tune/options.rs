@@ -3,6 +3,9 @@
 use std::time::Duration;
 use tilewright_ir::schedule::Setting;
 
+/// Candidates without progress after which a search ends, where the caller does not say.
+pub const PATIENCE: u64 = 256;
+
 /// The options of a tuning run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TuneOptions {
@@ -14,6 +17,10 @@ pub struct TuneOptions {
     pub seed: u64,
     /// Settings that every candidate has; the search decides the rest.
     pub fixed: Vec<Setting>,
+    /// Settings that no candidate has. A name without a dot stands for all choices that end with it.
+    pub forbidden: Vec<Setting>,
+    /// The search ends when so many candidates in a row, and half of all, brought no progress; 0: never.
+    pub patience: u64,
     /// Threads that compile; 0: as many as the machine has.
     pub threads: usize,
     /// Candidates that are compiled together; 0: chosen by the run.
@@ -38,6 +45,8 @@ impl Default for TuneOptions {
             budget_evaluations: None,
             seed: 0,
             fixed: vec![],
+            forbidden: vec![],
+            patience: PATIENCE,
             threads: 0,
             batch: 0,
             started_unix: 0,

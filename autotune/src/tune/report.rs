@@ -2,7 +2,9 @@
 
 use super::Standing;
 use crate::judge::Rejection;
-use crate::protocol::{Best, FormResult, ScheduleChange, Stays, TargetName, TimeNs, TuneResult};
+use crate::protocol::{
+    Best, Ended, FormResult, ScheduleChange, Stays, TargetName, TimeNs, Tried, TuneResult,
+};
 use std::collections::BTreeMap;
 use tilewright_ir::backend::Unsupported;
 use tilewright_ir::base::Sizes;
@@ -52,6 +54,12 @@ pub struct TuneReport {
     pub bound: Option<String>,
     /// Candidates judged, rejected ones included, the baseline not.
     pub evaluated: u64,
+    /// Candidates since the last that was faster than all before by a percent or more.
+    pub without_progress: u64,
+    /// Why the search ended.
+    pub ended: Ended,
+    /// What has been tried of this kernel at these sizes in all runs, and what has not; `None` without a winner.
+    pub tried: Option<Tried>,
     /// Rejected candidates by reason.
     pub rejected: BTreeMap<String, u64>,
     /// The record of `best` in the store.
@@ -102,6 +110,9 @@ impl TuneReport {
             naive_over_ns: self.naive_over_ns,
             speedup: self.speedup(),
             evaluated: self.evaluated,
+            without_progress: self.without_progress,
+            ended: self.ended,
+            tried: self.tried.clone(),
             rejected: self.rejected.clone(),
             forms: self.forms.clone(),
             form_agreement: self.form_agreement,

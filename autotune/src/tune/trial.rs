@@ -4,6 +4,7 @@ use crate::clock::{MeasureOptions, Measurement, measure};
 use crate::judge::{Judge, Passed, Rejection};
 use crate::launch::{Failure, Session, SessionOptions};
 use crate::protocol::{Role, TimeNs};
+use crate::search::Outcome;
 use crate::store::NewRecord;
 use std::time::Duration;
 use tilewright_ir::backend::Artifact;
@@ -15,10 +16,15 @@ use tilewright_ir::schedule::Schedule;
 const SLOTS: usize = 2;
 /// A call that takes longer is timed one by one: the doorbell no longer matters.
 const LONG_CALL_NS: f64 = 50e6;
-/// A first sample this many times slower than the best ends a candidate.
-const SLOW: f64 = 3.0;
-/// A first sample this many times slower than the best ends it at once; no disturbance of a long call is as large.
+/// A candidate whose first samples are all this many times slower than the best is not judged: what the search learns of it,
+/// they tell. A judgement costs ten times as much.
+const SLOW: f64 = 1.6;
+/// A call this many times slower than the best is given up. Half of it ends a long one at once; no disturbance is as large.
 const HOPELESS: f64 = 8.0;
+/// The class of a rejection that nothing is wrong with.
+const SLOW_REASON: &str = "slow";
+/// The class of a rejection of a time that the machine cannot have.
+const IMPOSSIBLE_REASON: &str = "impossible";
 /// The length of a first sample.
 const SAMPLE_NS: f64 = 200e3;
 /// Short samples before a candidate is called slow.
@@ -34,6 +40,8 @@ const IMPOSSIBLE: f64 = 1.5;
 pub(super) struct Pace {
     /// The best accepted median so far.
     pub(super) best_ns: Option<f64>,
+    /// How many times as long as then it seems to take now: the machine may have become busy.
+    pub(super) drift: f64,
     /// The shortest time that the ceilings allow; 0 without ceilings.
     pub(super) floor_ns: f64,
     /// The longest that one call may take while nothing is known.
@@ -42,9 +50,17 @@ pub(super) struct Pace {
     pub(super) careful: Option<Duration>,
 }
 
+impl Pace {
+    /// The pace of something that is timed however slow it is.
+    pub(super) fn unhurried(floor_ns: f64, first_call: Duration) -> Self {
+        Self { best_ns: None, drift: 1.0, floor_ns, first_call, careful: None }
+    }
+}
+
 /// The pace of a second measurement.
 const AGAIN: Pace = Pace {
     best_ns: None,
+    drift: 1.0,
     floor_ns: 0.0,
     first_call: Duration::ZERO,
     careful: Some(Duration::from_millis(40)),
@@ -59,11 +75,28 @@ pub(super) struct Trial {
     /// The hash of its outputs on the data of digests.
     pub(super) digest: Option<String>,
     pub(super) rejection: Option<Rejection>,
+    /// Nanoseconds of the fastest of the first calls, doorbell included. Nothing was judged by then.
+    pub(super) first_ns: Option<f64>,
 }
 
 impl Trial {
     pub(super) fn rejected(rejection: Rejection) -> Self {
         Self { rejection: Some(rejection), ..Self::default() }
+    }
+
+    /// Whether it was faster than the machine is known to be.
+    pub(super) fn is_impossible(&self) -> bool {
+        self.rejection.as_ref().is_some_and(|rejection| rejection.reason == IMPOSSIBLE_REASON)
+    }
+
+    /// What a search learns of it.
+    pub(super) fn outcome(&self) -> Outcome {
+        let reason = self.rejection.as_ref().map(|rejection| rejection.reason);
+        match (self.time_ns(), reason, self.first_ns) {
+            (Some(time_ns), ..) => Outcome::Time(time_ns.median),
+            (None, Some(SLOW_REASON), Some(first_ns)) => Outcome::Slow(first_ns),
+            _ => Outcome::Rejected,
+        }
     }
 
     /// What is stored of it.
@@ -146,6 +179,8 @@ fn judge_and_time(
     judge.feed(session)?;
     session.stay(true);
     let call_ns = first_samples(session, pace)?;
+    trial.first_ns = Some(call_ns);
+    refuse_slow(call_ns, pace)?;
     session.stay(false);
     let passed = judge.check(session)?;
     trial.worst_ratio = Some(passed.worst_ratio);
@@ -158,7 +193,7 @@ fn judge_and_time(
     let (median, floor_ns) = (measurement.median, pace.floor_ns);
     if median.is_nan() || median <= 0.0 || median * IMPOSSIBLE < floor_ns {
         let evidence = format!("{median} ns, where the machine needs {floor_ns} ns");
-        return Err(Rejection::new("impossible", evidence));
+        return Err(Rejection::new(IMPOSSIBLE_REASON, evidence));
     }
     trial.measurement = Some(measurement);
     Ok(())
@@ -187,9 +222,9 @@ fn time(
     Ok(Measurement::of(samples, passed.seed))
 }
 
-/// Refuses a candidate that is slow in each of a few short samples, before its check costs more than it is worth.
-/// One disturbance must not cost a good candidate. Returns the nanoseconds of the fastest call, doorbell included.
-fn first_samples(session: &mut Session, pace: &Pace) -> Result<f64, Rejection> {
+/// The nanoseconds of the fastest of a few calls, doorbell included; of more, the slower it seems: one disturbance must not
+/// cost a good candidate.
+fn first_samples(session: &mut Session, pace: &Pace) -> Result<f64, Failure> {
     let mut best_ns = session.run(1)? as f64;
     for _ in 0..FIRST_SAMPLES {
         let hopeless = best_ns > LONG_CALL_NS
@@ -201,7 +236,16 @@ fn first_samples(session: &mut Session, pace: &Pace) -> Result<f64, Rejection> {
         let calls = (SAMPLE_NS / best_ns).clamp(1.0, 1000.0) as u64;
         best_ns = best_ns.min(session.run(calls)? as f64 / calls as f64);
     }
-    refuse_slow(best_ns, pace).map(|()| best_ns)
+    Ok(best_ns)
+}
+
+/// Nanoseconds of the first calls of code that was judged before, as `first_samples` takes them; `None` if it fails.
+pub(super) fn retime(judge: &Judge<'_>, artifact: &Artifact, best_ns: f64) -> Option<f64> {
+    let pace = Pace { best_ns: Some(best_ns), ..AGAIN };
+    let mut session = Session::start(artifact, &session_options(artifact, &pace)).ok()?;
+    judge.feed(&mut session).ok()?;
+    session.stay(true);
+    first_samples(&mut session, &pace).ok()
 }
 
 /// A call of this length is its own sample.
@@ -223,8 +267,8 @@ fn time_long(
 
 fn refuse_slow(sample_ns: f64, pace: &Pace) -> Result<(), Rejection> {
     match pace.best_ns {
-        Some(best_ns) if sample_ns > SLOW * best_ns => Err(Rejection::new(
-            "slow",
+        Some(best_ns) if sample_ns > SLOW * pace.drift * best_ns => Err(Rejection::new(
+            SLOW_REASON,
             format!("the first samples have {sample_ns:.0} ns, the best has {best_ns:.0} ns"),
         )),
         _ => Ok(()),

@@ -3,13 +3,18 @@
 //! Invariant: nothing compiles while something is timed; a record of a schedule that is not accepted has a reason.
 
 use super::build::{Built, build_all};
+use super::doubted;
+use super::foreign::{Beside, Foreign, try_library};
+use super::pacer::Pacer;
 use super::run::compilers;
 use super::trial::{Pace, Trial, try_artifact};
 use crate::ceiling::{Bound, Ceilings, bound};
 use crate::judge::{Judge, Rejection};
 use crate::protocol::Role;
+use crate::search::Outcome;
 use crate::stats::{Work, over_lanes, work};
-use crate::store::NewRecord;
+use crate::store::{NewRecord, Store};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tilewright_ir::backend::{Artifact, Backend};
 use tilewright_ir::diag::Diagnostic;
@@ -28,6 +33,9 @@ pub(crate) struct Workbench<'a> {
     ceilings: Option<Ceilings>,
     work: Work,
     over_lanes: f64,
+    pacer: Pacer,
+    /// Whether the ceilings have been measured a second time.
+    has_doubted: bool,
 }
 
 impl<'a> Workbench<'a> {
@@ -43,7 +51,9 @@ impl<'a> Workbench<'a> {
         let judge = pool.install(|| Judge::new(graph, seed));
         let forms = Forms::new(graph, backend.target());
         let over_lanes = over_lanes(graph, backend.target());
-        Ok(Self { backend, forms, judge, pool, ceilings, work: work(graph), over_lanes })
+        let (work, pacer) = (work(graph), Pacer::default());
+        let has_doubted = false;
+        Ok(Self { backend, forms, judge, pool, ceilings, work, over_lanes, pacer, has_doubted })
     }
 
     /// Every legal schedule.
@@ -56,7 +66,21 @@ impl<'a> Workbench<'a> {
         build_all(&self.pool, self.backend, &self.forms, schedules)
     }
 
-    /// Judges and times one of them, for a record.
+    /// Takes ceilings that have been measured again, after a candidate was faster than those known allow; once.
+    ///
+    /// # Errors
+    /// The store's.
+    fn doubt_ceilings(&mut self, store: &mut Store, now: u64) -> Result<bool, Diagnostic> {
+        if self.ceilings.is_none() || std::mem::replace(&mut self.has_doubted, true) {
+            return Ok(false);
+        }
+        let higher = doubted(self.backend, store, now, &AtomicBool::new(false))?;
+        let is_higher = higher.is_some();
+        self.ceilings = higher.or(self.ceilings.take());
+        Ok(is_higher)
+    }
+
+    /// Judges and times one of them: its record, and what a search learns.
     ///
     /// # Errors
     /// Only if the machine lets no process start.
@@ -65,14 +89,21 @@ impl<'a> Workbench<'a> {
         schedule: &Schedule,
         built: &Result<Built, Rejection>,
         best_ns: Option<f64>,
-        created: u64,
-    ) -> Result<NewRecord, Diagnostic> {
+        (store, created): (&mut Store, u64),
+    ) -> Result<(NewRecord, Outcome), Diagnostic> {
         let trial = match built {
-            Ok(built) => self.try_code(&built.artifact, best_ns)?,
+            Ok(built) => {
+                let trial = self.try_code(&built.artifact, best_ns)?;
+                if trial.is_impossible() && self.doubt_ceilings(store, created)? {
+                    self.try_code(&built.artifact, best_ns)?
+                } else {
+                    trial
+                }
+            }
             Err(rejection) => Trial::rejected(rejection.clone()),
         };
         let tile_hash = built.as_ref().ok().map(|built| built.tile_hash.to_string());
-        Ok(trial.record(Role::Search, schedule, tile_hash, created))
+        Ok((trial.record(Role::Search, schedule, tile_hash, created), trial.outcome()))
     }
 
     /// Judges and times code, whoever made it; `best_ns` is what it has to be near to be measured well.
@@ -85,8 +116,16 @@ impl<'a> Workbench<'a> {
         best_ns: Option<f64>,
     ) -> Result<Trial, Diagnostic> {
         let floor_ns = self.roofline().map_or(0.0, |bound| bound.floor_ns);
-        let pace = Pace { best_ns, floor_ns, first_call: FIRST_CALL, careful: None };
-        try_artifact(&mut self.judge, artifact, &pace)
+        let drift = self.pacer.drift();
+        let pace = Pace { best_ns, drift, ..Pace::unhurried(floor_ns, FIRST_CALL) };
+        let trial = try_artifact(&mut self.judge, artifact, &pace)?;
+        self.pacer.learn(&self.judge, artifact, &trial);
+        Ok(trial)
+    }
+
+    /// Judges and times a library of somebody else's.
+    pub(super) fn try_library(&mut self, foreign: &Foreign) -> (Trial, Option<Beside>) {
+        try_library(&mut self.judge, foreign)
     }
 
     /// The shortest time that the measured ceilings allow; `None` without ceilings.

@@ -129,8 +129,15 @@ impl Queue for FakeQueue {
                 };
                 let image = Some(work.schedule.hash().to_string());
                 let (job, index) = (work.job, work.index);
-                let evaluated =
-                    Evaluated { job, index, task: task(job), record, image, seconds: 0.5 };
+                let evaluated = Evaluated {
+                    job,
+                    index,
+                    task: task(job),
+                    record,
+                    first_ns: None,
+                    image,
+                    seconds: 0.5,
+                };
                 Done::Evaluated(Box::new(evaluated))
             }
             Work::Confirm(finals) => Done::Confirmed(Confirmed {
@@ -157,6 +164,7 @@ pub(crate) fn began(name: &str, seed: u64, evaluations: u64) -> Began {
         task: task(job).key(),
         share: 1.0 + job as f64,
         fixed: vec![],
+        forbidden: vec![],
     };
     let text = |word: &str| word.to_string();
     let spec = CampaignSpec {
@@ -175,7 +183,7 @@ pub(crate) fn began(name: &str, seed: u64, evaluations: u64) -> Began {
         jobs: vec![job(0), job(1)],
     };
     let seed = schedule([11; CHOICES].iter().map(|value| value - 3)).print();
-    Began { spec, seeds: vec![vec![seed], vec![]] }
+    Began { spec, seeds: vec![vec![seed], vec![]], priors: vec![] }
 }
 
 pub(crate) const NOW: u64 = 1_800_000_000;

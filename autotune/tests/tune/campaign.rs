@@ -71,11 +71,13 @@ fn campaign(with_sabotage: bool) -> (Schedule, u64) {
             task: task.key(),
             share: 1.0,
             fixed: vec![],
+            forbidden: vec![],
         }],
     };
     let mut store = Store::open(&path).unwrap();
     let (now, stop) = (|| 1_800_000_000, AtomicBool::new(false));
-    let job = LocalJob { graph: &graph, backend: &backend, task: task.clone(), fixed: vec![] };
+    let (fixed, forbidden) = (vec![], vec![]);
+    let job = LocalJob { graph: &graph, backend: &backend, task: task.clone(), fixed, forbidden };
     let own = Store::open(&path).unwrap();
     let mut queue = LocalQueue::new(vec![job], own, None, (5, 1), &now, &stop).unwrap();
     let moves = vec![Forms::new(&graph, backend.target())];
@@ -86,7 +88,7 @@ fn campaign(with_sabotage: bool) -> (Schedule, u64) {
         }
     };
     let options = RunOptions { now: &now, stop: &stop };
-    let began = Began { spec, seeds: vec![vec![]] };
+    let began = Began { spec, seeds: vec![vec![]], priors: vec![] };
     let ended = run(&mut store, began, moves, &mut queue, &options, &mut see).unwrap();
     assert!(ended);
     let best = store.best(&task).unwrap().expect("most candidates are honest");

@@ -12,13 +12,13 @@ const EVALUATIONS: u64 = 30;
 
 fn options() -> TuneOptions {
     TuneOptions {
-        fixed: vec![],
         budget_seconds: 60.0,
         budget_evaluations: Some(EVALUATIONS),
         seed: 7,
         threads: 1,
         batch: 5,
         started_unix: 1_800_000_000,
+        ..TuneOptions::default()
     }
 }
 

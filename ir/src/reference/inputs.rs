@@ -1,8 +1,8 @@
 //! Seeded inputs: families of numbers that show different faults.
 //!
 //! Zero-mean data shows lost precision, one-signed data bias, wide integers every lost bit, equal terms the drift of
-//! long chains, small terms behind a large one the length of every chain, mixed magnitudes lost small terms, special values
-//! lost rules.
+//! long chains, small terms behind a large one the length of every chain, mixed magnitudes lost small terms, rows of their own
+//! magnitudes lost ranges and constants, a mean far from zero what cancels, special values lost rules.
 //! Invariant: graph, family and seed give the same bytes on every machine.
 
 use super::tensor::{integer_range, power_of_two, round_to};
@@ -37,6 +37,10 @@ pub enum Family {
     Close,
     /// In one tensor 1 at the first index of an axis, and behind it terms so small that adding one to 1 rounds; 1 elsewhere.
     Behind,
+    /// Each index of one axis has a power of two of its own, from far below 1 to far above, or zeros.
+    Scaled,
+    /// Standard normal around a number far from zero, another one for each tensor.
+    Offset,
 }
 
 impl Family {
@@ -50,6 +54,8 @@ impl Family {
         Self::Specials,
         Self::Close,
         Self::Behind,
+        Self::Scaled,
+        Self::Offset,
     ];
 
     /// The name in reports and on the command line.
@@ -63,6 +69,8 @@ impl Family {
             Self::Specials => "specials",
             Self::Close => "close",
             Self::Behind => "behind",
+            Self::Scaled => "scaled",
+            Self::Offset => "offset",
         }
     }
 
@@ -104,6 +112,28 @@ pub fn draw(graph: &Graph, family: Family, seed: u64) -> Vec<HostTensor> {
             result
         })
         .collect()
+}
+
+/// Draws of a case before it is left as it is, and for each the power of two that its numbers are multiplied with: long sums
+/// of standard normal numbers are large, and what exponentials make of them may overflow in one form and not in another.
+pub const SCALES: [i32; 8] = [0, 0, -2, -2, -4, -6, -8, -10];
+
+/// The inputs with every number of a floating-point type multiplied by a power of two, which moves no digit but where it
+/// falls below the normal numbers. Indices stay.
+pub fn scaled(graph: &Graph, mut inputs: Vec<HostTensor>, power: i32) -> Vec<HostTensor> {
+    if power == 0 {
+        return inputs;
+    }
+    let lengths = indices::lengths(graph);
+    for (tensor, length) in inputs.iter_mut().zip(lengths) {
+        if !tensor.dtype.is_float() || length.is_some() {
+            continue;
+        }
+        for index in 0..tensor.len() {
+            tensor.set(index, tensor.get(index) * power_of_two(power));
+        }
+    }
+    inputs
 }
 
 fn shape_of(graph: &Graph, tensor: &Tensor) -> Vec<u64> {
@@ -157,10 +187,54 @@ fn draw_tensor(
         };
         result.set(index, value);
     }
-    if family == Family::Specials && dtype != DType::Bool {
-        sprinkle(&mut result, random);
+    match family {
+        Family::Specials if dtype != DType::Bool => sprinkle(&mut result, random),
+        Family::Scaled if dtype.is_float() => scale_along(&mut result, random),
+        Family::Offset if dtype.is_float() => offset(&mut result, random),
+        _ => {}
     }
     result
+}
+
+/// The largest exponents of scales: products of four have room in the type, since other forms of a kernel may multiply in
+/// another order.
+fn scale_max(dtype: DType) -> i32 {
+    match dtype {
+        DType::F16 => 4,
+        DType::F64 => 200,
+        _ => 30,
+    }
+}
+
+/// Multiplies each index along one axis with a power of two of its own; of every sixteen one is zero, and half are of no
+/// extreme magnitude.
+fn scale_along(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
+    let axis = random.random_range(0..tensor.shape.len().max(1));
+    let inner: u64 = tensor.shape.iter().skip(axis + 1).product();
+    let length = tensor.shape.get(axis).copied().unwrap_or(1);
+    let most = scale_max(tensor.dtype);
+    let scales: Vec<f64> = (0..length)
+        .map(|_| match random.random_range(0..16) {
+            0 => 0.0,
+            1..=8 => power_of_two(random.random_range(-12..=most.min(12))),
+            _ => power_of_two(random.random_range(-most..=most)),
+        })
+        .collect();
+    for index in 0..tensor.len() {
+        let along = index as u64 / inner.max(1) % length.max(1);
+        tensor.set(index, tensor.get(index) * scales[along as usize]);
+    }
+}
+
+/// Adds a number far from zero to each element.
+fn offset(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
+    let most = if tensor.dtype == DType::F16 { 5 } else { 10 };
+    let sign = if random.random() { 1.0 } else { -1.0 };
+    let centre =
+        sign * (1.0 + random.random::<f64>()) * power_of_two(random.random_range(3..=most));
+    for index in 0..tensor.len() {
+        tensor.set(index, tensor.get(index) + centre);
+    }
 }
 
 /// Values a few units in the last place from centres that all tensors share: whole numbers, halves and others, of both
@@ -216,7 +290,9 @@ fn element(dtype: DType, family: Family, integer: f64, random: &mut ChaCha8Rng) 
         return random.random_range(low as i64..=high.min(30000.0) as i64) as f64;
     }
     match family {
-        Family::Normal | Family::Specials | Family::Close => random.sample(StandardNormal),
+        Family::Normal | Family::Specials | Family::Close | Family::Scaled | Family::Offset => {
+            random.sample(StandardNormal)
+        }
         Family::Uniform | Family::Equal | Family::Integers | Family::Behind => random.random(),
         Family::Wide => {
             let (low, high) = if dtype == DType::F16 { (-14, 4) } else { (-24, 12) };

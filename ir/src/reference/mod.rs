@@ -31,7 +31,7 @@ mod twofold;
 mod vanishing;
 mod yardstick;
 
-pub use inputs::{Family, draw, integers_are_exact, special_places};
+pub use inputs::{Family, SCALES, draw, integers_are_exact, scaled, special_places};
 pub use judge::{InterpreterShare, UNDECIDED_MAX, Verdict, Wrong, compare, compare_exact};
 pub use memory::{can_lie, collect, memory, memory_of, spread};
 pub use shuffle::{Order, Shuffle, permutable_axes, permute, shuffle};
@@ -63,6 +63,13 @@ pub struct Expected {
     pub allowances: Vec<f64>,
     /// Elements whose comparison sides are closer than their allowances.
     pub undecided: u64,
+}
+
+impl Expected {
+    /// Whether more of its elements are undecided than a case that is judged may have.
+    pub fn too_undecided(&self) -> bool {
+        self.undecided as f64 > UNDECIDED_MAX * self.values.len() as f64
+    }
 }
 
 /// Evaluates a bound graph: one `Expected` for each output. `inputs` are in signature order and have the types and

@@ -55,6 +55,12 @@ impl Yardstick {
         self.is_exact
     }
 
+    /// The largest finite allowance of an element, the half ulp of its type included; 0 where all have to be equal.
+    pub fn largest_allowance(&self) -> f64 {
+        let scales = self.scales.iter().filter(|scale| scale.is_finite());
+        scales.map(|scale| 1.0 / f64::from(*scale)).fold(0.0, f64::max)
+    }
+
     /// The reference.
     pub fn expected(&self) -> &Expected {
         &self.expected

@@ -282,6 +282,47 @@ impl Forms {
         self.list = kept;
         Ok(())
     }
+
+    /// Narrows every space to schedules without these settings, and leaves out the forms that can do nothing else.
+    ///
+    /// # Errors
+    /// `TW0402` for a setting that no form knows; what the first form says if none is left.
+    pub fn forbid(&mut self, settings: &[Setting]) -> Result<(), Vec<Diagnostic>> {
+        let (of_form, rest): (Vec<Setting>, Vec<Setting>) =
+            settings.iter().cloned().partition(|setting| setting.name == FORM);
+        for setting in &of_form {
+            self.named(&setting.value.to_string())?;
+        }
+        for setting in &rest {
+            let mut spaces = self.list.iter().map(|form| form.space.clone());
+            let alone = std::slice::from_ref(setting);
+            if !spaces.any(|mut space| space.forbid(alone) != Ok(0)) {
+                let message =
+                    format!("no form has a choice with {} = {}", setting.name, setting.value);
+                let fault = Diagnostic::new(code::UNKNOWN, message).found(&setting.name);
+                return Err(vec![
+                    fault.help("`tilewright space FILE` lists the choices with their values"),
+                ]);
+            }
+        }
+        let is_left = |form: &&FormSpace| {
+            of_form.iter().all(|setting| setting.value.to_string() != form.name())
+        };
+        let (mut kept, mut refused) = (vec![], vec![]);
+        for form in self.list.iter().filter(is_left) {
+            let mut form = form.clone();
+            match form.space.forbid(&rest) {
+                Ok(_) => kept.push(form),
+                Err(faults) => refused.push(faults),
+            }
+        }
+        if kept.is_empty() {
+            let none = || vec![Diagnostic::new(code::CONSTRAINT, "every form is forbidden")];
+            return Err(refused.into_iter().next().unwrap_or_else(none));
+        }
+        self.list = kept;
+        Ok(())
+    }
 }
 
 impl Schedule {

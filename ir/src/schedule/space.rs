@@ -154,6 +154,42 @@ impl Space {
         Ok(())
     }
 
+    /// Narrows the space to schedules without these settings, where it knows them; the defaults follow. A name without a
+    /// dot stands for all choices that end with it: `pack_b` for `C.pack_b`. Returns how many it knows.
+    ///
+    /// # Errors
+    /// `TW0405` if nothing legal near the defaults is left.
+    pub fn forbid(&mut self, settings: &[Setting]) -> Result<usize, Vec<Diagnostic>> {
+        let mut known = BTreeSet::new();
+        for choice in &mut self.choices {
+            let Domain::OneOf(values) = &mut choice.domain else { continue };
+            for (place, setting) in settings.iter().enumerate() {
+                let count = values.len();
+                if names(&setting.name, &choice.name) {
+                    values.retain(|value| *value != setting.value);
+                }
+                if values.len() < count {
+                    known.insert(place);
+                }
+            }
+            match values.first() {
+                Some(first) if !values.contains(&choice.default) => choice.default = first.clone(),
+                Some(_) => {}
+                None => {
+                    let message = format!("every value of {} is forbidden", choice.name);
+                    return Err(vec![Diagnostic::new(code::CONSTRAINT, message)]);
+                }
+            }
+        }
+        let Some(point) = self.repaired_default() else {
+            return Err(self.broken_rules(settings));
+        };
+        for (choice, value) in self.choices.iter_mut().zip(point) {
+            choice.default = value;
+        }
+        Ok(known.len())
+    }
+
     /// Why the settings are illegal beside the defaults.
     fn broken_rules(&self, settings: &[Setting]) -> Vec<Diagnostic> {
         let mut faults = self.realise_point(&self.default_point()).err().unwrap_or_default();
@@ -435,4 +471,10 @@ impl Space {
             }
         }
     }
+}
+
+/// Whether a name means a choice: it is its name, or what follows the last dot of it.
+fn names(name: &str, choice: &str) -> bool {
+    name == choice
+        || !name.contains('.') && choice.rsplit_once('.').is_some_and(|(_, last)| last == name)
 }

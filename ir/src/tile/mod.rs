@@ -333,12 +333,13 @@ impl Buffer {
             let span = self.span(position, axes);
             let held = match self.layout {
                 Layout::Panel { axis, width, .. } if axis == self.axes[position] => {
-                    span.div_ceil(width).saturating_mul(width)
+                    // The verifier has not refused empty panels yet.
+                    span.div_ceil(width.max(1)).saturating_mul(width)
                 }
                 Layout::Panel { depth: Some((axis, count)), groups, .. }
                     if axis == self.axes[position] =>
                 {
-                    let groups = span.div_ceil(count).checked_next_multiple_of(groups);
+                    let groups = span.div_ceil(count.max(1)).checked_next_multiple_of(groups);
                     groups.unwrap_or(u64::MAX).saturating_mul(count)
                 }
                 Layout::Panel { .. } | Layout::Rows | Layout::Strides(_) => span,

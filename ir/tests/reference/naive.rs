@@ -128,8 +128,10 @@ fn random_graphs_have_the_values_of_the_naive_evaluator() {
             for (index, (&value, &other)) in expected.values.iter().zip(naive).enumerate() {
                 let allowance = expected.allowances[index];
                 assert!(allowance >= 0.0, "seed {seed} element {index}");
-                // A millionth of what an f32 computation may be off by: near 1e-12 of the terms.
-                let near = (value - other).abs() <= 1e-5 * allowance + 1e-12 * value.abs();
+                // A small part of what an f32 computation may be off by, near 1e-12 of the terms; all of it where a
+                // function of steps or waves has cut it off.
+                let share = if allowance > 1e-2 * value.abs() { 1.0 } else { 1e-5 };
+                let near = (value - other).abs() <= share * allowance + 1e-12 * value.abs();
                 let same = value == other || (value.is_nan() && other.is_nan());
                 assert!(near || same, "seed {seed} element {index}: {value} {other}\n{graph:#?}");
                 elements += u64::from(allowance.is_finite());

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the seed of the data is drawn after the library has been sealed, unless `--seed` repeats an earlier run.
 
-mod rival;
+pub(super) mod rival;
 
 use super::failure::Failure;
 use super::memory;
@@ -46,7 +46,7 @@ pub(super) struct Args {
     seed: Option<u64>,
 }
 
-fn profile(text: &str) -> Result<Profile, String> {
+pub(super) fn profile(text: &str) -> Result<Profile, String> {
     let known = Profile::ALL.into_iter().find(|profile| profile.name() == text);
     known.ok_or_else(|| format!("expected {}", Profile::ALL.map(Profile::name).join(" or ")))
 }

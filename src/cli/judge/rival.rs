@@ -14,6 +14,7 @@ use tilewright::autotune::clock::against::Verdict;
 use tilewright::autotune::judge::{Contest, Judge, Outcome, Rejection, Standing};
 use tilewright::autotune::launch::{Library, Profile, SessionOptions};
 use tilewright::autotune::stats::work;
+use tilewright::autotune::tune::Foreign;
 use tilewright::export::{Arch, Machine, Package};
 use tilewright::ir::graph::Graph;
 use tilewright::{Origin, host};
@@ -23,7 +24,7 @@ const TILES_OVER_LANES: f64 = 16.0;
 const GROUPS_OVER_LANES: f64 = 4.0;
 
 /// Our own schedule as a library.
-pub(super) struct Rival {
+pub(in crate::cli) struct Rival {
     library: Library,
     workspace_bytes: u64,
     origin: Origin,
@@ -31,7 +32,7 @@ pub(super) struct Rival {
 }
 
 /// The stored winner for the kernel, else the default schedule, on one thread.
-pub(super) fn of(selected: &Selected) -> Result<Rival, Failure> {
+pub(in crate::cli) fn of(selected: &Selected) -> Result<Rival, Failure> {
     const PREFIX: &str = "tw_";
     let backend = host::backend()?;
     let mut bound = selected.kernel.bind_sizes(&selected.sizes)?;
@@ -73,6 +74,17 @@ fn floor_ns(graph: &Graph, ceilings: &Ceilings) -> f64 {
 }
 
 impl Rival {
+    /// A library of somebody else's, to be timed against this.
+    pub(in crate::cli) fn against(self, candidate: Library, seconds: f64) -> Foreign {
+        Foreign {
+            candidate,
+            incumbent: self.library,
+            incumbent_workspace_bytes: self.workspace_bytes,
+            floor_ns: self.floor_ns,
+            budget: Duration::from_secs_f64(seconds),
+        }
+    }
+
     /// Times a candidate against this.
     pub(super) fn contest(
         &self,

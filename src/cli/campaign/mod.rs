@@ -2,34 +2,22 @@
 //!
 //! Invariant: everything is read off the store, so any number of readers may look while one process drives.
 
-use super::failure::Failure;
-use super::interrupt;
-use super::memory;
-use super::output::{Output, note};
-use super::select::{AxisExtent, KernelArgs, Selected, Source, show};
-use super::tune::{now_unix, setting};
-use crate::report::{Table, time};
-use serde_json::{json, to_value};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-use tilewright::autotune::campaign::{
-    CampaignFile, KernelEntry, LocalJob, LocalQueue, RunOptions, Summary, UNKNOWN, run as drive,
-};
-use tilewright::autotune::protocol::{
-    Began, CampaignBudget, CampaignEvent, CampaignSpec, FORMAT_VERSION, JobSpec, LoggedEvent,
-    Noted, Steered, Suggestion, TargetName,
-};
-use tilewright::autotune::store::{CampaignRow, NewEvent, Store, Tail, default_path};
-use tilewright::autotune::tune::{carried, ceilings};
-use tilewright::host;
-use tilewright::ir::diag::Diagnostic;
-use tilewright::ir::schedule::{Forms, Schedule, Setting};
+mod begin;
 
-/// Schedules of earlier runs that a search begins with.
-const KNOWN: usize = 3;
-/// Measuring the machine may take this long.
-const CEILINGS: Duration = Duration::from_secs(30);
+use super::failure::Failure;
+use super::output::{Output, note};
+use super::select::{Source, show};
+use super::tune::now_unix;
+use crate::report::{Table, time};
+use begin::begin;
+use serde_json::{json, to_value};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tilewright::autotune::campaign::{CampaignFile, Summary, UNKNOWN};
+use tilewright::autotune::protocol::{CampaignEvent, LoggedEvent, Noted, Steered, Suggestion};
+use tilewright::autotune::store::{CampaignRow, NewEvent, Store, Tail, default_path};
+use tilewright::ir::diag::Diagnostic;
+use tilewright::ir::schedule::Schedule;
 
 /// The arguments of `campaign`.
 #[derive(Debug, clap::Args)]
@@ -109,145 +97,6 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     }
 }
 
-/// A kernel of the file, ready to be searched.
-struct Ready {
-    selected: Selected,
-    forms: Forms,
-    fixed: Vec<Setting>,
-    share: f64,
-}
-
-fn begin(path: &Path, output: &mut Output) -> Result<(), Failure> {
-    let source = Source::read(path)?;
-    let file = CampaignFile::parse(&source.text)
-        .map_err(|fault| source.faults(tilewright::Error::Diagnostics(vec![fault])))?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let ready: Vec<Ready> =
-        file.kernel.iter().map(|entry| prepare(&file, entry, folder)).collect::<Result<_, _>>()?;
-    let backend = ready.first().map_or(host::backend()?, |ready| ready.selected.bound.backend());
-    let spec = CampaignSpec {
-        format_version: FORMAT_VERSION,
-        name: file.name.clone(),
-        seed: file.seed,
-        budget: CampaignBudget {
-            evaluations: file.budget.evaluations,
-            seconds: file.budget.seconds,
-        },
-        batch: file.policy.batch,
-        machine: TargetName::new(backend.target()),
-        compiler: backend.version(),
-        jobs: ready.iter().map(job_spec).collect(),
-    };
-    let mut store = Store::open(&default_path()?)?;
-    check_name(&store, &spec)?;
-    let stop = interrupt::asks_to_stop();
-    let known = ceilings(backend, &mut store, CEILINGS, now_unix(), stop)?;
-    let seeds = ready.iter().map(|ready| seeds(&store, ready)).collect::<Result<_, _>>()?;
-    let jobs = ready.iter().map(|ready| LocalJob {
-        graph: ready.selected.bound.graph(),
-        backend: ready.selected.bound.backend(),
-        task: ready.selected.bound.task(),
-        fixed: ready.fixed.clone(),
-    });
-    let ceilings = known.as_ref().map(|known| &known.ceilings);
-    let own = Store::open(store.path())?;
-    let work = (file.seed, file.policy.jobs);
-    let mut queue = LocalQueue::new(jobs.collect(), own, ceilings, work, &now_unix, stop)?;
-    let moves = ready.iter().map(|ready| ready.forms.clone()).collect();
-    let options = RunOptions { now: &now_unix, stop };
-    let mut face = Face { output, summary: Summary::default(), is_new: false, broken: None };
-    let mut see = |event: &LoggedEvent| {
-        face.see(event);
-        if face.broken.is_some() {
-            stop.store(true, Ordering::SeqCst);
-        }
-    };
-    let began = Began { spec, seeds };
-    let ended = drive(&mut store, began, moves, &mut queue, &options, &mut see)?;
-    if let Some(error) = face.broken {
-        return Err(error.into());
-    }
-    if !face.output.is_json() {
-        let text = table(&face.summary);
-        face.output.text(&text)?;
-    }
-    if ended || !stop.load(Ordering::SeqCst) { Ok(()) } else { Err(Failure::Interrupted) }
-}
-
-fn prepare(file: &CampaignFile, entry: &KernelEntry, folder: &Path) -> Result<Ready, Failure> {
-    let extent = |(axis, &extent): (&String, &u64)| AxisExtent { axis: axis.clone(), extent };
-    let size = entry.size.iter().map(extent).collect();
-    let kernel = entry.kernel.clone();
-    let mut selected =
-        KernelArgs::of(folder.join(&entry.file), kernel, entry.set.clone(), size).select()?;
-    selected.bound.set_threads_max(file.policy.threads);
-    memory::check(selected.bound.graph(), 3, true)?;
-    let fixed = entry.fix.iter().map(|text| setting(text).map_err(Failure::Usage));
-    let fixed: Vec<Setting> = fixed.collect::<Result<_, _>>()?;
-    let mut forms = selected.bound.forms().clone();
-    forms.fix(&fixed)?;
-    Ok(Ready { selected, forms, fixed, share: entry.share })
-}
-
-fn job_spec(ready: &Ready) -> JobSpec {
-    let task = ready.selected.bound.task();
-    JobSpec {
-        kernel: ready.selected.name().to_string(),
-        sizes: task.row().sizes.clone(),
-        task: task.key(),
-        share: ready.share,
-        fixed: ready
-            .fixed
-            .iter()
-            .map(|fixed| format!("{} = {}", fixed.name, fixed.value))
-            .collect(),
-    }
-}
-
-/// What is tried first: the default of each form, then what the store knows, of this task and of those nearest to it.
-fn seeds(store: &Store, ready: &Ready) -> Result<Vec<String>, Failure> {
-    let defaults = ready.forms.list().iter().map(|form| form.space.default_schedule().print());
-    let known = store.fastest(&ready.selected.bound.task(), KNOWN)?;
-    let known = known.into_iter().filter(|row| {
-        Schedule::parse(&row.schedule).is_ok_and(|seed| ready.forms.check(&seed).is_ok())
-    });
-    let carried = carried(store, &ready.selected.bound.task(), &ready.forms)?;
-    let carried = carried.iter().map(Schedule::print);
-    Ok(defaults.chain(known.map(|row| row.schedule)).chain(carried).collect())
-}
-
-/// Refuses a file that was changed since its campaign began, on the same machine by the same program.
-fn check_name(store: &Store, spec: &CampaignSpec) -> Result<(), Failure> {
-    let id = spec.id();
-    for row in store.campaigns()?.iter().filter(|row| row.name == spec.name) {
-        if row.id == id {
-            return Ok(());
-        }
-        let Some(CampaignEvent::Began(began)) = first(store, &row.id)? else { continue };
-        if began.spec.machine == spec.machine && began.spec.compiler == spec.compiler {
-            let message = format!("the campaign `{}` began with another file", spec.name);
-            let help = "undo the change, give the campaign another name, or use `campaign steer`";
-            return Err(Diagnostic::new(UNKNOWN, message)
-                .found(id)
-                .expected(row.id.clone())
-                .help(help)
-                .into());
-        }
-    }
-    Ok(())
-}
-
-fn first(store: &Store, campaign: &str) -> Result<Option<CampaignEvent>, Failure> {
-    let mut found = None;
-    store.events_after(campaign, &Tail::start(campaign), &mut |event| {
-        if event.sequence == 0 {
-            found = event.event();
-        }
-        Ok(())
-    })?;
-    Ok(found)
-}
-
 /// What the user sees while the campaign runs.
 struct Face<'a> {
     output: &'a mut Output,
@@ -272,14 +121,30 @@ impl Face<'_> {
     }
 }
 
-/// `night: searching, 24 of 40 evaluated, best product 1.2 us`
+impl Face<'_> {
+    /// The closing table, for people.
+    fn finish(&mut self) -> Result<(), Failure> {
+        if !self.output.is_json() {
+            let text = table(&self.summary);
+            self.output.text(&text)?;
+        }
+        Ok(())
+    }
+}
+
+/// `night: searching, 24 of 40 evaluated in 12 of 600 s; best product 1.2 us`
 fn line(summary: &Summary) -> String {
     let most = summary.budget.evaluations.map(|most| format!(" of {most}")).unwrap_or_default();
+    let limit = summary.budget.seconds.map(|most| format!(" of {most:.0}")).unwrap_or_default();
+    let seconds = summary.seconds;
     let best =
         summary.jobs.iter().filter_map(|job| Some((job.kernel.clone(), job.best?.median_ns)));
     let best: Vec<_> = best.map(|(kernel, ns)| format!("{kernel} {}", time(ns))).collect();
     let (name, phase, evaluated) = (&summary.name, &summary.phase, summary.evaluated);
-    format!("{name}: {phase}, {evaluated}{most} evaluated; {}", best.join(", "))
+    let best = if best.is_empty() { "nothing yet".to_string() } else { best.join(", ") };
+    format!(
+        "{name}: {phase}, {evaluated}{most} evaluated in {seconds:.0}{limit} s of work; best {best}"
+    )
 }
 
 fn table(summary: &Summary) -> String {
@@ -292,13 +157,20 @@ fn table(summary: &Summary) -> String {
             job.kernel.clone(),
             show(&job.sizes),
             job.evaluated.to_string(),
-            job.rejected.values().sum::<u64>().to_string(),
+            rejected(&job.rejected),
             job.best.map_or("none".to_string(), |best| time(best.median_ns)),
             confirmed.and_then(|one| one.time_ns).map_or("no".to_string(), |one| time(one.median)),
             fraction.map_or("unknown".to_string(), crate::report::percent),
         ]);
     }
     table.render()
+}
+
+/// `12: duplicate 8, slow 4`
+fn rejected(reasons: &BTreeMap<String, u64>) -> String {
+    let count: u64 = reasons.values().sum();
+    let reasons: Vec<_> = reasons.iter().map(|(why, count)| format!("{why} {count}")).collect();
+    if reasons.is_empty() { "0".to_string() } else { format!("{count}: {}", reasons.join(", ")) }
 }
 
 /// The campaign that is meant.
@@ -394,7 +266,11 @@ fn log(which: &Which, output: &mut Output) -> Result<(), Failure> {
 
 fn steer(args: &SteerArgs, output: &mut Output) -> Result<(), Failure> {
     let (mut store, row) = find(&args.which)?;
-    let jobs = summary(&store, &row)?.jobs.len() as u64;
+    let summary = summary(&store, &row)?;
+    let jobs = summary.jobs.len() as u64;
+    if args.evaluations == Some(0) || args.seconds.is_some_and(|seconds| !(seconds > 0.0)) {
+        return Err(Failure::Usage("a budget is a positive number".to_string()));
+    }
     for job in args.share.iter().map(|(job, _)| *job).chain([args.job]) {
         if job >= jobs {
             let text = format!("the campaign has the kernels 0 to {}, not {job}", jobs.max(1) - 1);
@@ -406,6 +282,15 @@ fn steer(args: &SteerArgs, output: &mut Output) -> Result<(), Failure> {
         let source = Source::read(path)?;
         let schedule = Schedule::parse(&source.text)
             .map_err(|faults| source.faults(tilewright::Error::Diagnostics(faults)))?;
+        let kernel = &summary.jobs[args.job as usize].kernel;
+        if schedule.kernel != *kernel {
+            let (found, number) = (&schedule.kernel, args.job);
+            let text = format!(
+                "{} is for the kernel `{found}`, and kernel {number} of the campaign is `{kernel}`",
+                source.name
+            );
+            return Err(Failure::Usage(text));
+        }
         propose.push(Suggestion { job: args.job, schedule: schedule.print() });
     }
     let steered = Steered {

@@ -1,18 +1,19 @@
 //! The state of a tuning run and its phases.
 
+mod telling;
+
 use super::build::{Built, Refused, build_all};
-use super::carried::carried;
-use super::finals::Decision;
+use super::carried::{carried, priors};
+use super::pacer::Pacer;
 use super::report::{Timed, TuneReport};
-use super::tally::{Tally, agreement};
+use super::tally::Tally;
 use super::trial::{Pace, Trial, nanoseconds, try_artifact};
+use super::tried::tried;
 use super::{NO_THREADS, TuneOptions};
 use crate::ceiling::{Bound, Ceilings, bound};
 use crate::clock::Stopwatch;
 use crate::judge::{Judge, Rejection};
-use crate::protocol::{
-    Budget, Candidate, Event, Phase, Progress, Role, ScheduleChange, Start, Status, TargetName,
-};
+use crate::protocol::{Budget, Ended, Event, Phase, Role, Start, TargetName};
 use crate::search::{Outcome, Search};
 use crate::stats::{Work, over_lanes, work};
 use crate::store::{Store, Task};
@@ -23,7 +24,7 @@ use tilewright_ir::backend::Backend;
 use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::graph::Graph;
 use tilewright_ir::plan;
-use tilewright_ir::schedule::{ChoiceValue, Forms, Schedule};
+use tilewright_ir::schedule::{Forms, Schedule};
 
 /// Accepted candidates that are kept compiled for the finals.
 pub(super) const FINALISTS: usize = 12;
@@ -69,6 +70,8 @@ pub(super) struct Run<'a> {
     pool: rayon::ThreadPool,
     pub(super) judge: Judge<'a>,
     ceilings: Option<Ceilings>,
+    /// Whether they have been measured a second time.
+    has_doubted: bool,
     naive: Option<Timed>,
     /// What a call of it takes at least, where that is all that is known.
     naive_over_ns: Option<f64>,
@@ -86,6 +89,11 @@ pub(super) struct Run<'a> {
     pub(super) trials: (Duration, u32),
     /// The smallest accepted median.
     best_ns: Option<f64>,
+    pacer: Pacer,
+    /// Candidates since the last that was faster than all before.
+    without_progress: u64,
+    /// Why the search has ended.
+    ended: Ended,
     /// The schedule that first gave an image.
     images: BTreeMap<[u8; 32], String>,
 }
@@ -104,7 +112,9 @@ impl<'a> Run<'a> {
         let plan = plan::build(graph);
         let forms = Forms::new(graph, backend.target());
         let mut narrowed = forms.clone();
-        narrowed.fix(&options.fixed).map_err(|mut faults| faults.swap_remove(0))?;
+        let narrow =
+            narrowed.fix(&options.fixed).and_then(|()| narrowed.forbid(&options.forbidden));
+        narrow.map_err(|mut faults| faults.swap_remove(0))?;
         let task = Task::of(graph, &plan, backend);
         let pool = compilers(options.threads)?;
         let work = work(graph);
@@ -142,6 +152,7 @@ impl<'a> Run<'a> {
             pool,
             judge,
             ceilings: None,
+            has_doubted: false,
             naive: None,
             naive_over_ns: None,
             naive_rejection: None,
@@ -152,6 +163,9 @@ impl<'a> Run<'a> {
             default: None,
             trials: (Duration::ZERO, 0),
             best_ns: None,
+            pacer: Pacer::default(),
+            without_progress: 0,
+            ended: Ended::Budget,
             images: BTreeMap::new(),
         })
     }
@@ -168,7 +182,10 @@ impl<'a> Run<'a> {
         self.progress(Phase::Search);
         self.search()?;
         let decision = super::finals::decide(&mut self)?;
-        let report = self.report(decision);
+        let mut report = self.report(decision);
+        if let Some(best) = &report.best {
+            report.tried = Some(tried(self.store, &self.task, &self.narrowed, &best.schedule)?);
+        }
         (self.observer)(&Event::Result(report.result()));
         Ok(report)
     }
@@ -230,11 +247,14 @@ impl<'a> Run<'a> {
         let defaults = self.narrowed.list().iter().map(|form| form.space.default_schedule());
         let carried = carried(self.store, &self.task, &self.narrowed)?;
         let seeds = defaults.chain(known).chain(carried).collect();
-        let mut search = Search::new(self.narrowed.clone(), self.options.seed, seeds);
+        let priors = priors(self.store, &self.task, &self.narrowed)?;
+        let search = Search::new(self.narrowed.clone(), self.options.seed, seeds);
+        let mut search = search.with_priors(&priors);
         // The default schedule is tried whatever the budget, so that there is an answer.
         while !self.is_over() || self.is_untried() {
             let proposals = search.propose(self.batch());
             if proposals.is_empty() {
+                self.ended = Ended::Exhausted;
                 break;
             }
             let built = self.build(&proposals);
@@ -246,8 +266,19 @@ impl<'a> Run<'a> {
                 search.report(schedule, outcome);
             }
             self.progress(Phase::Search);
+            self.without_progress = search.without_progress();
+            if self.is_hopeless() {
+                self.ended = Ended::NoProgress;
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// Whether so much has been tried in vain that more of it is not likely to find anything.
+    fn is_hopeless(&self) -> bool {
+        let patience = self.options.patience;
+        patience > 0 && self.without_progress >= patience.max(self.evaluated / 2)
     }
 
     /// Whether the default schedule is still to be tried and nobody objects.
@@ -285,7 +316,15 @@ impl<'a> Run<'a> {
         let pace = self.pace();
         let before = self.watch.elapsed();
         let trial = match &built {
-            Ok(built) => try_artifact(&mut self.judge, &built.artifact, &pace)?,
+            Ok(built) => {
+                let mut trial = try_artifact(&mut self.judge, &built.artifact, &pace)?;
+                if trial.is_impossible() && self.doubt_ceilings()? {
+                    let pace = self.pace();
+                    trial = try_artifact(&mut self.judge, &built.artifact, &pace)?;
+                }
+                self.pacer.learn(&self.judge, &built.artifact, &trial);
+                trial
+            }
             Err(rejection) => Trial::rejected(rejection.clone()),
         };
         if let (Ok(built), Some(timed)) = (built, timed(schedule, &trial)) {
@@ -299,7 +338,20 @@ impl<'a> Run<'a> {
         }
         self.tally.learn(schedule, trial.time_ns().map(|time| time.median));
         self.tell(Some(index), Role::Search, schedule, tile_hash, &trial)?;
-        Ok(trial.time_ns().map_or(Outcome::Rejected, |time| Outcome::Time(time.median)))
+        Ok(trial.outcome())
+    }
+
+    /// Measures the machine once more, where the time allows: it was busy when that was done, or the candidate is not
+    /// honest. Whether it can do more than was known.
+    fn doubt_ceilings(&mut self) -> Result<bool, Diagnostic> {
+        if std::mem::replace(&mut self.has_doubted, true) || self.left() < 2 * super::ceilings::TIME
+        {
+            return Ok(false);
+        }
+        let higher = super::doubted(self.backend, self.store, self.now_unix(), self.stop)?;
+        let is_higher = higher.is_some();
+        self.ceilings = higher.or(self.ceilings.take());
+        Ok(is_higher)
     }
 
     fn refuse_duplicate(&mut self, schedule: &Schedule, built: Built) -> Result<Built, Rejection> {
@@ -320,50 +372,6 @@ impl<'a> Run<'a> {
         let place = self.kept.partition_point(|known| known.timed.time_ns.median <= median);
         self.kept.insert(place, kept);
         self.kept.truncate(FINALISTS);
-    }
-
-    /// Commits an outcome, counts it and tells the observer. Returns the record.
-    pub(super) fn tell(
-        &mut self,
-        index: Option<u64>,
-        role: Role,
-        schedule: &Schedule,
-        tile_hash: Option<String>,
-        trial: &Trial,
-    ) -> Result<String, Diagnostic> {
-        let record = trial.record(role, schedule, tile_hash, self.now_unix());
-        let hash = self.store.record(&self.task, &record)?;
-        if let (Some(reason), Role::Search) = (&record.reason, role) {
-            *self.rejected.entry(reason.clone()).or_default() += 1;
-        }
-        let rejected = record.reason.is_some();
-        let candidate = Candidate {
-            index,
-            role,
-            schedule: record.schedule_hash,
-            status: if rejected { Status::Rejected } else { Status::Accepted },
-            reason: record.reason,
-            evidence: record.evidence,
-            time_ns: record.time_ns,
-            worst_ratio: record.worst_ratio,
-            best_so_far_ns: self.best_ns(),
-            elapsed_seconds: self.watch.elapsed().as_secs_f64(),
-        };
-        (self.observer)(&Event::Candidate(candidate));
-        Ok(hash)
-    }
-
-    pub(super) fn progress(&mut self, phase: Phase) {
-        let floor_ns = self.roofline().map(|bound| bound.floor_ns).filter(|&floor| floor > 0.0);
-        let progress = Progress {
-            phase,
-            evaluated: self.evaluated,
-            rejected: self.rejected.values().sum(),
-            best_so_far_ns: self.best_ns(),
-            best_fraction_of_peak: floor_ns.zip(self.best_ns()).map(|(floor, best)| floor / best),
-            elapsed_seconds: self.watch.elapsed().as_secs_f64(),
-        };
-        (self.observer)(&Event::Progress(progress));
     }
 
     pub(super) fn best_ns(&self) -> Option<f64> {
@@ -397,7 +405,8 @@ impl<'a> Run<'a> {
             None => self.options.budget() / NAIVE_SHARE,
         };
         let floor_ns = self.roofline().map_or(0.0, |bound| bound.floor_ns);
-        Pace { best_ns: self.best_ns(), floor_ns, first_call, careful: None }
+        let (best_ns, drift) = (self.best_ns(), self.pacer.drift());
+        Pace { best_ns, drift, floor_ns, first_call, careful: None }
     }
 
     /// The shortest time that the measured ceilings allow on all threads.
@@ -411,54 +420,6 @@ impl<'a> Run<'a> {
 
     fn now_unix(&self) -> u64 {
         self.options.started_unix + self.watch.elapsed().as_secs()
-    }
-
-    fn report(&self, decision: Option<Decision>) -> TuneReport {
-        let roofline = self.roofline().filter(|bound| bound.floor_ns > 0.0);
-        let (mut best, mut record, mut standing) = (None, None, None);
-        if let Some(decision) = decision {
-            (best, record) = (Some(decision.best), Some(decision.record));
-            standing = decision.standing;
-        }
-        let changes = best.as_ref().map_or(vec![], |best: &Timed| self.changes(&best.schedule));
-        let forms = self.tally.rows();
-        let fraction = |best: &Timed| Some(roofline.as_ref()?.floor_ns / best.time_ns.median);
-        TuneReport {
-            kernel: self.kernel.clone(),
-            sizes: self.sizes.clone(),
-            target: TargetName::new(self.backend.target()),
-            naive: self.naive.clone(),
-            naive_over_ns: self.naive_over_ns,
-            naive_rejection: self.naive_rejection.clone(),
-            changes,
-            form_agreement: agreement(&forms),
-            forms,
-            flops: self.work.flops,
-            bytes: self.work.bytes,
-            fraction_of_peak: best.as_ref().and_then(fraction),
-            bound: roofline.map(|bound| bound.limited_by),
-            best,
-            evaluated: self.evaluated,
-            rejected: self.rejected.clone(),
-            record,
-            standing,
-            unsupported: self.refused.first().cloned(),
-            elapsed_seconds: self.watch.elapsed().as_secs_f64(),
-            stopped: self.is_stopped(),
-        }
-    }
-
-    /// In what a schedule differs from the default of its form.
-    fn changes(&self, best: &Schedule) -> Vec<ScheduleChange> {
-        let text = |value: Option<&ChoiceValue>| value.map(ToString::to_string);
-        let Ok(form) = self.forms.of(best) else { return vec![] };
-        let default = form.space.default_schedule();
-        let change = |(name, default, best): (&str, _, _)| ScheduleChange {
-            name: name.to_string(),
-            default: text(default),
-            best: text(best),
-        };
-        default.diff(best).into_iter().map(change).collect()
     }
 }
 
