@@ -54,7 +54,7 @@ pub mod tensor;
 
 pub use error::{CallError, Error};
 pub use kernel::{
-    BoundCall, BoundKernel, CompiledKernel, InputStrides, Kernel, Operand, Origin, Strided,
+    BoundCall, BoundKernel, CompiledKernel, Hidden, InputStrides, Kernel, Operand, Origin, Strided,
 };
 pub use tensor::{Tensor, TensorMut};
 pub use tilewright_autotune as autotune;

@@ -7,15 +7,17 @@ use super::given;
 use super::interrupt;
 use super::memory;
 use super::output::Output;
-use super::select::KernelArgs;
+use super::select::{KernelArgs, Selected, show};
 use crate::report::{closing_table, percent, time};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tilewright::Hidden;
 use tilewright::autotune::protocol::{Event, Phase, Progress};
 use tilewright::autotune::store::{Store, default_path};
 use tilewright::autotune::tune::{PATIENCE, TuneOptions, TuneReport, tune};
+use tilewright::ir::base::Sizes;
 use tilewright::ir::diag::Diagnostic;
 use tilewright::ir::schedule::{ChoiceValue, FORM, Schedule, Setting, WRITTEN};
 
@@ -96,10 +98,38 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
         tune(backend, graph, &options, &mut store, &mut |event| face.see(event, stop), stop);
     face.finish()?;
     let report = report?;
+    let hidden = elsewhere(args, &selected, &report)?;
     if !output.is_json() {
-        output.text(&closing_table(&report))?;
+        output.text(&closing_table(&report, hidden.as_ref()))?;
+    }
+    if let Some((sizes, why)) = hidden.iter().flat_map(|hidden| &hidden.wrong).next() {
+        return Err(withdrawn(&mut store, &report, (sizes, why)));
     }
     verdict(report)
+}
+
+/// The winner at sizes that it was not tuned for.
+fn elsewhere(
+    args: &Args,
+    selected: &Selected,
+    report: &TuneReport,
+) -> Result<Option<Hidden>, Failure> {
+    let Some(best) = report.best.as_ref().filter(|_| !report.stopped) else { return Ok(None) };
+    let options = (args.threads, args.seed);
+    Ok(Some(selected.kernel.check_hidden(&selected.sizes, &best.schedule, options)?))
+}
+
+/// Takes a winner out of use that is wrong at other sizes: what made it is not to be trusted.
+fn withdrawn(store: &mut Store, report: &TuneReport, (sizes, why): (&Sizes, &str)) -> Failure {
+    let place = show(sizes);
+    let row = report.record.as_ref().and_then(|record| store.find(record).ok().flatten());
+    let why = format!("wrong at {place}: {why}");
+    if let Some(row) = row
+        && let Err(fault) = store.quarantine(&row, &why, now_unix())
+    {
+        return fault.into();
+    }
+    Failure::Wrong(format!("the winner is taken out of use: {why}"))
 }
 
 /// All that a schedule says, which is also that it is of the form as written where it names none.

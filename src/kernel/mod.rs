@@ -7,11 +7,13 @@ mod bound;
 mod bound_call;
 mod call;
 mod compiled;
+mod hidden;
 
 pub use bound::{BoundKernel, InputStrides, Origin};
 pub use bound_call::{BoundCall, Operand};
 pub use call::Strided;
 pub use compiled::CompiledKernel;
+pub use hidden::Hidden;
 
 use crate::error::Error;
 use crate::host;

@@ -4,12 +4,13 @@
 
 use super::Table;
 use super::units::{passes, percent, rate, time, time_interval};
+use tilewright::Hidden;
 use tilewright::autotune::protocol::Ended;
 use tilewright::autotune::tune::TuneReport;
 use tilewright::ir::schedule::WRITTEN;
 
 /// The table that ends `tune`.
-pub(crate) fn closing_table(report: &TuneReport) -> String {
+pub(crate) fn closing_table(report: &TuneReport, hidden: Option<&Hidden>) -> String {
     let mut table = Table::bare();
     let mut row = |name: &str, value: String| table.row([name.to_string(), value]);
     let sizes: Vec<_> = report.sizes.iter().map(|(axis, n)| format!("{axis}={n}")).collect();
@@ -39,6 +40,9 @@ pub(crate) fn closing_table(report: &TuneReport) -> String {
         && (report.forms.len() > 1 || id != WRITTEN)
     {
         row("form", form(report, &id));
+    }
+    if let Some(hidden) = hidden {
+        row("elsewhere", format!("at other sizes {hidden}"));
     }
     if let Some(record) = &report.record {
         row("stored", stored(report, record));

@@ -49,7 +49,7 @@ fn a_record_is_taken_again() {
     );
     let other = ["records", "verify-record", &record[..12], "other.tw"];
     user.fails(&other, 5, &["TW0807", "another text"]);
-    user.fails(&["records", "verify-record", "00", "product.tw"], 5, &["TW0806"]);
+    user.fails(&["records", "verify-record", "0000000000", "product.tw"], 5, &["TW0806"]);
     // Bits that are not those of the record are found.
     let store = rusqlite::Connection::open(user.path().join("store.sqlite")).unwrap();
     store.execute("UPDATE results SET digest = 'ab' WHERE role = 'winner'", []).unwrap();

@@ -75,8 +75,9 @@ fn texts_that_claim_to_be_equal_are_judged() {
     assert_eq!(answers[2]["reason"], "wrong");
     assert_eq!(user.json(&["records", "verify"])["records"], 0, "only schedules are stored");
     let other = "kernel other(A: f64[m,k], B: f64[k,n]) -> C: f64[m,n] { sum[k](B * A) }";
-    let phase = tile.lines().find(|line| line.contains("phase C ")).unwrap();
-    let many = tile.replace(phase, "  phase C threads(2147483648) {");
+    let phase = tile.lines().find(|line| line.trim_start().starts_with("phase ")).unwrap();
+    let name = phase.split(" threads").next().unwrap().trim_end_matches(['{', ' ']);
+    let many = tile.replace(phase, &format!("{name} threads(2147483648) {{"));
     let proposals = [
         serde_json::json!({ "kernel": other }),
         serde_json::json!({ "kernel": "kernel f(" }),

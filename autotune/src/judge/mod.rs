@@ -224,13 +224,16 @@ impl<'a> Judge<'a> {
         passed: &mut Passed,
     ) -> Result<(), Rejection> {
         passed.calls_ns.push(call_ns);
-        let mut outputs = (0..cases.len())
-            .map(|slot| Ok(session.outputs(slot)?.into_iter().map(<[u8]>::to_vec).collect()))
-            .collect::<Result<Vec<Vec<Vec<u8>>>, Failure>>()?;
-        let ratios: Vec<Result<f64, Rejection>> = (&mut outputs, cases)
+        let slots: Vec<Vec<&[u8]>> = session.all_outputs(cases.len())?;
+        let compared: Vec<(Vec<Vec<u8>>, Result<f64, Rejection>)> = (slots, cases)
             .into_par_iter()
-            .map(|(outputs, case)| self.compare(case, outputs))
+            .map(|(given, case)| {
+                let mut outputs: Vec<Vec<u8>> = given.into_iter().map(<[u8]>::to_vec).collect();
+                let ratio = self.compare(case, &mut outputs);
+                (outputs, ratio)
+            })
             .collect();
+        let (outputs, ratios): (Vec<_>, Vec<_>) = compared.into_iter().unzip();
         for ratio in ratios {
             passed.worst_ratio = passed.worst_ratio.max(ratio?);
         }

@@ -16,11 +16,15 @@ impl Garbage {
 
     /// Fills whole lines that begin at offset 0.
     pub(super) fn fill(self, bytes: &mut [u8]) {
-        for (line, bytes) in bytes.chunks_mut(LINE_BYTES).enumerate() {
-            let mixed = self.line(line);
-            for (index, word) in bytes.chunks_mut(8).enumerate() {
-                word.copy_from_slice(&word_of(mixed, index).to_le_bytes()[..word.len()]);
-            }
+        let (lines, rest) = bytes.as_chunks_mut::<LINE_BYTES>();
+        let last = lines.len();
+        for (number, line) in lines.iter_mut().enumerate() {
+            let mixed = self.line(number);
+            let words = line.as_chunks_mut::<8>().0.iter_mut().enumerate();
+            words.for_each(|(index, word)| *word = word_of(mixed, index).to_le_bytes());
+        }
+        for (index, word) in rest.chunks_mut(8).enumerate() {
+            word.copy_from_slice(&word_of(self.line(last), index).to_le_bytes()[..word.len()]);
         }
     }
 

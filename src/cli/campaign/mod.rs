@@ -268,7 +268,9 @@ fn steer(args: &SteerArgs, output: &mut Output) -> Result<(), Failure> {
     let (mut store, row) = find(&args.which)?;
     let summary = summary(&store, &row)?;
     let jobs = summary.jobs.len() as u64;
-    if args.evaluations == Some(0) || args.seconds.is_some_and(|seconds| !(seconds > 0.0)) {
+    if args.evaluations == Some(0)
+        || args.seconds.is_some_and(|seconds| seconds.is_nan() || seconds <= 0.0)
+    {
         return Err(Failure::Usage("a budget is a positive number".to_string()));
     }
     for job in args.share.iter().map(|(job, _)| *job).chain([args.job]) {
