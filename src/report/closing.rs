@@ -42,7 +42,7 @@ pub(crate) fn closing_table(report: &TuneReport, hidden: Option<&Hidden>) -> Str
         row("form", form(report, &id));
     }
     if let Some(hidden) = hidden {
-        row("elsewhere", format!("at other sizes {hidden}"));
+        row("hidden", format!("at other sizes {hidden}"));
     }
     if let Some(record) = &report.record {
         row("stored", stored(report, record));
