@@ -225,15 +225,14 @@ impl<'a> Judge<'a> {
     ) -> Result<(), Rejection> {
         passed.calls_ns.push(call_ns);
         let slots: Vec<Vec<&[u8]>> = session.all_outputs(cases.len())?;
-        let compared: Vec<(Vec<Vec<u8>>, Result<f64, Rejection>)> = (slots, cases)
+        let (outputs, ratios): (Vec<_>, Vec<Result<f64, Rejection>>) = (slots, cases)
             .into_par_iter()
             .map(|(given, case)| {
                 let mut outputs: Vec<Vec<u8>> = given.into_iter().map(<[u8]>::to_vec).collect();
                 let ratio = self.compare(case, &mut outputs);
                 (outputs, ratio)
             })
-            .collect();
-        let (outputs, ratios): (Vec<_>, Vec<_>) = compared.into_iter().unzip();
+            .unzip();
         for ratio in ratios {
             passed.worst_ratio = passed.worst_ratio.max(ratio?);
         }
