@@ -50,6 +50,34 @@ fn code_of(path: &Path) -> &'static str {
 }
 
 #[test]
+fn a_file_that_is_gone_is_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.sqlite");
+    let mut store = Store::open(&path).unwrap();
+    let task = task("matmul", 64);
+    store.record(&task, &record("a", 7.25)).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let fault = store.record(&task, &record("b", 7.0)).unwrap_err();
+    assert_eq!(fault.code, FAILED);
+    // Another file of that name is not the same either.
+    Store::open(&path).unwrap();
+    assert_eq!(store.add_note(&task, "a note", 1).unwrap_err().code, FAILED);
+}
+
+#[test]
+fn rejections_that_say_nothing_of_the_numbers_take_nothing_out_of_use() {
+    let mut store = Store::in_memory().unwrap();
+    let task = task("matmul", 64);
+    store.record(&task, &record("a", 7.25)).unwrap();
+    for reason in ["slow", "timeout", "undecided", "impossible"] {
+        store.record(&task, &rejected("a", reason)).unwrap();
+        assert!(store.best(&task).unwrap().is_some(), "{reason}");
+    }
+    store.record(&task, &rejected("a", "wrong")).unwrap();
+    assert!(store.best(&task).unwrap().is_none());
+}
+
+#[test]
 fn rows_come_back_as_they_went_in() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/folder/store.sqlite");

@@ -57,6 +57,39 @@ fn a_campaign_runs_ends_and_is_steered_on() {
 }
 
 #[test]
+fn what_a_campaign_may_not_do_is_refused_before_it_begins() {
+    let user = User::new();
+    for (from, to, code, told) in [
+        ("batch = 4", "batch = 100000000", 3, "1024"),
+        ("batch = 4", "forbid = [\"no_such=1\"]", 3, "no_such"),
+        ("batch = 4", "memory_mib = 0", 4, "allowed"),
+    ] {
+        user.write("bad.toml", &FILE.replace(from, to));
+        user.fails(&["campaign", "run", "bad.toml"], code, &[told]);
+    }
+    user.write("night.toml", &FILE.replace("batch = 4", "forbid = [\"unroll = 1\"]"));
+    user.ok(&["campaign", "run", "night.toml"]);
+    let log = lines(&user.ok(&["campaign", "log"]));
+    let proposed = log.iter().filter(|event| event["data"]["event"] == "proposed");
+    for event in proposed {
+        let schedule = event["data"]["schedule"].as_str().unwrap();
+        assert!(!schedule.contains("unroll = 1\n"), "{schedule}");
+    }
+    user.write("other.schedule", "schedule another { choose threads = 1 }");
+    let steer = ["campaign", "steer", "--propose", "other.schedule"];
+    user.fails(&steer, 2, &["another", "product"]);
+    user.fails(&["campaign", "steer", "--evaluations", "0"], 2, &["positive"]);
+    // A log is nothing without its records.
+    let log = user.ok(&["campaign", "log"]);
+    let other = User::new();
+    other.write("log.ndjson", &log);
+    other.fails(&["records", "import", "log.ndjson"], 5, &["TW0802", "is missing"]);
+    other.write("all.ndjson", &(user.ok(&["export"]) + &log));
+    other.ok(&["records", "import", "all.ndjson"]);
+    other.ok(&["records", "verify"]);
+}
+
+#[test]
 fn a_campaign_is_named_or_the_only_one() {
     let user = User::new();
     user.fails(&["campaign", "status"], 5, &["TW0823", "none"]);

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use tilewright_ir::graph::{Graph, Tensor};
 use tilewright_ir::reference::{
     Family, HostTensor, SCALES, Shuffle, Verdict, Yardstick, can_lie, draw, evaluate,
-    integers_are_exact, memory_of, permutable_axes, scaled, special_places,
+    integers_are_exact, memory_of, permutable_axes, scaled, scaled_places, special_places,
 };
 
 /// A kernel with at most this many operations and bytes has a reference of a few milliseconds: its cases are drawn anew one
@@ -22,12 +22,22 @@ const LARGE: (f64, f64) = (1e9, 32e6);
 const OTHERS: [Family; 4] = [Family::Uniform, Family::Integers, Family::Equal, Family::Behind];
 
 /// The families that hurt: wide magnitudes, also row by row, means far from zero, NaN and infinities, ties and near ties. Each candidate gets a case of each,
-/// and of a cheap kernel two for each input that is not finite; a candidate of a large kernel gets a single one.
+/// and of a cheap kernel one for each place; a candidate of a large kernel gets a single one.
 const HARD: [Family; 5] =
     [Family::Wide, Family::Specials, Family::Close, Family::Scaled, Family::Offset];
 
-/// Most cases of `Family::Specials` of a candidate.
-const SPECIALS_MAX: u64 = 9;
+/// Most cases of a family with places of a candidate.
+const PLACES_MAX: u64 = 9;
+
+/// What the seed of a family chooses by its remainder: the input that is not finite, or the axis that is scaled. Of a cheap kernel
+/// there is a case of each.
+fn places(graph: &Graph, family: Family) -> u64 {
+    match family {
+        Family::Specials => special_places(graph),
+        Family::Scaled => scaled_places(graph),
+        _ => 1,
+    }
+}
 
 /// A hard case should have about so many elements: in fewer, what hurts may not occur, and more cases are drawn.
 const HARD_ELEMENTS: u64 = 256;
@@ -46,7 +56,7 @@ fn draws_of_each(graph: &Graph) -> usize {
 struct Drawn {
     family: Family,
     seed: u64,
-    /// The remainder of the seed that chooses the input that is not finite, where the family is `Specials`.
+    /// The remainder of the seed that chooses what is special: see `places`.
     place: u64,
     /// The power of two that its numbers were multiplied with.
     scale: i32,
@@ -78,8 +88,8 @@ impl Drawn {
     ) -> Self {
         // 53 bits, so that a seed survives readers of JSON that know only f64.
         let drawn = rng.next_u64() >> 11;
-        let places = special_places(graph);
-        let seed = if family == Family::Specials { drawn - drawn % places + place } else { drawn };
+        let places = places(graph, family);
+        let seed = if places > 1 { drawn - drawn % places + place } else { drawn };
         let inputs = scaled(graph, draw(graph, family, seed), scale);
         let exact = family == Family::Integers && scale == 0 && integers_are_exact(graph, seed);
         let expected = yardsticks(graph, &inputs, exact);
@@ -238,16 +248,16 @@ impl Pool {
         let mut others = OTHERS.to_vec();
         others.shuffle(rng);
         let mut hard: Vec<(Family, u64)> =
-            HARD.iter().map(|&family| (family, rng.next_u64() % special_places(graph))).collect();
+            HARD.iter().map(|&family| (family, rng.next_u64() % places(graph, family))).collect();
         hard.shuffle(rng);
         if large {
             others.truncate(1);
             hard.truncate(1);
         } else if cheap {
-            hard.retain(|&(family, _)| family != Family::Specials);
-            hard.extend(
-                (0..special_places(graph).min(SPECIALS_MAX)).map(|n| (Family::Specials, n)),
-            );
+            hard.retain(|&(family, _)| places(graph, family) == 1);
+            for family in HARD.into_iter().filter(|&family| places(graph, family) > 1) {
+                hard.extend((0..places(graph, family).min(PLACES_MAX)).map(|n| (family, n)));
+            }
             hard = hard.repeat(draws_of_each(graph));
         }
         let plain = 1 + others.len();

@@ -87,6 +87,12 @@ pub fn special_places(graph: &Graph) -> u64 {
     2 * graph.inputs.len() as u64 + 1
 }
 
+/// Remainders of seeds by which `Family::Scaled` of a graph chooses the axis, counted from the outermost of each input: what
+/// hurts a row that is small as a whole does not show where every row has large elements.
+pub fn scaled_places(graph: &Graph) -> u64 {
+    graph.inputs.iter().map(|tensor| tensor.axes.len() as u64).max().unwrap_or(1).max(1)
+}
+
 /// Draws the inputs of a bound graph, in signature order.
 pub fn draw(graph: &Graph, family: Family, seed: u64) -> Vec<HostTensor> {
     let magnitudes = integer_magnitudes(graph, seed);
@@ -103,6 +109,9 @@ pub fn draw(graph: &Graph, family: Family, seed: u64) -> Vec<HostTensor> {
             let place = seed % special_places(graph);
             if family == Family::Specials && place / 2 == position as u64 {
                 sprinkle_not_finite(&mut result, place.is_multiple_of(2), &mut random);
+            }
+            if family == Family::Scaled && lengths[position].is_none() {
+                scale_along(&mut result, seed % scaled_places(graph), &mut random);
             }
             if family == Family::Behind && lengths[position].is_none() {
                 let is_chosen = seed % graph.inputs.len() as u64 == position as u64;
@@ -189,7 +198,6 @@ fn draw_tensor(
     }
     match family {
         Family::Specials if dtype != DType::Bool => sprinkle(&mut result, random),
-        Family::Scaled if dtype.is_float() => scale_along(&mut result, random),
         Family::Offset if dtype.is_float() => offset(&mut result, random),
         _ => {}
     }
@@ -206,10 +214,13 @@ fn scale_max(dtype: DType) -> i32 {
     }
 }
 
-/// Multiplies each index along one axis with a power of two of its own; of every sixteen one is zero, and half are of no
-/// extreme magnitude.
-fn scale_along(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
-    let axis = random.random_range(0..tensor.shape.len().max(1));
+/// Multiplies each index along the axis of a place with a power of two of its own; of every sixteen one is zero, and half are of
+/// no extreme magnitude.
+fn scale_along(tensor: &mut HostTensor, place: u64, random: &mut ChaCha8Rng) {
+    if !tensor.dtype.is_float() {
+        return;
+    }
+    let axis = place as usize % tensor.shape.len().max(1);
     let inner: u64 = tensor.shape.iter().skip(axis + 1).product();
     let length = tensor.shape.get(axis).copied().unwrap_or(1);
     let most = scale_max(tensor.dtype);
