@@ -21,8 +21,8 @@ const LARGE: (f64, f64) = (1e9, 32e6);
 /// The families of which each candidate gets one besides `Normal`.
 const OTHERS: [Family; 4] = [Family::Uniform, Family::Integers, Family::Equal, Family::Behind];
 
-/// The families that hurt: wide magnitudes, also row by row, means far from zero, NaN and infinities, ties and near ties. Each candidate gets a case of each,
-/// and of a cheap kernel one for each place; a candidate of a large kernel gets a single one.
+/// The families that hurt: wide magnitudes, also row by row, means far from zero, NaN and infinities, ties and near ties. Each
+/// candidate gets a case of each, and of a cheap kernel one for each place; a candidate of a large kernel gets a single one.
 const HARD: [Family; 5] =
     [Family::Wide, Family::Specials, Family::Close, Family::Scaled, Family::Offset];
 
@@ -153,11 +153,6 @@ impl Case {
 
     fn shuffled(drawn: &Arc<Drawn>, graph: &Graph, seed: u64) -> Self {
         Self { drawn: Arc::clone(drawn), shuffle: Some(Shuffle::draw(graph, seed)) }
-    }
-
-    /// Whether so much of it is undecided that it says little of a candidate.
-    pub(super) fn is_undecided(&self) -> bool {
-        self.drawn.is_undecided()
     }
 
     /// Puts the inputs into a slot of a session.

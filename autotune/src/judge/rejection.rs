@@ -6,6 +6,9 @@ use tilewright_ir::backend::Unsupported;
 use tilewright_ir::diag::Diagnostic;
 use tilewright_ir::reference::Verdict;
 
+/// The class of a rejection that says nothing against the candidate.
+pub(super) const UNDECIDED: &str = "undecided";
+
 /// A rejection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
@@ -50,7 +53,7 @@ impl Rejection {
     pub(super) fn undecided(output: &str, case: &str, verdict: &Verdict) -> Self {
         let (undecided, elements) = (verdict.undecided, verdict.elements);
         Self::new(
-            "undecided",
+            UNDECIDED,
             format!(
                 "{case}: {undecided} of {elements} elements of {output} hang on what rounding may decide, so nothing can \
                  be said; judge at other sizes"

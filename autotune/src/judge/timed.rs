@@ -6,10 +6,11 @@
 //! other; calls chosen after they were made, and all in which the two differ by more than honest results do, also with
 //! the reference. Invariant: no time of a call whose output has not been compared.
 
+use super::rejection::UNDECIDED;
 use super::{Judge, Rejection};
 use crate::clock::against::Verdict;
 use crate::clock::{Measurement, Stopwatch, median_interval};
-use crate::launch::{Failure, Layout, Library, Loading, Session, SessionOptions, Shape};
+use crate::launch::{Layout, Library, Loading, Session, SessionOptions, Shape};
 use rand::{Rng as _, RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -155,9 +156,8 @@ impl Judge<'_> {
         }
         self.poison(session)?;
         let run_ns = session.run_accounted(inputs.len() as u64)? as f64;
-        let outputs = (0..inputs.len())
-            .map(|slot| Ok(session.outputs(slot)?.into_iter().map(<[u8]>::to_vec).collect()))
-            .collect::<Result<_, Failure>>()?;
+        let given = session.all_outputs(inputs.len())?.into_iter();
+        let outputs = given.map(|slot| slot.into_iter().map(<[u8]>::to_vec).collect()).collect();
         Ok((run_ns / inputs.len() as f64, outputs))
     }
 
@@ -177,12 +177,13 @@ impl Judge<'_> {
                 continue;
             }
             let case = self.pool.settled(self.graph, seed);
-            if case.is_undecided() {
-                continue;
-            }
             for (rival, outputs) in [&mut own[slot], &mut other[slot]].into_iter().enumerate() {
-                let ratio = self.compare(&case, outputs).map_err(|fault| blamed(rival, fault))?;
-                check.worst_ratio = check.worst_ratio.max(ratio);
+                match self.compare(&case, outputs) {
+                    Ok(ratio) => check.worst_ratio = check.worst_ratio.max(ratio),
+                    // The elements that are decided are right, and nobody chose the others.
+                    Err(rejection) if rejection.reason == UNDECIDED => {}
+                    Err(rejection) => return Err(blamed(rival, rejection)),
+                }
             }
             check.checked += 1;
         }

@@ -15,7 +15,7 @@ mod task;
 
 pub use chain::{CampaignRow, NewEvent, Tail};
 pub use merge::{Joined, Verified};
-pub use notes::{NOTE_BYTES_MAX, note_fault};
+pub use notes::note_fault;
 pub use path::default_path;
 pub use rows::{NewRecord, OutcomeRow};
 pub use task::Task;

@@ -14,7 +14,7 @@ SELECT t.kernel, t.kernel_hash, t.form_hash, t.sizes, t.arguments, t.target, t.t
 FROM notes n JOIN tasks t ON t.id = n.task ";
 
 /// A longer text is not a note but a file.
-pub const NOTE_BYTES_MAX: usize = 64 << 10;
+const NOTE_BYTES_MAX: usize = 64 << 10;
 
 /// What is wrong with the text of a note.
 pub fn note_fault(text: &str) -> Option<String> {

@@ -38,10 +38,10 @@ pub fn priors(store: &Store, task: &Task, forms: &Forms) -> Result<Vec<Prior>, D
     let mut seen = BTreeSet::new();
     let mut tasks = 0;
     for relative in store.relatives(task)? {
-        let rows = store.outcomes(&relative)?;
         if tasks == TASKS {
             break;
         }
+        let rows = store.outcomes(&relative)?;
         if rows.len() < OUTCOMES_MIN {
             continue;
         }

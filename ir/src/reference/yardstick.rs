@@ -25,29 +25,37 @@ pub struct Yardstick {
     is_exact: bool,
     /// The reciprocal of what each element is allowed, the half ulp of its type included; NaN where the rules have to decide.
     scales: Vec<f32>,
+    /// The largest finite allowance of an element, the half ulp of its type included.
+    largest_allowance: f64,
 }
 
 impl Yardstick {
     /// A yardstick for results of a type.
     pub fn new(expected: Expected, dtype: DType) -> Self {
+        let allowed = |index: usize| {
+            let allowance = expected.allowances[index];
+            allowance + half_ulp(dtype, expected.values[index].abs() + allowance)
+        };
         let scale = |index: usize| {
             let (value, allowance) = (expected.values[index], expected.allowances[index]);
-            let allowed = allowance + half_ulp(dtype, value.abs() + allowance);
             let is_plain = value.is_finite() && allowance.is_finite() && allowance > 0.0;
             // A number that overflows or vanishes here would say nothing.
-            let scale = (1.0 / allowed) as f32;
+            let scale = (1.0 / allowed(index)) as f32;
             if is_plain && scale.is_normal() { scale } else { f32::NAN }
         };
         let scales = match expected.low.is_empty() {
             true => (0..expected.values.len()).into_par_iter().map(scale).collect(),
             false => vec![],
         };
-        Self { expected, is_exact: false, scales }
+        let finite = (0..expected.values.len()).into_par_iter().map(allowed);
+        let finite = finite.filter(|allowed| allowed.is_finite());
+        let largest_allowance = finite.reduce(|| 0.0, f64::max);
+        Self { expected, is_exact: false, scales, largest_allowance }
     }
 
     /// A yardstick of integers that are exact: see `compare_exact`.
     pub fn exact(expected: Expected) -> Self {
-        Self { expected, is_exact: true, scales: vec![] }
+        Self { expected, is_exact: true, scales: vec![], largest_allowance: 0.0 }
     }
 
     /// Whether every element must be equal to the bit.
@@ -57,8 +65,7 @@ impl Yardstick {
 
     /// The largest finite allowance of an element, the half ulp of its type included; 0 where all have to be equal.
     pub fn largest_allowance(&self) -> f64 {
-        let scales = self.scales.iter().filter(|scale| scale.is_finite());
-        scales.map(|scale| 1.0 / f64::from(*scale)).fold(0.0, f64::max)
+        self.largest_allowance
     }
 
     /// The reference.
@@ -262,6 +269,22 @@ mod tests {
         let place =
             |verdict: &Verdict| verdict.first_wrong.as_ref().map(|wrong| wrong.index.clone());
         assert_eq!(place(own), place(by_rule));
+    }
+
+    #[test]
+    fn the_largest_allowance_is_that_of_a_decided_element() {
+        let allowances = vec![0.5, f64::INFINITY, 0.25];
+        for low in [vec![], vec![0.0; 3]] {
+            let expected = Expected {
+                values: vec![1.0; 3],
+                low,
+                allowances: allowances.clone(),
+                undecided: 1,
+            };
+            let largest = Yardstick::new(expected.clone(), DType::F64).largest_allowance();
+            assert!((0.5..0.5001).contains(&largest), "{largest}");
+            assert_eq!(Yardstick::exact(expected).largest_allowance(), 0.0);
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use tilewright::autotune::store::{Store, Tail, default_path};
 use tilewright::autotune::tune::{carried, ceilings, priors};
 use tilewright::host;
 use tilewright::ir::diag::Diagnostic;
-use tilewright::ir::schedule::{Forms, Schedule, Setting};
+use tilewright::ir::schedule::{Forms, Schedule, Setting, code};
 
 /// Schedules of earlier runs that a search begins with.
 const KNOWN: usize = 3;
@@ -119,11 +119,9 @@ fn prepare(file: &CampaignFile, entry: &KernelEntry, folder: &Path) -> Result<Re
 
 /// Whether a kernel has a choice with such a value.
 fn knows(forms: &Forms, setting: &Setting) -> bool {
-    const UNKNOWN_FORM: &str = "TW0407";
-    const UNKNOWN_CHOICE: &str = "TW0402";
     let tried = forms.clone().forbid(std::slice::from_ref(setting));
-    let unknown = |fault: &Diagnostic| [UNKNOWN_FORM, UNKNOWN_CHOICE].contains(&fault.code);
-    tried.is_ok() || !tried.is_err_and(|faults| faults.iter().any(unknown))
+    let unknown = |fault: &Diagnostic| [code::FORM, code::UNKNOWN].contains(&fault.code);
+    !tried.is_err_and(|faults| faults.iter().any(unknown))
 }
 
 /// Refuses a setting to forbid that no kernel knows.
