@@ -2,8 +2,9 @@
 //!
 //! `cargo run --release --example record_space -- FILE i=256,j=512 OUT.ndjson threads=1 C.vector=n -- C.micro.m C.micro.n ..`
 //! fixes the choices before `--` and takes every combination of those behind it; what is not named is as in the default
-//! schedule. Each line is a legal schedule, what the lines differ in, and its time, the median over passes through all
-//! schedules. Invariant: a schedule appears once, in its canonical form.
+//! schedule. Each line is a legal schedule, what the lines differ in, its time, the median over passes through all
+//! schedules, and what the analytic model expects. A file that has the times of these schedules keeps them and gets the
+//! model's estimates anew. Invariant: a schedule appears once, in its canonical form.
 
 #![expect(clippy::print_stderr, reason = "an example says how far it is")]
 #![expect(clippy::disallowed_methods, reason = "it measures; the tuner's clock is for candidates")]
@@ -35,30 +36,53 @@ const CALLS_MIN: u32 = 3;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let bound = arguments::bound(&mut arguments)?;
-    let mut file = std::fs::File::create(arguments.next().ok_or("a file to write")?)?;
+    let path = arguments.next().ok_or("a file to write")?;
     let rest: Vec<String> = arguments.collect();
     let (fixed, free) =
         rest.split_at(rest.iter().position(|word| word == "--").unwrap_or(rest.len()));
     let fixed: Vec<(String, String)> =
         fixed.iter().map(|text| pair(text)).collect::<Result<_, _>>()?;
     let schedules = schedules(&bound, &fixed, free.get(1..).unwrap_or_default())?;
-    let mut codes: Vec<Option<CompiledKernel>> = vec![];
-    for schedule in &schedules {
-        codes.push(bound.compile(schedule).ok());
-    }
-    eprintln!("{} schedules, {} compiled", codes.len(), codes.iter().flatten().count());
-    let times = times(&bound, &codes)?;
+    let settings_of = |schedule: &Schedule| -> BTreeMap<String, String> {
+        let settings = schedule.settings.iter().filter(|of| free.contains(&of.name));
+        settings.map(|of| (of.name.clone(), of.value.to_string())).collect()
+    };
+    let known = known(&path)?;
+    let times = match known.is_empty() {
+        true => measure(&bound, &schedules)?,
+        false => schedules.iter().map(|of| known.get(&settings_of(of)).copied()).collect(),
+    };
+    let mut file = std::fs::File::create(path)?;
     let default = bound.forms().canonical(&bound.forms().default_schedule());
     for (schedule, time_ns) in schedules.iter().zip(times).filter(|of| of.1.is_some()) {
-        let settings = schedule.settings.iter().filter(|of| free.contains(&of.name));
-        let settings: BTreeMap<&str, String> =
-            settings.map(|of| (of.name.as_str(), of.value.to_string())).collect();
-        let is_default = *schedule == default;
-        let row =
-            serde_json::json!({"settings": settings, "time_ns": time_ns, "default": is_default});
+        let row = serde_json::json!({
+            "settings": settings_of(schedule), "time_ns": time_ns, "default": *schedule == default,
+            "estimate_ns": bound.forms().estimate(schedule).map(|of| of.time_ns),
+        });
         writeln!(file, "{row}")?;
     }
     Ok(())
+}
+
+/// The times that a file has, by settings.
+fn known(path: &str) -> Result<BTreeMap<BTreeMap<String, String>, f64>, Box<dyn Error>> {
+    let mut known = BTreeMap::new();
+    for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
+        let row: serde_json::Value = serde_json::from_str(line)?;
+        let settings = serde_json::from_value(row["settings"].clone())?;
+        known.insert(settings, row["time_ns"].as_f64().ok_or("a line without a time")?);
+    }
+    Ok(known)
+}
+
+/// The time of each schedule that compiles.
+fn measure(
+    bound: &BoundKernel,
+    schedules: &[Schedule],
+) -> Result<Vec<Option<f64>>, Box<dyn Error>> {
+    let codes: Vec<_> = schedules.iter().map(|schedule| bound.compile(schedule).ok()).collect();
+    eprintln!("{} schedules, {} compiled", codes.len(), codes.iter().flatten().count());
+    times(bound, &codes)
 }
 
 /// Every combination of the free choices' values, once.

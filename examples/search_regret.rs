@@ -29,6 +29,7 @@ const CLOSE: f64 = 1.03;
 struct Recorded {
     schedules: Vec<Schedule>,
     times_ns: Vec<Option<f64>>,
+    estimates_ns: Vec<Option<f64>>,
     places: BTreeMap<String, usize>,
     /// The values that each choice has been recorded with.
     values: BTreeMap<String, Vec<ChoiceValue>>,
@@ -124,6 +125,7 @@ impl Recorded {
         let mut space = Self {
             schedules: vec![],
             times_ns: vec![],
+            estimates_ns: vec![],
             places: BTreeMap::new(),
             values: BTreeMap::new(),
             first: 0,
@@ -151,6 +153,7 @@ impl Recorded {
             space.places.insert(key(&schedule), space.schedules.len());
             space.schedules.push(schedule);
             space.times_ns.push(row["time_ns"].as_f64());
+            space.estimates_ns.push(row["estimate_ns"].as_f64());
         }
         Ok(space)
     }
@@ -222,5 +225,9 @@ impl Moves for &Recorded {
     fn mixed(&self, one: &Schedule, other: &Schedule, rng: &mut ChaCha8Rng) -> Option<Schedule> {
         let schedule = mix(one, other, rng);
         self.places.contains_key(&key(&schedule)).then_some(schedule)
+    }
+
+    fn estimate_ns(&self, schedule: &Schedule) -> Option<f64> {
+        self.places.get(&key(schedule)).and_then(|&index| self.estimates_ns[index])
     }
 }

@@ -10,6 +10,7 @@ pub mod backend;
 pub mod base;
 pub mod check;
 pub mod diag;
+pub mod estimate;
 pub mod grad;
 pub mod graph;
 pub mod lower;

@@ -1,13 +1,14 @@
 //! The search: which schedule to try next.
 //!
 //! A pure function of a seed and of the outcomes: it owns no clock, no thread and no file. The default schedule and
-//! the caller's seeds come first, then random schedules and neighbours in turn. From then on four ways of proposing share
+//! the caller's seeds come first, what an analytic model expects to be fast, then random schedules and neighbours in turn. From then on four ways of proposing share
 //! the tries, the one that finds improvements most: what a model of the outcomes ranks first, neighbours of the best
 //! few, mixtures of two of them, and random schedules, which also follow where nothing has improved for long.
 //! Invariants: no schedule is proposed twice (equality after `Moves::canonical`); outcomes take effect in proposal
 //! order however late they arrive, so the replay of a log gives the same decisions.
 
 mod arms;
+mod expected;
 mod features;
 mod model;
 
@@ -25,6 +26,8 @@ use tilewright_ir::schedule::{ChoiceValue, Forms, Schedule, Setting};
 const RANDOM_START: usize = 14;
 /// The same where outcomes of like tasks are known.
 const INFORMED_START: usize = 2;
+/// The same behind what an analytic model expects to be fast.
+const EXPECTED_START: usize = 6;
 /// How many of the best schedules local search starts from.
 const ELITE: usize = 4;
 /// One parent in this many is the best of a niche.
@@ -60,6 +63,10 @@ pub trait Moves {
     fn canonical(&self, schedule: &Schedule) -> Schedule;
     /// A schedule with choices of both, if that is a legal one.
     fn mixed(&self, one: &Schedule, other: &Schedule, rng: &mut ChaCha8Rng) -> Option<Schedule>;
+    /// The nanoseconds that an analytic model expects of a call; `None` where there is no model.
+    fn estimate_ns(&self, _schedule: &Schedule) -> Option<f64> {
+        None
+    }
 }
 
 /// Each choice of one schedule, or by chance as the other has it.
@@ -92,6 +99,10 @@ impl Moves for Forms {
         let same_form = one.form_name() == other.form_name();
         let schedule = same_form.then(|| mix(one, other, rng))?;
         self.check(&schedule).is_ok().then_some(schedule)
+    }
+
+    fn estimate_ns(&self, schedule: &Schedule) -> Option<f64> {
+        self.estimate(schedule).map(|estimate| estimate.time_ns)
     }
 }
 
@@ -137,6 +148,8 @@ pub struct Search<M> {
     rng: ChaCha8Rng,
     /// Schedules that go before anything the search thinks of.
     queue: VecDeque<Schedule>,
+    /// What an analytic model expects to be fast; `None` until it has been asked.
+    expected: Option<VecDeque<Schedule>>,
     /// Random proposals still to make before local search (again).
     random_left: usize,
     seen: BTreeSet<StableHash>,
@@ -172,6 +185,7 @@ impl<M: Moves> Search<M> {
             moves,
             rng: ChaCha8Rng::seed_from_u64(seed),
             queue,
+            expected: None,
             random_left: RANDOM_START,
             seen: BTreeSet::new(),
             words: BTreeMap::new(),
@@ -293,6 +307,9 @@ impl<M: Moves> Search<M> {
                 return Some((fresh, None));
             }
         }
+        if let Some(schedule) = self.next_expected() {
+            return Some((schedule, None));
+        }
         let arm = match self.random_left {
             0 => Some(self.arms.next()),
             _ => None,
@@ -312,6 +329,23 @@ impl<M: Moves> Search<M> {
             *self.words.entry(word).or_default() += 1;
         }
         Some((schedule, arm))
+    }
+
+    /// The next of what the analytic model expects to be fast, which leaves less to chance.
+    fn next_expected(&mut self) -> Option<Schedule> {
+        if self.expected.is_none() {
+            let expected = expected::expected(&self.moves, &mut self.rng);
+            if !expected.is_empty() {
+                self.random_left = self.random_left.min(EXPECTED_START);
+            }
+            self.expected = Some(expected.into());
+        }
+        while let Some(schedule) = self.expected.as_mut()?.pop_front() {
+            if let Some(fresh) = self.fresh(&schedule) {
+                return Some(fresh);
+            }
+        }
+        None
     }
 
     /// The next of what the model ranks first among neighbours of the best, neighbours of those, and random schedules.

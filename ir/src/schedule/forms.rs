@@ -9,6 +9,7 @@
 use super::{ChoiceValue, Schedule, Setting, Space, code};
 use crate::base::AxisSet;
 use crate::diag::Diagnostic;
+use crate::estimate::Estimate;
 use crate::graph::{Graph, Op};
 use crate::plan::{self, PassProgram};
 use crate::rewrite::{self, Growth, Limits, Prediction, Rewriter, Step};
@@ -221,6 +222,11 @@ impl Forms {
     /// As `check`.
     pub fn lower(&self, schedule: &Schedule) -> Result<TileProgram, Vec<Diagnostic>> {
         crate::lower::lower_in(&self.of(schedule)?.space, schedule)
+    }
+
+    /// What a call with a legal schedule should take on a machine of the target's kind; for ranking.
+    pub fn estimate(&self, schedule: &Schedule) -> Option<Estimate> {
+        self.of(schedule).ok()?.space.estimate(schedule)
     }
 
     /// A legal schedule of a form, both drawn at random.

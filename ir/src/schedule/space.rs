@@ -15,6 +15,7 @@ use super::{
 use crate::base::AxisSet;
 use crate::check::nearest;
 use crate::diag::Diagnostic;
+use crate::estimate::{Estimate, Machine, estimate};
 use crate::plan::PassProgram;
 use crate::target::Target;
 use crate::tile::TileProgram;
@@ -53,6 +54,7 @@ pub struct Space {
     pub(super) plan: PassProgram,
     pub(super) shapes: Vec<Shape>,
     pub(super) target: Target,
+    machine: Machine,
     /// The naive configuration, which also fills what no choice decides.
     naive: Config,
 }
@@ -120,7 +122,8 @@ impl Space {
         default.form.clone_from(&naive.form);
         let (keys, choices) = choices(plan, &shapes, target, &default).into_iter().unzip();
         let (kernel, plan, target) = (plan.name.clone(), plan.clone(), target.clone());
-        Self { kernel, choices, keys, plan, shapes, target, naive }
+        let machine = Machine::assumed(&target);
+        Self { kernel, choices, keys, plan, shapes, target, machine, naive }
     }
 
     /// The default schedule: a good guess for every choice.
@@ -258,6 +261,12 @@ impl Space {
             };
             vec![Diagnostic::new(code::MEMORY, exceeded.to_string()).help(help)]
         })
+    }
+
+    /// What a call with a legal schedule should take on a machine of the target's kind; for ranking.
+    pub(super) fn estimate(&self, schedule: &Schedule) -> Option<Estimate> {
+        let program = self.write(&self.config(&self.point(schedule))).ok()?;
+        Some(estimate(&program, &self.machine))
     }
 
     /// The passes that a legal schedule makes of the plan.
