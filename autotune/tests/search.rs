@@ -9,6 +9,14 @@ use tilewright_ir::schedule::{ChoiceValue, Schedule, Setting};
 /// Points of a cube. The third coordinate has no effect while the first is even.
 struct Cube {
     side: u64,
+    /// Whether there is a model, which thinks that the best point lies a little off.
+    has_model: bool,
+}
+
+impl Cube {
+    fn new(side: u64) -> Self {
+        Self { side, has_model: false }
+    }
 }
 
 fn schedule(point: [u64; 3]) -> Schedule {
@@ -50,6 +58,12 @@ impl Moves for Cube {
     fn mixed(&self, one: &Schedule, other: &Schedule, rng: &mut ChaCha8Rng) -> Option<Schedule> {
         Some(mix(one, other, rng))
     }
+
+    fn estimate_ns(&self, schedule: &Schedule) -> Option<f64> {
+        let [x, y, z] = point(schedule);
+        let distance = x.abs_diff(13).pow(2) + y.abs_diff(3).pow(2) + z.abs_diff(6).pow(2);
+        self.has_model.then_some(distance as f64)
+    }
 }
 
 /// Smallest at (11, 3, 7); a third of the points are refused.
@@ -63,7 +77,7 @@ fn outcome(given: &Schedule) -> Outcome {
 }
 
 fn run(seed: u64, batch: usize, total: usize, reversed: bool) -> (Vec<Schedule>, Search<Cube>) {
-    let mut search = Search::new(Cube { side: 16 }, seed, vec![schedule([5, 5, 5])]);
+    let mut search = Search::new(Cube::new(16), seed, vec![schedule([5, 5, 5])]);
     let mut log = vec![];
     while log.len() < total {
         let mut proposals = search.propose(batch);
@@ -74,6 +88,23 @@ fn run(seed: u64, batch: usize, total: usize, reversed: bool) -> (Vec<Schedule>,
         proposals.iter().for_each(|proposal| search.report(proposal, outcome(proposal)));
     }
     (log, search)
+}
+
+#[test]
+fn what_a_model_expects_comes_behind_the_seeds() {
+    let cube = Cube { side: 16, has_model: true };
+    let mut search = Search::new(cube, 3, vec![schedule([5, 5, 5])]);
+    let proposals: Vec<[u64; 3]> = search.propose(8).iter().map(point).collect();
+    assert_eq!(proposals[..2], [[0, 0, 0], [5, 5, 5]]);
+    let expected = &proposals[2..];
+    let far = |[x, y, z]: [u64; 3]| x.abs_diff(13) + y.abs_diff(3) + z.abs_diff(6);
+    assert!(far(expected[0]) <= 3, "{expected:?}");
+    assert!(expected.iter().all(|point| far(*point) <= 12), "{expected:?}");
+    // Each differs from the others in three settings.
+    for (place, one) in expected.iter().enumerate() {
+        let apart = |other: &[u64; 3]| one.iter().zip(other).all(|(one, other)| one != other);
+        assert!(expected[..place].iter().all(apart), "{expected:?}");
+    }
 }
 
 #[test]
@@ -103,7 +134,7 @@ fn no_schedule_is_proposed_twice() {
 
 #[test]
 fn a_small_space_is_exhausted_and_the_search_says_so() {
-    let mut search = Search::new(Cube { side: 4 }, 3, vec![]);
+    let mut search = Search::new(Cube::new(4), 3, vec![]);
     let mut seen = BTreeSet::new();
     loop {
         let proposals = search.propose(5);
@@ -131,7 +162,7 @@ fn local_search_reaches_the_optimum_of_4096_points_in_400() {
 
 #[test]
 fn outcomes_of_strangers_change_nothing() {
-    let mut search = Search::new(Cube { side: 16 }, 0, vec![]);
+    let mut search = Search::new(Cube::new(16), 0, vec![]);
     search.report(&schedule([1, 2, 3]), Outcome::Time(1.0));
     assert!(search.elite().is_empty());
     let proposals = search.propose(2);

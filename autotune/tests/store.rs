@@ -35,6 +35,7 @@ fn record(schedule: &str, median: f64) -> NewRecord {
         samples_ns: vec![median / 3.0, median, 0.1 + 0.2],
         worst_ratio: Some(0.25),
         seed: Some((1 << 53) - 1),
+        tier: Some(1),
         created: 1_800_000_000,
     }
 }

@@ -5,10 +5,10 @@
 //! Every layout has a process of its own. Invariant: a candidate is rejected by the first fault, and told which tier
 //! it passed before.
 
-use super::{Judge, Passed, Rejection};
+use super::{Judge, Rejection};
 use crate::launch::{Layout, Library, Loading, Session, SessionOptions, Shape};
 
-/// How far a candidate is to be judged, or has come.
+/// How far a candidate is to be judged, or has come. Of our own code the first tier takes all families in the clock's layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
     /// Two families in one layout: enough to go on with.
@@ -46,10 +46,6 @@ pub struct Judgement {
     /// The standing, or why it was rejected.
     pub outcome: Result<Standing, Rejection>,
 }
-
-/// Calls of the last check, and how long they may take.
-const ENDURED_CALLS: u64 = 100;
-const ENDURED_NS: f64 = 50e6;
 
 /// Judges a library up to a tier.
 pub fn judge_library(
@@ -107,7 +103,7 @@ impl<'a, 'g> Trial<'a, 'g> {
             session = self.session(Layout::Right)?;
         }
         let passed = self.judge.check_first(&mut session)?;
-        self.note(&passed);
+        self.note(passed.worst_ratio, passed.call_ns_min());
         Ok(session)
     }
 
@@ -123,17 +119,14 @@ impl<'a, 'g> Trial<'a, 'g> {
     }
 
     fn check_all(&mut self, session: &mut Session) -> Result<(), Rejection> {
-        let passed = self.judge.check(session)?;
-        self.note(&passed);
-        let passed = self.judge.check_changed(session)?;
-        self.note(&passed);
-        let calls = (ENDURED_NS / passed.call_ns_min().max(1.0)) as u64;
-        self.judge.endures(session, &passed, calls.clamp(1, ENDURED_CALLS))
+        let seen = self.judge.check_all(session)?;
+        self.note(seen.worst_ratio, seen.call_ns_min);
+        Ok(())
     }
 
-    fn note(&mut self, passed: &Passed) {
+    fn note(&mut self, worst_ratio: f64, call_ns_min: f64) {
         let standing = &mut self.standing;
-        standing.worst_ratio = standing.worst_ratio.max(passed.worst_ratio);
-        standing.call_ns_min = standing.call_ns_min.min(passed.call_ns_min());
+        standing.worst_ratio = standing.worst_ratio.max(worst_ratio);
+        standing.call_ns_min = standing.call_ns_min.min(call_ns_min);
     }
 }

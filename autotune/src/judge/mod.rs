@@ -9,6 +9,7 @@
 //! Invariant: expected values never leave this process.
 
 mod case;
+mod everywhere;
 mod foreign;
 mod hidden;
 mod rejection;

@@ -51,7 +51,12 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(artifact: &Artifact, options: &SessionOptions) -> Result<Self, Failure> {
+    /// Arguments lie as the clock has them, or as `arrays` says.
+    pub(super) fn new(
+        artifact: &Artifact,
+        arrays: Option<(&Shape, Layout)>,
+        options: &SessionOptions,
+    ) -> Result<Self, Failure> {
         check(artifact, options)?;
         let page = page_bytes();
         let mut cursor = Cursor { page, address: FIRST_ADDRESS, files: [0; 4], total: 0 };
@@ -61,7 +66,11 @@ impl Place {
         for _ in 0..options.slots {
             for (index, bytes) in artifact.argument_bytes.iter().enumerate() {
                 let backing = if index < artifact.inputs { BACKING_INPUT } else { BACKING_OUTPUT };
-                regions.push(cursor.take(*bytes, backing));
+                let align = |shape: &Shape| shape.arrays.get(index).map_or(1, |array| array.1);
+                regions.push(match arrays {
+                    Some((shape, layout)) => cursor.place(*bytes, backing, align(shape), layout),
+                    None => cursor.take(*bytes, backing),
+                });
             }
         }
         for bytes in &artifact.device_bytes {
@@ -357,7 +366,7 @@ mod tests {
     #[test]
     fn buffers_are_aligned_apart_and_end_at_a_guard() {
         let options = SessionOptions { slots: 3, threads: 2, ..SessionOptions::default() };
-        let place = Place::new(&artifact(), &options).unwrap();
+        let place = Place::new(&artifact(), None, &options).unwrap();
         let page = place.plan.page;
         assert_eq!((place.plan.threads, place.plan.regions.len()), (2, 1 + 3 * 3 + 1 + 2));
         let mut end = 0;
@@ -378,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_plan_survives_its_words() {
-        let place = Place::new(&artifact(), &SessionOptions::default()).unwrap();
+        let place = Place::new(&artifact(), None, &SessionOptions::default()).unwrap();
         let words = place.words();
         let mut rest = words.iter();
         let mut plan = Plan::default();
@@ -389,7 +398,7 @@ mod tests {
 
     #[test]
     fn addresses_have_names() {
-        let place = Place::new(&artifact(), &SessionOptions::default()).unwrap();
+        let place = Place::new(&artifact(), None, &SessionOptions::default()).unwrap();
         let start = |argument| {
             let region = place.region(0, argument);
             region.address + region.data_offset
@@ -406,7 +415,7 @@ mod tests {
     fn refused(change: impl FnOnce(&mut Artifact, &mut SessionOptions), word: &str) {
         let (mut artifact, mut options) = (artifact(), SessionOptions::default());
         change(&mut artifact, &mut options);
-        let failure = Place::new(&artifact, &options).unwrap_err();
+        let failure = Place::new(&artifact, None, &options).unwrap_err();
         assert_eq!(failure.reason(), "refused");
         assert!(failure.to_string().contains(word), "{failure}");
     }

@@ -7,7 +7,7 @@ use super::affinity::{self, KeepOff};
 use super::doorbell::{Doorbell, Silence};
 use super::garbage::Garbage;
 use super::layout::{STATE_FAILED, STATE_LOADING, STATE_READY};
-use super::library::{Library, Loading, Shape};
+use super::library::{Layout, Library, Loading, Shape};
 use super::locks::{self, Profile};
 use super::place::Place;
 use super::process::{Process, signal_name};
@@ -54,7 +54,20 @@ impl Session {
     /// # Errors
     /// `Refused` for an artifact that breaks its contract or the limits, `Start` if no child can be had.
     pub fn start(artifact: &Artifact, options: &SessionOptions) -> Result<Self, Failure> {
-        let place = Place::new(artifact, options)?;
+        let place = Place::new(artifact, None, options)?;
+        Self::start_at(place, &artifact.image, None, options)
+    }
+
+    /// As `start`, with the arguments where a layout says, aligned to their elements alone.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_in(
+        artifact: &Artifact,
+        (shape, layout): (&Shape, Layout),
+        options: &SessionOptions,
+    ) -> Result<Self, Failure> {
+        let place = Place::new(artifact, Some((shape, layout)), options)?;
         Self::start_at(place, &artifact.image, None, options)
     }
 

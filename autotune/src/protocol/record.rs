@@ -63,6 +63,11 @@ pub struct RecordRow {
     /// and finalists have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// How much of the judge it has passed. 1: all families of inputs, with arrays as for timing. 2: also with arrays that end, and
+    /// that begin, where memory does, with one element changed, and over many calls; winners have it. Absent if it has passed
+    /// neither, and in records of versions that did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<u8>,
     /// When it was recorded: seconds since the Unix epoch.
     pub created: u64,
 }

@@ -205,6 +205,7 @@ fn parts(row: &RecordRow) -> (Task, NewRecord) {
         worst_ratio: row.worst_ratio,
         seed: row.seed,
         digest: row.digest.clone(),
+        tier: row.tier,
         created: row.created,
     };
     (Task::from(row.task.clone()), record)

@@ -182,6 +182,7 @@ impl Store {
             worst_ratio: None,
             seed: None,
             digest: None,
+            tier: None,
             created,
         };
         self.record(&Task::from(row.task.clone()), &record)

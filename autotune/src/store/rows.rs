@@ -32,6 +32,8 @@ pub struct NewRecord {
     pub seed: Option<u64>,
     /// The hash of the outputs on the data of digests, if it was taken.
     pub digest: Option<String>,
+    /// How much of the judge it has passed: 1 or 2.
+    pub tier: Option<u8>,
     /// Seconds since the Unix epoch.
     pub created: u64,
 }
@@ -51,6 +53,7 @@ impl NewRecord {
             worst_ratio: None,
             seed: None,
             digest: None,
+            tier: None,
             created,
         }
     }
@@ -79,6 +82,7 @@ impl NewRecord {
             worst_ratio: self.worst_ratio,
             seed: self.seed,
             digest: self.digest.clone(),
+            tier: self.tier,
             created: self.created,
         };
         row.record = hash_text("record", &row.to_line()).to_string();
@@ -89,7 +93,7 @@ impl NewRecord {
 const COLUMNS: &str = "
 SELECT t.kernel, t.kernel_hash, t.form_hash, t.sizes, t.arguments, t.target, t.target_hash, t.compiler, t.key,
        r.record, r.role, r.schedule, r.schedule_hash, r.tile_hash, r.accepted, r.reason, r.evidence,
-       r.median_ns, r.lo_ns, r.hi_ns, r.samples_ns, r.worst_ratio, r.seed, r.created, r.digest
+       r.median_ns, r.lo_ns, r.hi_ns, r.samples_ns, r.worst_ratio, r.seed, r.created, r.digest, r.tier
 FROM results r JOIN tasks t ON t.id = r.task ";
 
 /// The rows of a task that may be used: timed, and their schedule never rejected for its numbers or its behaviour.
@@ -138,8 +142,9 @@ pub(super) fn insert(
     transaction
         .prepare_cached(
             "INSERT OR IGNORE INTO results(task, record, role, schedule, schedule_hash, tile_hash, accepted,
-             reason, evidence, median_ns, lo_ns, hi_ns, samples_ns, worst_ratio, seed, created, digest)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+             reason, evidence, median_ns, lo_ns, hi_ns, samples_ns, worst_ratio, seed, created, digest,
+             tier)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             task_id,
@@ -158,7 +163,8 @@ pub(super) fn insert(
             row.worst_ratio,
             row.seed.map(u64::cast_signed),
             row.created.cast_signed(),
-            row.digest
+            row.digest,
+            row.tier
         ])?;
     Ok(row.record)
 }
@@ -284,6 +290,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RecordRow> {
         worst_ratio: row.get("worst_ratio")?,
         seed: row.get::<_, Option<i64>>("seed")?.map(i64::cast_unsigned),
         digest: row.get("digest")?,
+        tier: row.get("tier")?,
         created: row.get::<_, i64>("created")?.cast_unsigned(),
     })
 }

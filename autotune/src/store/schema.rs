@@ -7,10 +7,10 @@ use std::time::Duration;
 use tilewright_ir::diag::Diagnostic;
 
 /// The version of the tables. A higher one in a file means that a newer program wrote it.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// Statement lists that lead from version i to i + 1; the first makes an empty file a store.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
 CREATE TABLE schema_version(version INTEGER NOT NULL);
 INSERT INTO schema_version(version) VALUES(0);
@@ -73,6 +73,7 @@ CREATE TABLE notes(
     created INTEGER NOT NULL
 );
 ",
+    "ALTER TABLE results ADD COLUMN tier INTEGER;",
 ];
 
 /// Checks the file, brings it to the current version, and sets how it is written. A file that is no store, or a

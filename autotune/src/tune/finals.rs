@@ -8,9 +8,10 @@
 use super::report::Timed;
 use super::run::{FINALISTS, Kept, Run};
 use super::standing::{Incumbent, Standing};
-use super::trial::{Trial, nanoseconds};
+use super::trial::{Pace, Trial, nanoseconds, session_options};
 use super::turns::{self, Heats, SPARE, Turn, sample_ns};
 use crate::clock::{Paired, paired};
+use crate::judge::{Rejection, Tier};
 use crate::protocol::{Phase, Role, TimeNs};
 use std::time::Duration;
 use tilewright_ir::diag::Diagnostic;
@@ -29,6 +30,9 @@ const RESERVE_MAX: f64 = 0.2;
 /// A candidate this many times slower than the best has lost, however busy the machine was; its calls would take the
 /// time of the others' (the naive loop nest's may take seconds each).
 const LOST: f64 = 1.5;
+/// Calls of a candidate that is judged in every layout, roughly, and the part of the budget that they may take beyond it.
+const EVERYWHERE_CALLS: f64 = 60.0;
+const OVERTIME: f64 = 0.1;
 /// A champion is given up in the last turns only for a rival that is faster by this factor.
 const LUCKY: f64 = 1.05;
 
@@ -166,19 +170,50 @@ fn confirm(
         if rival < finalists.len() && !run.is_stopped() {
             pair.push(finalists.remove(rival));
         }
-        if let Some((turn, in_turns)) = duel(run, pair, bar)? {
+        let Some((mut turn, in_turns, rest)) = duel(run, pair, bar)? else { continue };
+        if judge_everywhere(run, &mut turn)? {
             return settle_winner(run, &turn, in_turns, bar).map(Some);
         }
+        tell(run, &turn.kept, Role::Winner, &turn.trial)?;
+        finalists.splice(0..0, rest);
     }
     Ok(None)
 }
 
-/// The first of a pair, unless it fails or the second is faster now; with its time in turns with all others.
+/// Judges a winner in every layout, unless somebody waits for the end of the run or its calls would take far longer than the
+/// run may: then it has the first tier alone, and its record says so. `false`: it failed, as its trial says.
+fn judge_everywhere(run: &mut Run<'_>, turn: &mut Turn) -> Result<bool, Diagnostic> {
+    let time_ns = turn.kept.timed.time_ns.median;
+    let spare = run.left().max(run.options.budget().mul_f64(OVERTIME));
+    if run.is_stopped() || nanoseconds(EVERYWHERE_CALLS * time_ns) > spare {
+        return Ok(true);
+    }
+    let pace = Pace { best_ns: Some(time_ns), ..run.pace() };
+    let artifact = &turn.kept.built.artifact;
+    let mut options = session_options(artifact, &pace);
+    // Many calls come with one ring of the doorbell.
+    options.deadline = options.deadline.saturating_add(Duration::from_secs(1));
+    match run.judge.check_everywhere(artifact, &options) {
+        Ok(seen) => {
+            let known = turn.trial.worst_ratio.unwrap_or(0.0);
+            turn.trial.worst_ratio = Some(known.max(seen.worst_ratio));
+            turn.trial.tier = Some(Tier::Second);
+            Ok(true)
+        }
+        Err(Rejection { fault: Some(fault), .. }) => Err(*fault),
+        Err(rejection) => {
+            turn.trial.rejection = Some(rejection);
+            Ok(false)
+        }
+    }
+}
+
+/// The first of a pair, unless it fails or the second is faster now; with its time in turns with all others, and the second.
 fn duel(
     run: &mut Run<'_>,
     pair: Vec<Kept>,
     bar: &Bar,
-) -> Result<Option<(Turn, TimeNs)>, Diagnostic> {
+) -> Result<Option<(Turn, TimeNs, Vec<Kept>)>, Diagnostic> {
     let known: Vec<_> =
         pair.iter().map(|kept| (kept.schedule.clone(), kept.timed.time_ns)).collect();
     let is_first = |turn: &Turn| turn.kept.schedule == known[0].0;
@@ -197,10 +232,11 @@ fn duel(
     for turn in passed.iter().skip(1) {
         tell(run, &turn.kept, Role::Finalist, &turn.trial)?;
     }
-    Ok(passed.into_iter().next().map(|turn| {
+    let mut passed = passed.into_iter();
+    Ok(passed.next().map(|turn| {
         let in_turns = known.iter().find(|(schedule, _)| *schedule == turn.kept.schedule);
         let time_ns = in_turns.map_or(turn.kept.timed.time_ns, |(_, time_ns)| *time_ns);
-        (turn, time_ns)
+        (turn, time_ns, passed.map(|turn| turn.kept).collect())
     }))
 }
 

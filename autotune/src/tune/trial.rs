@@ -1,7 +1,7 @@
 //! One candidate at a time: start, judge, time, judge again. Nothing compiles meanwhile.
 
 use crate::clock::{MeasureOptions, Measurement, measure};
-use crate::judge::{Judge, Passed, Rejection};
+use crate::judge::{Judge, Passed, Rejection, Tier};
 use crate::launch::{Failure, Session, SessionOptions};
 use crate::protocol::{Role, TimeNs};
 use crate::search::Outcome;
@@ -74,6 +74,8 @@ pub(super) struct Trial {
     pub(super) seed: Option<u64>,
     /// The hash of its outputs on the data of digests.
     pub(super) digest: Option<String>,
+    /// How much of the judge it has passed.
+    pub(super) tier: Option<Tier>,
     pub(super) rejection: Option<Rejection>,
     /// Nanoseconds of the fastest of the first calls, doorbell included. Nothing was judged by then.
     pub(super) first_ns: Option<f64>,
@@ -117,6 +119,7 @@ impl Trial {
             worst_ratio: self.worst_ratio,
             seed: self.seed,
             digest: self.digest.clone(),
+            tier: self.tier.map(Tier::number),
             ..NewRecord::new(role, schedule, created)
         }
     }
@@ -185,6 +188,7 @@ fn judge_and_time(
     let passed = judge.check(session)?;
     trial.worst_ratio = Some(passed.worst_ratio);
     trial.seed = Some(passed.seed);
+    trial.tier = Some(Tier::First);
     session.stay(true);
     judge.poison(session)?;
     let measurement = time(session, &passed, call_ns.min(passed.call_ns_min()), pace)?;

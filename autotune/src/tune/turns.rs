@@ -7,7 +7,7 @@ use super::report::Timed;
 use super::run::{Kept, Run, timed};
 use super::trial::{Pace, Trial, nanoseconds, session_options};
 use crate::clock::{MeasureOptions, Measurement, interleave};
-use crate::judge::{Passed, Rejection};
+use crate::judge::{Passed, Rejection, Tier};
 use crate::launch::{Failure, Session};
 use std::time::Duration;
 use tilewright_ir::diag::Diagnostic;
@@ -187,6 +187,7 @@ fn settle(run: &mut Run<'_>, runner: Runner, left: bool) -> Turn {
     let mut trial = Trial {
         worst_ratio: Some(passed.worst_ratio),
         seed: Some(passed.seed),
+        tier: Some(Tier::First),
         ..Trial::default()
     };
     trial.rejection = match failure {

@@ -23,6 +23,14 @@ pub(crate) const ADD_BUT_ONE: &[u8] = &[
     0x41, 0x0f, 0x11, 0x04, 0x92, 0x48, 0xff, 0xc2, 0xeb, 0xe4, 0xc3,
 ];
 
+/// `ADD` where the first argument is aligned to a cache line, else `SUBTRACT`.
+pub(crate) fn add_where_aligned() -> Vec<u8> {
+    let mut image = vec![0x48, 0x8b, 0x07, 0xa8, 0x3f, 0x75, ADD.len() as u8];
+    image.extend(ADD);
+    image.extend(SUBTRACT);
+    image
+}
+
 /// `ADD` in the first `calls` calls, nothing later; counts in device buffer 0.
 pub(crate) fn add_at_first(calls: u8) -> Vec<u8> {
     vec![

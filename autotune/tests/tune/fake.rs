@@ -7,8 +7,8 @@ use tilewright_ir::graph::{Graph, GraphBuilder, Output, Tensor};
 use tilewright_ir::target::{MemoryLevel, Target};
 use tilewright_ir::tile::TileProgram;
 
-/// Elements of each argument.
-pub(crate) const ELEMENTS: u64 = 16 * 32 * 8;
+/// Elements of each argument: no multiple of a cache line's, so that the last one ends within a line.
+pub(crate) const ELEMENTS: u64 = 15 * 33 * 8;
 
 /// out = a + b over three axes, so that there is something to choose.
 pub(crate) fn graph() -> Graph {
@@ -18,7 +18,7 @@ pub(crate) fn graph() -> Graph {
     let b = builder.input("b", DType::F32, &axes);
     let node = builder.binary(BinaryOp::Add, a, b);
     let tensor = Tensor::new("out", DType::F32, &axes);
-    let sizes = [("x", 16), ("y", 32), ("z", 8)].map(|(name, size)| (name.to_string(), size));
+    let sizes = [("x", 15), ("y", 33), ("z", 8)].map(|(name, size)| (name.to_string(), size));
     builder
         .finish(vec![Output { tensor, node }])
         .bind(&sizes.into())

@@ -59,7 +59,7 @@ fn the_evidence_names_case_element_and_numbers() {
     let words: Vec<&str> = case.split(' ').collect();
     assert!(words[0] == "case" && words[2].parse::<u64>().is_ok(), "{evidence}");
     assert!(Family::ALL.iter().any(|family| family.name() == words[1]), "{evidence}");
-    assert!(rest.starts_with("1 of 4096 elements of out, the first at [0, 0, 0]"), "{evidence}");
+    assert!(rest.starts_with("1 of 3960 elements of out, the first at [0, 0, 0]"), "{evidence}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::code;
 use crate::fake::{Fake, graph};
 use std::sync::atomic::{AtomicBool, Ordering};
-use tilewright_autotune::protocol::{Event, Role, Status};
+use tilewright_autotune::protocol::{Event, RecordRow, Role, Status};
 use tilewright_autotune::store::{Store, Task};
 use tilewright_autotune::tune::{TuneOptions, TuneReport, tune};
 use tilewright_ir::plan;
@@ -70,9 +70,9 @@ fn sabotage_costs_one_record_each_and_never_wins() {
     let best = report.best.as_ref().expect("half of the candidates are honest");
     assert!(best.worst_ratio <= 1.0);
     assert!(best.time_ns.lo <= best.time_ns.median && best.time_ns.median <= best.time_ns.hi);
-    // Plain ADD of 4096 elements beats every delayed one by far.
+    // Plain ADD of all elements beats every delayed one by far.
     assert!(report.speedup().unwrap() > 5.0, "{:?}", report.speedup());
-    assert_eq!(report.flops, 4096.0);
+    assert_eq!(report.flops, 3960.0);
 
     let Some(Event::Result(result)) = events.last() else { panic!("the last event is the result") };
     assert_eq!(*result, report.result());
@@ -84,6 +84,25 @@ fn sabotage_costs_one_record_each_and_never_wins() {
     for event in &events {
         assert_eq!(serde_json::from_str::<Event>(&event.to_line()).unwrap(), *event);
     }
+}
+
+#[test]
+fn what_is_right_in_one_layout_alone_never_wins() {
+    // The second candidate of the search is the fastest, and wrong where an array is aligned to its elements only.
+    let backend = Fake::new(|call| {
+        let slow = code::delayed(20_000 + call as u32, code::ADD);
+        Some(if call == 2 { code::add_where_aligned() } else { slow })
+    });
+    let mut store = Store::in_memory().unwrap();
+    let (report, _) = run(&backend, &options(), &mut store);
+    let rows = store.list(None).unwrap();
+    let refused = rows.iter().find(|row| row.role == Role::Winner && row.reason.is_some());
+    let refused = refused.expect("it is judged in other layouts before it is shown");
+    assert_eq!((refused.reason.as_deref(), refused.tier), (Some("wrong"), Some(1)));
+    let evidence = refused.evidence.as_deref().unwrap();
+    assert!(evidence.contains("in the right layout"), "{evidence}");
+    let winner = store.find(report.record.as_deref().unwrap()).unwrap().unwrap();
+    assert!(winner.schedule_hash != refused.schedule_hash && winner.tier == Some(2));
 }
 
 #[test]
@@ -100,6 +119,11 @@ fn everything_is_recorded_and_the_next_run_starts_from_it() {
     assert_eq!(winner.role, Role::Winner);
     assert!(!winner.samples_ns.is_empty() && winner.seed.is_some());
     assert!(winner.created >= options().started_unix);
+    // The winner alone has been judged in every layout; what ran and was refused may have passed the first tier.
+    let tier = |row: &RecordRow| row.tier.filter(|_| row.status == Status::Accepted);
+    assert_eq!(tier(&winner), Some(2));
+    let others = rows.iter().filter(|row| row.record != winner.record);
+    assert!(others.filter_map(tier).all(|tier| tier == 1));
 
     let graph = graph();
     let task = Task::of(&graph, &plan::build(&graph), &backend);

@@ -8,16 +8,12 @@ use super::cycles;
 use super::machine::Machine;
 use super::nest::Nest;
 use crate::base::{AxisId, AxisSet, BinaryOp, BufferId, DType, Expr, ReduceOp};
-use crate::target::{TILE_ROW_BYTES, TILE_ROWS};
 
 /// Loads and stores of vectors that begin in a cycle.
 const LOADS: f64 = 2.0;
 const STORES: f64 = 1.0;
-/// Cycles until a sum is ready for the next one, and until one of tiles is.
+/// Cycles until a sum is ready for the next one.
 const SUM_LATENCY: f64 = 4.0;
-const TILE_LATENCY: f64 = 26.0;
-/// Cycles of a product of tiles; a tile is loaded as rows.
-const TILE_CYCLES: f64 = 16.0;
 /// Cycles to fold the lanes of a vector.
 const FOLD_CYCLES: f64 = 8.0;
 /// Loads of an element whose place is computed.
@@ -28,7 +24,7 @@ const APART: (f64, f64) = (3.0, 4.0);
 const SCALAR: f64 = 1.7;
 /// Cycles of a step of an inner loop, and of a register tile.
 const STEP_CYCLES: f64 = 1.0;
-const TILE_START_CYCLES: f64 = 6.0;
+pub(super) const TILE_START_CYCLES: f64 = 6.0;
 /// The part of the less busy units' time that shows.
 const SHOWN: f64 = 0.15;
 
@@ -52,14 +48,14 @@ pub(super) fn cycles(nest: &Nest<'_>, machine: &Machine) -> f64 {
 
 /// Cycles of each kind of unit, and of waiting.
 #[derive(Clone, Copy, Debug, Default)]
-struct Busy {
-    arithmetic: f64,
-    loads: f64,
-    stores: f64,
+pub(super) struct Busy {
+    pub(super) arithmetic: f64,
+    pub(super) loads: f64,
+    pub(super) stores: f64,
     /// What no other work hides.
-    alone: f64,
-    /// The longest wait of a reduction for itself.
-    waiting: f64,
+    pub(super) alone: f64,
+    /// The waits of reductions for themselves.
+    pub(super) waiting: f64,
 }
 
 impl Busy {
@@ -78,15 +74,15 @@ impl Busy {
     }
 }
 
-struct Tally<'n, 'a> {
-    nest: &'n Nest<'a>,
-    machine: &'n Machine,
+pub(super) struct Tally<'n, 'a> {
+    pub(super) nest: &'n Nest<'a>,
+    pub(super) machine: &'n Machine,
     lanes: f64,
     /// The vector axis and its lanes.
     units: Vec<(AxisId, u64)>,
     /// What has been counted, with the axes of the reduction around it.
     seen: Vec<(&'a Expr, AxisSet)>,
-    busy: Busy,
+    pub(super) busy: Busy,
 }
 
 impl<'a> Tally<'_, 'a> {
@@ -218,13 +214,11 @@ impl<'a> Tally<'_, 'a> {
             _ => (a, b, 1.0),
         };
         for operand in [a, b] {
-            match operand {
-                Expr::Load(buffer) if group > 1.0 => {
-                    let axes = self.nest.axes_of(operand);
-                    self.busy.loads += self.count(axes, inside) / group;
-                    let _ = buffer;
+            match group > 1.0 {
+                true => {
+                    self.busy.loads += self.count(self.nest.axes_of(operand), inside) / group;
                 }
-                _ => self.visit(operand, inside),
+                false => self.visit(operand, inside),
             }
         }
         self.busy.arithmetic += self.count(axes, inside) / group / self.machine.multiply_adds;
@@ -256,60 +250,6 @@ impl<'a> Tally<'_, 'a> {
         }
     }
 
-    /// A sum of products that tile registers add; `false` if it is none.
-    fn tiles(&mut self, x: &'a Expr, folded: AxisSet, inside: AxisSet) -> bool {
-        let terms = terms(ReduceOp::Sum, x);
-        let pairs: Option<Vec<_>> = terms.iter().map(|term| self.tile_pair(term)).collect();
-        let (Some(pairs), Some(vector)) = (pairs, self.nest.micro.vector) else { return false };
-        let Some(&(a, _)) = pairs.first() else { return false };
-        let rows =
-            self.nest.micro.tile.iter().find(|(axis, tile)| {
-                *axis != vector && *tile >= TILE_ROWS && !inside.contains(*axis)
-            });
-        let Some(&(rows, _)) = rows else { return false };
-        let Some(depth) = folded
-            .iter()
-            .max_by(|&one, &other| self.nest.elements(one).total_cmp(&self.nest.elements(other)))
-        else {
-            return false;
-        };
-        let row = TILE_ROW_BYTES / a.dtype(self.nest.program).bytes().max(1);
-        let units = [(rows, TILE_ROWS), (vector, TILE_ROWS), (depth, row)];
-        let mut read: Vec<&Expr> = vec![];
-        for &(a, b) in &pairs {
-            let axes = self.nest.axes_of(a) | self.nest.axes_of(b);
-            self.busy.arithmetic += self.nest.count(axes, inside, &units) * TILE_CYCLES;
-            for operand in [a, b] {
-                if !read.contains(&operand) {
-                    read.push(operand);
-                    let count = self.nest.count(self.nest.axes_of(operand), inside, &units);
-                    self.busy.loads += count * TILE_ROWS as f64;
-                }
-            }
-        }
-        let axes: AxisSet = self.nest.axes.iter().copied().collect();
-        let sums = self.nest.count(axes | inside, inside, &units) * pairs.len() as f64;
-        let accumulators = self.nest.accumulators(inside, &units).max(1.0);
-        self.busy.waiting += sums / accumulators * TILE_LATENCY;
-        let tiles: f64 = self.nest.axes.iter().map(|&axis| self.nest.tiles(axis)).product();
-        // The sums of a block go through memory, as rows, and are added to those before.
-        let rows = self.nest.count(axes, AxisSet::EMPTY, &units) * TILE_ROWS as f64;
-        self.busy.loads += 2.0 * rows;
-        self.busy.stores += 2.0 * rows;
-        self.busy.alone += rows + tiles * TILE_START_CYCLES;
-        true
-    }
-
-    /// Both operands of a product of tiles.
-    fn tile_pair(&self, term: &'a Expr) -> Option<(&'a Expr, &'a Expr)> {
-        let Expr::Binary(BinaryOp::Mul, a, b) = term else { return None };
-        let sum = a.dtype(self.nest.program);
-        let (a, b) = (narrow(a)?, narrow(b)?);
-        let of = |x: &Expr| x.dtype(self.nest.program);
-        let product = self.machine.target.tile_product(of(a), of(b), sum);
-        product.map(|_| (a, b))
-    }
-
     fn store(&mut self) {
         let axes: AxisSet = self.nest.axes.iter().copied().collect();
         let near = self.nest.target.is_none_or(|buffer| self.nest.is_near(buffer));
@@ -331,7 +271,7 @@ fn is_shifted(index: &Expr, axis: AxisId) -> bool {
 }
 
 /// The operand of a conversion.
-fn narrow(expr: &Expr) -> Option<&Expr> {
+pub(super) fn narrow(expr: &Expr) -> Option<&Expr> {
     match expr {
         Expr::Cast(_, x) if matches!(**x, Expr::Load(_)) => Some(x),
         _ => None,
@@ -339,7 +279,7 @@ fn narrow(expr: &Expr) -> Option<&Expr> {
 }
 
 /// The terms of a sum, or the one term of another reduction.
-fn terms(op: ReduceOp, x: &Expr) -> Vec<&Expr> {
+pub(super) fn terms(op: ReduceOp, x: &Expr) -> Vec<&Expr> {
     match x {
         Expr::Binary(BinaryOp::Add, one, other) if op == ReduceOp::Sum => {
             [terms(op, one), terms(op, other)].concat()

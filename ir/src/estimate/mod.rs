@@ -9,6 +9,7 @@
 pub(crate) mod cycles;
 mod instructions;
 mod machine;
+mod matrix;
 mod nest;
 mod traffic;
 

@@ -265,11 +265,6 @@ impl<'a> Nest<'a> {
         self.scope.side(axis).mean(|length| length.div_ceil(tile))
     }
 
-    /// Trips of the loop over an axis: over register tiles, or over the elements of a reduction.
-    pub(super) fn tiles_or_elements(&self, axis: AxisId) -> f64 {
-        if self.axes.contains(&axis) { self.tiles(axis) } else { self.elements(axis) }
-    }
-
     /// Units of all register tiles of a block.
     fn in_units(&self, axis: AxisId, units: &Units) -> f64 {
         let Some((_, unit)) = units.iter().find(|(of, _)| *of == axis) else {

@@ -170,9 +170,10 @@ fn is_there(
 fn missed_bytes(nest: &Nest<'_>, inner: &[Inner], access: &Access, level: &Level) -> f64 {
     let of = &nest.program.buffers[access.buffer.index()];
     let holds = |bytes: f64| bytes <= level.bytes * USABLE;
-    let tile = |axis: &AxisId| match inner.iter().any(|of| of.axis == *axis && of.trips > 0.0) {
-        true => nest.elements(*axis) / nest.tiles_or_elements(*axis),
-        false => nest.elements(*axis),
+    // What the innermost loops touch at once: of each axis that has a loop here one trip.
+    let tile = |axis: &AxisId| match inner.iter().find(|of| of.axis == *axis) {
+        Some(own) => nest.elements(*axis) / own.trips.max(1.0),
+        None => nest.elements(*axis),
     };
     let mut bytes = of.axes.iter().map(tile).product::<f64>() * f64::from(of.dtype.bits()) / 8.0;
     for own in inner.iter().rev() {
