@@ -70,7 +70,7 @@ fn rejections_that_say_nothing_of_the_numbers_take_nothing_out_of_use() {
     let mut store = Store::in_memory().unwrap();
     let task = task("matmul", 64);
     store.record(&task, &record("a", 7.25)).unwrap();
-    for reason in ["slow", "timeout", "undecided", "impossible"] {
+    for reason in ["slow", "timeout", "killed", "undecided", "impossible"] {
         store.record(&task, &rejected("a", reason)).unwrap();
         assert!(store.best(&task).unwrap().is_some(), "{reason}");
     }

@@ -5,7 +5,7 @@
 use super::failure::Failure;
 use super::given;
 use super::interrupt;
-use super::judge::{profile, rival};
+use super::judge::{library, profile, rival};
 use super::memory;
 use super::output::Output;
 use super::select::{KernelArgs, Selected, Source};
@@ -71,6 +71,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
                 proposals.push(proposal(&selected, args, line).map_err(told)?);
             }
         }
+    }
+    if proposals.is_empty() {
+        let why = "nothing is proposed: --schedule FILE, or lines in the file of --proposals";
+        return Err(Failure::Usage(why.to_string()));
     }
     let mut store = Store::open(&default_path()?)?;
     let stop = interrupt::asks_to_stop();
@@ -193,7 +197,7 @@ const LIBRARY_SECONDS: f64 = 5.0;
 
 fn of_library(selected: &Selected, line: &ProposalLine, path: &str) -> Result<Proposal, String> {
     let profile = profile(line.profile.as_deref().unwrap_or("strict"))?;
-    let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    let bytes = library::read(path.as_ref()).map_err(|error| format!("{path}: {error}"))?;
     let own = format!("tw_{}", selected.kernel.name());
     let symbol = line.symbol.as_ref().unwrap_or(&own);
     let candidate = Library::new(&bytes, symbol, profile);

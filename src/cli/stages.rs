@@ -8,7 +8,7 @@ use super::memory;
 use super::run::call;
 use clap::ValueEnum;
 use tilewright::BoundKernel;
-use tilewright::autotune::stats::work;
+use tilewright::autotune::stats::work_of_text;
 use tilewright::ir::reference::{
     Expected, Family, HostTensor, InterpreterShare, compare, draw, evaluate,
 };
@@ -84,7 +84,7 @@ const OPERATIONS_PER_SECOND: f64 = 75e6;
 
 /// About how many seconds `check` takes: the reference and two interpreters do every operation one by one.
 pub(super) fn seconds(bound: &BoundKernel) -> f64 {
-    let work = work(bound.graph());
+    let work = work_of_text(bound.graph());
     3.0 * work.flops.max(work.bytes / 4.0) / OPERATIONS_PER_SECOND
 }
 

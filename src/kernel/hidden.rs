@@ -9,7 +9,7 @@ use crate::error::Error;
 use std::fmt;
 use tilewright_autotune::judge::{Judge, Rejection, hidden_sizes};
 use tilewright_autotune::launch::{Session, SessionOptions};
-use tilewright_autotune::stats::work;
+use tilewright_autotune::stats::work_of_text;
 use tilewright_ir::base::Sizes;
 use tilewright_ir::schedule::Schedule;
 
@@ -91,7 +91,7 @@ fn at(
     schedule: &Schedule,
     seed: u64,
 ) -> Result<Outcome, Error> {
-    let work = work(bound.graph());
+    let work = work_of_text(bound.graph());
     if work.flops > FLOPS_MAX || work.bytes > BYTES_MAX {
         return Ok(Outcome::Skipped);
     }

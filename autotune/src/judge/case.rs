@@ -1,7 +1,7 @@
 //! Cases: inputs of a family with the reference of their outputs.
 
 use crate::launch::{Failure, Session};
-use crate::stats::work;
+use crate::stats::work_of_text;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -9,8 +9,9 @@ use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 use tilewright_ir::graph::{Graph, Tensor};
 use tilewright_ir::reference::{
-    Family, HostTensor, SCALES, Shuffle, Verdict, Yardstick, can_lie, draw, evaluate,
-    integers_are_exact, memory_of, permutable_axes, scaled, scaled_places, special_places,
+    Family, HostTensor, SCALES, Shuffle, Verdict, Yardstick, barred_places, can_lie, draw,
+    evaluate, integers_are_exact, memory_of, permutable_axes, scaled, scaled_places,
+    special_places,
 };
 
 /// A kernel with at most this many operations and bytes has a reference of a few milliseconds: its cases are drawn anew one
@@ -21,10 +22,18 @@ const LARGE: (f64, f64) = (1e9, 32e6);
 /// The families of which each candidate gets one besides `Normal`.
 const OTHERS: [Family; 4] = [Family::Uniform, Family::Integers, Family::Equal, Family::Behind];
 
-/// The families that hurt: wide magnitudes, also row by row, means far from zero, NaN and infinities, ties and near ties. Each
-/// candidate gets a case of each, and of a cheap kernel one for each place; a candidate of a large kernel gets a single one.
-const HARD: [Family; 5] =
-    [Family::Wide, Family::Specials, Family::Close, Family::Scaled, Family::Offset];
+/// The families that hurt: wide magnitudes, also row by row, means far from zero, NaN and infinities, ties and near ties, rows
+/// of -inf, any magnitude at all. Each candidate gets a case of each, and of a cheap kernel one for each place; a candidate of a
+/// large kernel gets a single one, unless it is somebody else's.
+const HARD: [Family; 7] = [
+    Family::Wide,
+    Family::Specials,
+    Family::Close,
+    Family::Scaled,
+    Family::Offset,
+    Family::Barred,
+    Family::Extreme,
+];
 
 /// Most cases of a family with places of a candidate.
 const PLACES_MAX: u64 = 9;
@@ -35,6 +44,7 @@ fn places(graph: &Graph, family: Family) -> u64 {
     match family {
         Family::Specials => special_places(graph),
         Family::Scaled => scaled_places(graph),
+        Family::Barred => barred_places(graph),
         _ => 1,
     }
 }
@@ -72,7 +82,8 @@ impl Drawn {
         let [first, rest @ ..] = SCALES;
         let mut drawn = Self::draw_once(graph, family, (place, first), rng);
         for scale in rest {
-            if !drawn.is_undecided() {
+            // Smaller numbers are not what that family is for.
+            if !drawn.is_undecided() || family == Family::Extreme {
                 break;
             }
             drawn = Self::draw_once(graph, family, (place, scale), rng);
@@ -227,6 +238,8 @@ pub(super) struct Pool {
     cases: Vec<Arc<Drawn>>,
     /// How many are not hard.
     plain: usize,
+    /// What a candidate of our own does not get, since the kernel is large: families and places.
+    left_out: Vec<(Family, u64)>,
     /// Whether cases are drawn anew.
     cheap: bool,
     /// Whether some axis may be permuted, so that a known case gives new ones.
@@ -237,7 +250,7 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(graph: &Graph, rng: &mut ChaCha8Rng) -> Self {
-        let work = work(graph);
+        let work = work_of_text(graph);
         let cheap = work.flops <= CHEAP.0 && work.bytes <= CHEAP.1;
         let large = work.flops > LARGE.0 || work.bytes > LARGE.1;
         let mut others = OTHERS.to_vec();
@@ -245,9 +258,10 @@ impl Pool {
         let mut hard: Vec<(Family, u64)> =
             HARD.iter().map(|&family| (family, rng.next_u64() % places(graph, family))).collect();
         hard.shuffle(rng);
+        let mut left_out = vec![];
         if large {
-            others.truncate(1);
-            hard.truncate(1);
+            left_out.extend(others.split_off(1).into_iter().map(|family| (family, 0)));
+            left_out.extend(hard.split_off(1));
         } else if cheap {
             hard.retain(|&(family, _)| places(graph, family) == 1);
             for family in HARD.into_iter().filter(|&family| places(graph, family) > 1) {
@@ -266,7 +280,25 @@ impl Pool {
             .collect();
         let plain = drop_undecided(&mut cases, plain);
         let permutable = permutable_axes(graph).iter().next().is_some();
-        Self { cases, plain, cheap, permutable, changed: OnceLock::new() }
+        Self { cases, plain, left_out, cheap, permutable, changed: OnceLock::new() }
+    }
+
+    /// Draws what was left out of a large kernel's cases, for who is not one of many.
+    pub(super) fn widen(&mut self, graph: &Graph, rng: &mut ChaCha8Rng) {
+        let seeded: Vec<_> =
+            std::mem::take(&mut self.left_out).into_iter().map(|of| (of, fork(rng))).collect();
+        let draw = |((family, place), mut rng): ((Family, u64), ChaCha8Rng)| {
+            Arc::new(Drawn::draw(graph, family, place, &mut rng))
+        };
+        let drawn: Vec<Arc<Drawn>> = seeded.into_par_iter().map(draw).collect();
+        let (hard, plain): (Vec<_>, Vec<_>) =
+            drawn.into_iter().partition(|drawn| HARD.contains(&drawn.family));
+        let plain = plain.into_iter().filter(|drawn| !drawn.is_undecided());
+        for drawn in plain {
+            self.cases.insert(self.plain, drawn);
+            self.plain += 1;
+        }
+        self.cases.extend(hard);
     }
 
     /// Draws one of the cases of a cheap kernel anew, so that what a candidate could learn of them does not last.
@@ -284,6 +316,11 @@ impl Pool {
         let other = rng.random_range(1..self.plain);
         let known = if position.is_multiple_of(2) { 0 } else { other };
         Pick { known, seed: rng.next_u64() >> 11 }
+    }
+
+    /// Chooses a case never seen before of each family that is not hard.
+    pub(super) fn pick_plain(&self, rng: &mut ChaCha8Rng) -> Vec<Pick> {
+        (0..self.plain).map(|known| Pick { known, seed: rng.next_u64() >> 11 }).collect()
     }
 
     /// Chooses a case never seen before of each hard family.

@@ -44,14 +44,21 @@ impl Judge<'_> {
         Ok(all)
     }
 
+    /// Judges in several arrays at once what was judged in one: all families come to addresses that were not the first.
+    pub(super) fn check_slots(&mut self, session: &mut Session) -> Result<f64, Rejection> {
+        let worst = self.check(session)?.worst_ratio;
+        Ok(worst.max(self.check_families(session)?.worst_ratio))
+    }
+
     /// All checks of the candidate of a session with one slot.
     pub(super) fn check_all(&mut self, session: &mut Session) -> Result<Seen, Rejection> {
         let first = self.check(session)?;
+        let families = self.check_families(session)?;
         let changed = self.check_changed(session)?;
         let calls = (ENDURED_NS / changed.call_ns_min().max(1.0)) as u64;
         self.endures(session, &changed, calls.clamp(1, ENDURED_CALLS))?;
         Ok(Seen {
-            worst_ratio: first.worst_ratio.max(changed.worst_ratio),
+            worst_ratio: first.worst_ratio.max(families.worst_ratio).max(changed.worst_ratio),
             call_ns_min: first.call_ns_min().min(changed.call_ns_min()),
         })
     }

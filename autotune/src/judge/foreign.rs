@@ -66,6 +66,9 @@ pub fn judge_library(
     Judgement { tier: trial.tier, outcome: outcome.map(|()| trial.standing) }
 }
 
+/// Arrays of each kind in the last of the layouts.
+const SLOTS: usize = 3;
+
 struct Trial<'a, 'g> {
     judge: &'a mut Judge<'g>,
     library: &'a Library,
@@ -109,12 +112,24 @@ impl<'a, 'g> Trial<'a, 'g> {
 
     /// Goes on with the session of the first tier.
     fn second(&mut self, session: &mut Session) -> Result<(), Rejection> {
+        self.judge.widen();
         self.check_all(session)?;
         for layout in [Layout::Left, Layout::Usual] {
             let mut session = self.session(layout)?;
             let checked = self.check_all(&mut session);
             checked.map_err(|rejection| rejection.in_layout(layout.name()))?;
         }
+        self.several()
+    }
+
+    /// Judges it with several arrays of each kind, as the clock has them.
+    fn several(&mut self) -> Result<(), Rejection> {
+        let options = SessionOptions { slots: SLOTS, ..self.options.clone() };
+        let loading =
+            Loading { layout: Layout::Usual, workspace_bytes: self.standing.workspace_bytes };
+        let mut session = Session::load(self.library, &self.shape, loading, &options)?;
+        let worst_ratio = self.judge.check_slots(&mut session)?;
+        self.note(worst_ratio, f64::INFINITY);
         Ok(())
     }
 

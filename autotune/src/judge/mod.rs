@@ -99,6 +99,11 @@ impl<'a> Judge<'a> {
         Ok(passed)
     }
 
+    /// From now on candidates of a large kernel get all families, too.
+    pub(super) fn widen(&mut self) {
+        self.pool.widen(self.graph, &mut self.rng);
+    }
+
     fn begin(&mut self) -> (Passed, ChaCha8Rng) {
         self.checks += 1;
         if self.checks.is_multiple_of(RENEW_EVERY) {
@@ -129,6 +134,20 @@ impl<'a> Judge<'a> {
             self.check_round(session, &cases, rng, passed)?;
         }
         Ok(())
+    }
+
+    /// A case of each family that is not hard.
+    ///
+    /// # Errors
+    /// As `check`.
+    pub(super) fn check_families(&mut self, session: &mut Session) -> Result<Passed, Rejection> {
+        let (mut passed, mut rng) = self.begin();
+        for picks in self.pool.pick_plain(&mut rng).chunks(session.slots().max(1)) {
+            let cases: Vec<Case> =
+                picks.par_iter().map(|&pick| self.pool.draw(self.graph, pick)).collect();
+            self.check_round(session, &cases, &mut rng, &mut passed)?;
+        }
+        Ok(passed)
     }
 
     /// Runs a case, and the same case with one element of an input changed: what looks at its inputs only here and

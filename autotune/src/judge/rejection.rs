@@ -13,7 +13,7 @@ pub(super) const UNDECIDED: &str = "undecided";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// The stable word: `illegal` (the schedule), `compile` (the back end), `wrong`, `nondeterministic`, `crash`,
-    /// `timeout`, `stray_write`, `load` (a library that is none), `code` (returned by its function), `modes` (of
+    /// `killed` (by somebody else), `timeout`, `stray_write`, `load` (a library that is none), `code` (returned by its function), `modes` (of
     /// floating point, not as found), `refused` (the launcher), `slow`, `impossible` (faster than the machine),
     /// `undecided` (of no data the judge can say what is right), `duplicate` (the code of an earlier candidate), `panic` (a
     /// fault of ours).

@@ -3,8 +3,9 @@
 //! Both are libraries in processes of their own, take turns in random order, and get the same data. Every call of a sample has
 //! newly drawn data, in buffers that rotate, over garbage, which comes while the process stands still; what it computes
 //! after its answer is added to its time, by the kernel's account of it. All elements of both are compared with each
-//! other; calls chosen after they were made, and all in which the two differ by more than honest results do, also with
-//! the reference. Invariant: no time of a call whose output has not been compared.
+//! other; calls chosen after they were made, the last of them when all is over, and all in which the two differ by more than
+//! honest results do, also with the reference. Between the samples the candidate gets hard data in the same arrays, in calls that
+//! look like those of a sample. Invariant: no time of a call whose output has not been compared.
 
 use super::rejection::UNDECIDED;
 use super::{Judge, Rejection};
@@ -29,6 +30,14 @@ const SAMPLES_MIN: usize = 5;
 /// whatever it takes.
 const CHECK_EVERY: u32 = 4;
 const CHECKED_MIN: usize = 3;
+/// Calls out of all that are compared with the reference at the end, and bytes of outputs that are kept for that: what is wrong
+/// in half of the calls, as it must be to move a median, passes one time in 2^8.
+const KEPT: usize = 8;
+const KEPT_BYTES_MAX: u64 = 512 << 20;
+/// One round in so many has a call on hard data behind it.
+const HARD_EVERY: u32 = 3;
+/// Calls of the incumbent that tell how long a sample has to be.
+const PROBES: usize = 5;
 /// A difference below this part of the time is none.
 const EFFECT_MIN: f64 = 0.01;
 /// A time so many times below the floor is refused.
@@ -100,7 +109,9 @@ impl Judge<'_> {
     ) -> Result<Outcome, Rejection> {
         let shape = Shape::of(self.graph);
         let bytes: u64 = shape.arrays.iter().map(|(bytes, _)| bytes).sum();
-        let wanted = (SAMPLE_NS / contest.call_ns.max(1.0)).ceil() as u64;
+        // The faster of both says how many calls a sample has: who is slow while judged would be timed with its wake-up.
+        let call_ns = contest.call_ns.min(self.incumbent_ns(contest, &shape, options)?);
+        let wanted = (SAMPLE_NS / call_ns.max(1.0)).ceil() as u64;
         let most = (SLOTS_BYTES_MAX / bytes.max(1)).clamp(1, SLOTS_MAX);
         let slots = wanted.clamp(1, most);
         let options = SessionOptions { slots: slots as usize, ..options.clone() };
@@ -113,6 +124,9 @@ impl Judge<'_> {
             [load(contest.candidate, own)?, load(contest.incumbent, other).map_err(of_incumbent)?];
         let mut rng = ChaCha8Rng::seed_from_u64(self.rng.next_u64());
         let mut check = Check { tolerances: self.pool.tolerances(), worst_ratio: 0.0, checked: 0 };
+        let most = KEPT_BYTES_MAX
+            / (2 * shape.arrays[shape.inputs..].iter().map(|of| of.0).sum::<u64>()).max(1);
+        let mut kept = Kept { most: (most.max(1) as usize).min(KEPT), seen: 0, calls: vec![] };
         let mut samples: [Vec<f64>; 2] = [vec![], vec![]];
         let watch = Stopwatch::start();
         // The first sample warms both up.
@@ -136,9 +150,67 @@ impl Judge<'_> {
             let is_idle = watch.elapsed() < contest.budget / 2 || check.checked < CHECKED_MIN;
             let chosen = (is_idle && rng.random_range(0..CHECK_EVERY) == 0 || round == 0)
                 .then(|| rng.random_range(0..slots) as usize);
+            kept.offer(&seeds, &outputs, &mut rng);
             self.compare_both(&seeds, &mut outputs, chosen, &mut check)?;
+            if rng.random_range(0..HARD_EVERY) == 0 {
+                self.hard_call(&mut rivals[0], &inputs, &mut rng)?;
+            }
+        }
+        for (seed, mut outputs) in kept.calls {
+            self.compare_both(&[seed], &mut outputs, Some(0), &mut check)?;
         }
         Ok(outcome(samples, slots, check.worst_ratio, rng.next_u64()))
+    }
+
+    /// The nanoseconds of a call of the incumbent, the fastest of few.
+    fn incumbent_ns(
+        &mut self,
+        contest: &Contest<'_>,
+        shape: &Shape,
+        options: &SessionOptions,
+    ) -> Result<f64, Rejection> {
+        let options = SessionOptions { slots: 1, ..options.clone() };
+        let loading =
+            Loading { layout: Layout::Usual, workspace_bytes: contest.workspace_bytes[1] };
+        let session = Session::load(contest.incumbent, shape, loading, &options);
+        let mut session = session.map_err(of_incumbent)?;
+        let inputs = [self.pool.fresh(self.graph, self.rng.next_u64() >> 11)];
+        let mut least_ns = f64::INFINITY;
+        for _ in 0..PROBES {
+            let sample = self.sample(&mut session, &inputs).map_err(of_incumbent)?;
+            least_ns = least_ns.min(sample.0);
+        }
+        Ok(least_ns)
+    }
+
+    /// Has the candidate make a sample whose time nobody takes: one slot has a hard case, the others what they had.
+    fn hard_call(
+        &mut self,
+        session: &mut Session,
+        inputs: &[Vec<HostTensor>],
+        rng: &mut ChaCha8Rng,
+    ) -> Result<(), Rejection> {
+        let picks = self.pool.pick_hard(rng);
+        let Some(&pick) = picks.get(rng.random_range(0..picks.len().max(1))) else {
+            return Ok(());
+        };
+        let case = self.pool.draw(self.graph, pick);
+        let slot = rng.random_range(0..inputs.len());
+        session.wake()?;
+        session.freeze()?;
+        case.feed(self.graph, session, slot)?;
+        self.poison(session)?;
+        // Subnormal numbers make some machines slow.
+        let deadline = session.deadline();
+        session.set_deadline(deadline.saturating_mul(super::HARD_DEADLINE));
+        session.run_accounted(inputs.len() as u64)?;
+        session.set_deadline(deadline);
+        let mut outputs: Vec<Vec<u8>> =
+            session.outputs(slot)?.into_iter().map(<[u8]>::to_vec).collect();
+        match self.compare(&case, &mut outputs) {
+            Err(rejection) if rejection.reason != UNDECIDED => Err(rejection),
+            _ => Ok(()),
+        }
     }
 
     /// The nanoseconds of one call over fresh inputs, one for each slot, and what came out.
@@ -212,6 +284,33 @@ impl Judge<'_> {
 
 /// The bytes of each output.
 type Outputs = Vec<Vec<u8>>;
+
+/// Calls with what both made of them, each as likely as any other (Vitter, 1985, algorithm R): who answers cannot know which.
+struct Kept {
+    most: usize,
+    seen: u64,
+    calls: Vec<(u64, [Vec<Outputs>; 2])>,
+}
+
+impl Kept {
+    fn offer(&mut self, seeds: &[u64], outputs: &[Vec<Outputs>; 2], rng: &mut ChaCha8Rng) {
+        for (slot, &seed) in seeds.iter().enumerate() {
+            self.seen += 1;
+            let place = match self.calls.len() < self.most {
+                true => self.calls.len(),
+                false => rng.random_range(0..self.seen) as usize,
+            };
+            if place >= self.most {
+                continue;
+            }
+            let call = (seed, [0_usize, 1].map(|rival| vec![outputs[rival][slot].clone()]));
+            match self.calls.get_mut(place) {
+                Some(kept) => *kept = call,
+                None => self.calls.push(call),
+            }
+        }
+    }
+}
 
 /// What is known of the results of both.
 struct Check {

@@ -51,10 +51,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The stable word: `timeout`, `crash`, `stray_write`, `load`, `code`, `modes`, `refused` or `start`.
+    /// The stable word: `timeout`, `crash`, `killed` (by a person or the system), `stray_write`, `load`, `code`, `modes`, `refused`
+    /// or `start`.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::TimedOut { .. } => "timeout",
+            Self::Crashed { .. } if !self.blames_candidate() => "killed",
             Self::Crashed { .. } => "crash",
             Self::StrayWrite { .. } => "stray_write",
             Self::Unloadable { .. } => "load",

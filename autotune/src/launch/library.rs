@@ -23,8 +23,15 @@ impl Library {
     /// Seals the bytes of a library, whose function has the name `symbol`.
     ///
     /// # Errors
-    /// `Refused` if there is no memory for them.
+    /// `Refused` if they are those of another kind of file, the name is none, or there is no memory for them.
     pub fn new(bytes: &[u8], symbol: &str, profile: Profile) -> Result<Self, Failure> {
+        if !bytes.starts_with(b"\x7fELF") {
+            let help = "compile it, `cc -O3 -fPIC -shared`";
+            return Err(Failure::refused(format!("the file is no shared library (ELF); {help}")));
+        }
+        if symbol.is_empty() || symbol.contains('\0') {
+            return Err(Failure::refused("the name of a function has letters and no NUL"));
+        }
         let sealed = || -> std::io::Result<File> {
             let mut file = memory_file()?;
             file.write_all(bytes)?;
@@ -54,6 +61,21 @@ impl Library {
     /// What it may do.
     pub fn profile(&self) -> Profile {
         self.profile
+    }
+}
+
+/// What the loader says, without the name that the file has in the child, and with the way out that most need.
+pub(super) fn unloadable(message: &str) -> String {
+    let rest = match message.strip_prefix("/proc/self/fd/") {
+        Some(named) => named.split_once(": ").map_or(named, |(_, rest)| rest),
+        None => message,
+    };
+    match rest {
+        "" => "the loader does not say why".to_string(),
+        _ if rest.contains("undefined symbol") => {
+            format!("{rest}; `--symbol`, or \"symbol\" of a proposal, names its function")
+        }
+        _ => rest.to_string(),
     }
 }
 

@@ -67,14 +67,23 @@ pub(super) fn child(
     answer.recv().map_err(|_| gone())?
 }
 
-/// Has the server make a child; one that fails, or is of another program, goes.
+/// Has the server make a child. One that served before and does not any more has been ended by somebody, or stopped: another one is
+/// asked once.
 fn answer(server: &mut Option<Server>, request: &Request) -> Result<i32, Fault> {
+    let served = server.as_ref().is_some_and(|server| server.has_served);
+    let child = ask(server, request);
+    if child.is_err() && served { ask(server, request) } else { child }
+}
+
+/// Has the server make a child; one that fails, or is of another program, goes.
+fn ask(server: &mut Option<Server>, request: &Request) -> Result<i32, Fault> {
     if server.as_ref().is_none_or(|server| server.program != request.program) {
         *server = None;
         *server = Some(Server::start(&request.program).map_err(Fault::NotExecutable)?);
     }
     let Some(running) = server else { unreachable!("it has been started") };
     let child = running.child(&request.files, request.plan_bytes, request.limit);
+    running.has_served |= child.is_ok();
     child.inspect_err(|_| *server = None)
 }
 
@@ -83,6 +92,8 @@ struct Server {
     program: PathBuf,
     socket: UnixStream,
     process: Process,
+    /// Whether it has made a child.
+    has_served: bool,
 }
 
 impl Server {
@@ -97,7 +108,7 @@ impl Server {
             command.env("LD_LIBRARY_PATH", path);
         }
         let process = Process::new(command.spawn()?.id().cast_signed());
-        Ok(Self { program: program.to_path_buf(), socket, process })
+        Ok(Self { program: program.to_path_buf(), socket, process, has_served: false })
     }
 
     fn child(&mut self, files: &[RawFd], plan_bytes: u64, limit: Duration) -> Result<i32, Fault> {

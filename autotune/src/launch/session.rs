@@ -7,7 +7,7 @@ use super::affinity::{self, KeepOff};
 use super::doorbell::{Doorbell, Silence};
 use super::garbage::Garbage;
 use super::layout::{STATE_FAILED, STATE_LOADING, STATE_READY};
-use super::library::{Layout, Library, Loading, Shape};
+use super::library::{Layout, Library, Loading, Shape, unloadable};
 use super::locks::{self, Profile};
 use super::place::Place;
 use super::process::{Process, signal_name};
@@ -102,8 +102,7 @@ impl Session {
         let spin = place.plan.cpus.len() < allowed.len() && !place.plan.cpus.is_empty();
         place.settle();
         let mut shared = Shared::new(&place, image).map_err(|error| no_memory(&error))?;
-        let inputs = shared.arrays.inputs();
-        Garbage::new(0, usize::MAX).fill(inputs.slice_mut(0, place.input_file_bytes));
+        shared.arrays.spoil(library.is_some());
         let plan_bytes = place.words().len() * 8;
         let file = library.map(|library| &library.file);
         let id = runner.start(&shared.files(), file, plan_bytes, options.start_limit)?;
@@ -157,7 +156,9 @@ impl Session {
         let error =
             io::Error::from_raw_os_error(control.error.load(Ordering::Relaxed).cast_signed());
         match STAGES.get(stage) {
-            Some(&"library") => Failure::Unloadable { detail: self.doorbell.message() },
+            Some(&"library") => {
+                Failure::Unloadable { detail: unloadable(&self.doorbell.message()) }
+            }
             Some(&"locks") => Runner::not_locked(&error.to_string()),
             stage => runner.not_ready(&format!("{}: {error}", stage.unwrap_or(&"?"))),
         }

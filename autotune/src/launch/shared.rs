@@ -2,8 +2,9 @@
 //!
 //! New pages cost more than the filling of old ones, so the files of inputs and outputs are used again where their lengths
 //! are the same. Invariants: a file is kept only once the last process that could write to it has gone; who takes one
-//! fills all of it before a child sees it.
+//! fills all of it before foreign code sees it.
 
+use super::garbage::Garbage;
 use super::memory::{Mapping, memory_file, seal, seal_future};
 use super::place::Place;
 use std::fs::File;
@@ -89,6 +90,15 @@ impl Arrays {
 
     pub(super) fn outputs(&self) -> &Mapping {
         &self.buffers.as_ref().expect("they are kept when the session ends")[1].mapping
+    }
+
+    /// Fills the inputs with garbage. The outputs, too, before foreign code: its constructors run before the first poison, and
+    /// what a process before it left there is not theirs to see.
+    pub(super) fn spoil(&mut self, is_foreign: bool) {
+        for buffer in self.buffers().iter_mut().take(if is_foreign { 2 } else { 1 }) {
+            let bytes = buffer.bytes;
+            Garbage::new(0, usize::MAX).fill(buffer.mapping.slice_mut(0, bytes));
+        }
     }
 
     /// Keeps them for other sessions. The child has ended and been reaped.

@@ -101,7 +101,7 @@ const ELIGIBLE: &str = "
 WHERE t.key = ?1 AND r.accepted AND r.median_ns IS NOT NULL AND r.role != 'naive'
 AND NOT EXISTS (SELECT 1 FROM results q WHERE q.task = r.task AND q.schedule_hash = r.schedule_hash
                 AND NOT q.accepted
-                AND q.reason NOT IN ('slow', 'timeout', 'skipped', 'undecided', 'impossible'))";
+                AND q.reason NOT IN ('slow', 'timeout', 'killed', 'skipped', 'undecided', 'impossible'))";
 
 /// The task's row, added if it is new.
 pub(super) fn task_id(transaction: &Transaction<'_>, task: &Task) -> rusqlite::Result<i64> {

@@ -23,6 +23,8 @@ const SLOW: f64 = 1.6;
 const HOPELESS: f64 = 8.0;
 /// The class of a rejection that nothing is wrong with.
 const SLOW_REASON: &str = "slow";
+/// The class of a rejection that somebody else caused.
+const KILLED_REASON: &str = "killed";
 /// The class of a rejection of a time that the machine cannot have.
 const IMPOSSIBLE_REASON: &str = "impossible";
 /// The length of a first sample.
@@ -158,6 +160,19 @@ pub(super) fn session_options(artifact: &Artifact, pace: &Pace) -> SessionOption
 /// # Errors
 /// Only if the machine lets no process start; what the candidate does wrong is in the trial.
 pub(super) fn try_artifact(
+    judge: &mut Judge<'_>,
+    artifact: &Artifact,
+    pace: &Pace,
+) -> Result<Trial, Diagnostic> {
+    let trial = try_once(judge, artifact, pace)?;
+    // What somebody else ended has said nothing yet.
+    match trial.rejection.as_ref().is_some_and(|rejection| rejection.reason == KILLED_REASON) {
+        true => try_once(judge, artifact, pace),
+        false => Ok(trial),
+    }
+}
+
+fn try_once(
     judge: &mut Judge<'_>,
     artifact: &Artifact,
     pace: &Pace,

@@ -31,7 +31,9 @@ mod twofold;
 mod vanishing;
 mod yardstick;
 
-pub use inputs::{Family, SCALES, draw, integers_are_exact, scaled, scaled_places, special_places};
+pub use inputs::{
+    Family, SCALES, barred_places, draw, integers_are_exact, scaled, scaled_places, special_places,
+};
 pub use judge::{InterpreterShare, UNDECIDED_MAX, Verdict, Wrong, compare, compare_exact};
 pub use memory::{can_lie, collect, memory, memory_of, spread};
 pub use shuffle::{Order, Shuffle, permutable_axes, permute, shuffle};

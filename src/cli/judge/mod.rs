@@ -2,6 +2,7 @@
 //!
 //! Invariant: the seed of the data is drawn after the library has been sealed, unless `--seed` repeats an earlier run.
 
+pub(super) mod library;
 pub(super) mod rival;
 
 use super::failure::Failure;
@@ -63,7 +64,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let graph = selected.bound.graph();
     memory::check(graph, 4, true)?;
     let bytes =
-        std::fs::read(&args.candidate).map_err(|error| Failure::file(&args.candidate, &error))?;
+        library::read(&args.candidate).map_err(|error| Failure::file(&args.candidate, &error))?;
     let symbol = args.symbol.clone().unwrap_or_else(|| format!("tw_{}", selected.kernel.name()));
     let library = Library::new(&bytes, &symbol, args.profile)
         .map_err(|failure| Failure::File(failure.to_string()))?;

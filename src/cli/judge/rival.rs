@@ -31,13 +31,19 @@ pub(in crate::cli) struct Rival {
     floor_ns: f64,
 }
 
-/// The stored winner for the kernel, else the default schedule, on one thread.
+/// The stored winner for the kernel on one thread, else that on all as it is on one, else the default schedule.
 pub(in crate::cli) fn of(selected: &Selected) -> Result<Rival, Failure> {
     const PREFIX: &str = "tw_";
     let backend = host::backend()?;
     let mut bound = selected.kernel.bind_sizes(&selected.sizes)?;
     bound.set_threads_max(Some(1));
-    let (schedule, origin) = bound.schedule()?;
+    let (schedule, origin) = match (bound.schedule()?, selected.bound.stored_schedule()?) {
+        ((_, Origin::Default), Some((winner, origin))) => {
+            let here = bound.forms().adapted(&winner, &selected.sizes);
+            here.map_or_else(|| bound.schedule(), |schedule| Ok((schedule, origin)))?
+        }
+        (own, _) => own,
+    };
     let arch = Arch::host().ok_or_else(|| {
         Failure::Usage("there is no code for libraries of this machine".to_string())
     })?;
@@ -112,7 +118,7 @@ impl Rival {
             Verdict::Slower => "slower than",
         };
         format!(
-            "{verdict} the {}: {} against {}, {ratio:.3} of its time ({low:.3} to {high:.3})\n",
+            "{verdict} the {} on one thread: {} against {}; round by round {ratio:.3} of its time ({low:.3} to {high:.3})\n",
             self.origin,
             time(outcome.candidate.median),
             time(outcome.incumbent.median)

@@ -2,20 +2,20 @@
 //!
 //! Zero-mean data shows lost precision, one-signed data bias, wide integers every lost bit, equal terms the drift of
 //! long chains, small terms behind a large one the length of every chain, mixed magnitudes lost small terms, rows of their own
-//! magnitudes lost ranges and constants, a mean far from zero what cancels, special values lost rules.
+//! magnitudes lost ranges and constants, a mean far from zero what cancels, special values lost rules, rows of -inf the rules of
+//! empty rows, any magnitude at all what was thought never to come.
 //! Invariant: graph, family and seed give the same bytes on every machine.
+
+mod marks;
 
 use super::tensor::{integer_range, power_of_two, round_to};
 use super::{HostTensor, indices};
 use crate::base::{AxisSet, BinaryOp, DType, ReduceOp, UnaryOp};
 use crate::graph::{Graph, Op, Tensor};
+use marks::{bar, draw_behind, offset, scale_along, sprinkle, sprinkle_not_finite};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
-
-/// Most subnormal numbers of a tensor. Each costs some processors more than a hundred cycles in every instruction that
-/// meets it, and a product of matrices meets it a thousand times.
-const SUBNORMALS_MAX: usize = 200;
 
 /// A family of inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +41,10 @@ pub enum Family {
     Scaled,
     /// Standard normal around a number far from zero, another one for each tensor.
     Offset,
+    /// Standard normal; at one index of an axis of one input all elements are -inf, at another one nearly all.
+    Barred,
+    /// Any magnitude that the type has, one as often as another.
+    Extreme,
 }
 
 impl Family {
@@ -56,6 +60,8 @@ impl Family {
         Self::Behind,
         Self::Scaled,
         Self::Offset,
+        Self::Barred,
+        Self::Extreme,
     ];
 
     /// The name in reports and on the command line.
@@ -71,6 +77,8 @@ impl Family {
             Self::Behind => "behind",
             Self::Scaled => "scaled",
             Self::Offset => "offset",
+            Self::Barred => "barred",
+            Self::Extreme => "extreme",
         }
     }
 
@@ -93,6 +101,12 @@ pub fn scaled_places(graph: &Graph) -> u64 {
     graph.inputs.iter().map(|tensor| tensor.axes.len() as u64).max().unwrap_or(1).max(1)
 }
 
+/// Remainders of seeds by which `Family::Barred` of a graph chooses the axis, and then the input: a maximum, or a sum of
+/// exponentials, has a rule of its own where nothing is left.
+pub fn barred_places(graph: &Graph) -> u64 {
+    scaled_places(graph) * (graph.inputs.len() as u64).max(1)
+}
+
 /// Draws the inputs of a bound graph, in signature order.
 pub fn draw(graph: &Graph, family: Family, seed: u64) -> Vec<HostTensor> {
     let magnitudes = integer_magnitudes(graph, seed);
@@ -109,6 +123,13 @@ pub fn draw(graph: &Graph, family: Family, seed: u64) -> Vec<HostTensor> {
             let place = seed % special_places(graph);
             if family == Family::Specials && place / 2 == position as u64 {
                 sprinkle_not_finite(&mut result, place.is_multiple_of(2), &mut random);
+            }
+            let (axis, input) = (seed % scaled_places(graph), seed / scaled_places(graph));
+            if family == Family::Barred
+                && lengths[position].is_none()
+                && input % graph.inputs.len() as u64 == position as u64
+            {
+                bar(&mut result, axis, &mut random);
             }
             if family == Family::Scaled && lengths[position].is_none() {
                 scale_along(&mut result, seed % scaled_places(graph), &mut random);
@@ -204,50 +225,6 @@ fn draw_tensor(
     result
 }
 
-/// The largest exponents of scales: products of four have room in the type, since other forms of a kernel may multiply in
-/// another order.
-fn scale_max(dtype: DType) -> i32 {
-    match dtype {
-        DType::F16 => 4,
-        DType::F64 => 200,
-        _ => 30,
-    }
-}
-
-/// Multiplies each index along the axis of a place with a power of two of its own; of every sixteen one is zero, and half are of
-/// no extreme magnitude.
-fn scale_along(tensor: &mut HostTensor, place: u64, random: &mut ChaCha8Rng) {
-    if !tensor.dtype.is_float() {
-        return;
-    }
-    let axis = place as usize % tensor.shape.len().max(1);
-    let inner: u64 = tensor.shape.iter().skip(axis + 1).product();
-    let length = tensor.shape.get(axis).copied().unwrap_or(1);
-    let most = scale_max(tensor.dtype);
-    let scales: Vec<f64> = (0..length)
-        .map(|_| match random.random_range(0..16) {
-            0 => 0.0,
-            1..=8 => power_of_two(random.random_range(-12..=most.min(12))),
-            _ => power_of_two(random.random_range(-most..=most)),
-        })
-        .collect();
-    for index in 0..tensor.len() {
-        let along = index as u64 / inner.max(1) % length.max(1);
-        tensor.set(index, tensor.get(index) * scales[along as usize]);
-    }
-}
-
-/// Adds a number far from zero to each element.
-fn offset(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
-    let most = if tensor.dtype == DType::F16 { 5 } else { 10 };
-    let sign = if random.random() { 1.0 } else { -1.0 };
-    let centre =
-        sign * (1.0 + random.random::<f64>()) * power_of_two(random.random_range(3..=most));
-    for index in 0..tensor.len() {
-        tensor.set(index, tensor.get(index) + centre);
-    }
-}
-
 /// Values a few units in the last place from centres that all tensors share: whole numbers, halves and others, of both
 /// signs; for integers, powers of two up to the ends of the range.
 fn draw_close(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
@@ -268,30 +245,12 @@ fn draw_close(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
     }
 }
 
-/// Ones; in the chosen tensor only where an axis begins, and behind that numbers about the unit roundoff.
-fn draw_behind(tensor: &mut HostTensor, is_chosen: bool, random: &mut ChaCha8Rng) {
-    let dtype = tensor.dtype;
-    let axis = random.random_range(0..tensor.shape.len().max(1));
-    let inner: u64 = tensor.shape.iter().skip(axis + 1).product();
-    let length = tensor.shape.get(axis).copied().unwrap_or(1);
-    // Ties, and numbers that round up or down each time.
-    let share = [0.75, 1.0, 1.5][random.random_range(0..3_usize)];
-    // Sums of narrow numbers are made in f32.
-    let accumulator = if dtype == DType::F64 { dtype } else { DType::F32 };
-    let small = (share * accumulator.unit_roundoff()).max(dtype.min_normal());
-    for index in 0..tensor.len() {
-        let is_first = (index as u64 / inner.max(1)).is_multiple_of(length.max(1));
-        let is_small = is_chosen && dtype.is_float() && !is_first;
-        tensor.set(index, if is_small { round_to(dtype, small) } else { 1.0 });
-    }
-}
-
 fn element(dtype: DType, family: Family, integer: f64, random: &mut ChaCha8Rng) -> f64 {
     if family == Family::Integers {
         let bound = integer.min(integer_range(dtype).1) as i64;
         return random.random_range(-bound..=bound).max(integer_low(dtype)) as f64;
     }
-    if family == Family::Wide && dtype.is_integer() {
+    if matches!(family, Family::Wide | Family::Extreme) && dtype.is_integer() {
         return wide_integer(dtype, random);
     }
     if !dtype.is_float() {
@@ -301,8 +260,18 @@ fn element(dtype: DType, family: Family, integer: f64, random: &mut ChaCha8Rng) 
         return random.random_range(low as i64..=high.min(30000.0) as i64) as f64;
     }
     match family {
-        Family::Normal | Family::Specials | Family::Close | Family::Scaled | Family::Offset => {
-            random.sample(StandardNormal)
+        Family::Normal
+        | Family::Specials
+        | Family::Close
+        | Family::Scaled
+        | Family::Offset
+        | Family::Barred => random.sample(StandardNormal),
+        Family::Extreme => {
+            let most = dtype.max_finite().log2() as i32;
+            let least = dtype.min_normal().log2() as i32;
+            let sign = if random.random() { 1.0 } else { -1.0 };
+            let exponent = random.random_range(least..=most);
+            sign * (1.0 + 0.99 * random.random::<f64>()) * power_of_two(exponent)
         }
         Family::Uniform | Family::Equal | Family::Integers | Family::Behind => random.random(),
         Family::Wide => {
@@ -327,52 +296,6 @@ fn wide_integer(dtype: DType, random: &mut ChaCha8Rng) -> f64 {
 
 fn integer_low(dtype: DType) -> i64 {
     if dtype.is_float() { i64::MIN } else { integer_range(dtype).0 as i64 }
-}
-
-/// Some zeros and subnormals; of integers the ends of the range.
-fn sprinkle(tensor: &mut HostTensor, random: &mut ChaCha8Rng) {
-    let dtype = tensor.dtype;
-    let count = tensor.len();
-    if count == 0 {
-        return;
-    }
-    if dtype.is_integer() {
-        let (low, high) = integer_range(dtype);
-        for _ in 0..count.div_ceil(8) {
-            let values = [low, low + 1.0, high, 0.0, 1.0, low.max(-1.0)];
-            tensor.set(random.random_range(0..count), values[random.random_range(0..values.len())]);
-        }
-        return;
-    }
-    let mut subnormals = 0;
-    for _ in 0..count.div_ceil(16) {
-        let small = dtype.min_subnormal() * f64::from(random.random_range(1..100u8));
-        let values = [0.0, -0.0, small, -small, dtype.min_normal()];
-        let mut value = values[random.random_range(0..values.len())];
-        if value.abs() == small {
-            subnormals += 1;
-            if subnormals > SUBNORMALS_MAX {
-                value = 0.0;
-            }
-        }
-        tensor.set(random.random_range(0..count), value);
-    }
-    // A small tensor could be without any.
-    if subnormals == 0 {
-        tensor.set(random.random_range(0..count), dtype.min_subnormal());
-    }
-}
-
-/// A NaN, or an infinity of each sign.
-fn sprinkle_not_finite(tensor: &mut HostTensor, nan: bool, random: &mut ChaCha8Rng) {
-    let count = tensor.len();
-    if count == 0 || !tensor.dtype.is_float() {
-        return;
-    }
-    let values: &[f64] = if nan { &[f64::NAN] } else { &[f64::INFINITY, f64::NEG_INFINITY] };
-    for &value in values {
-        tensor.set(random.random_range(0..count), value);
-    }
 }
 
 /// The number of terms of the longest chain of reductions.
