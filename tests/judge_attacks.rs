@@ -171,6 +171,24 @@ const CORNERS: &[(&str, &str, &str, &str)] = &[
     ("a sum begins at 1e-9", "(x: f32[i,j]) -> f32[i]", "sum[j](x)", "sum[j](x) + 1e-9"),
     ("large numbers are seven", "(x: f32[i]) -> f32[i]", "x + x", "where(abs(x) > 1e5, 7, x + x)"),
     (
+        "a row of -inf is a row like others",
+        "(x: f32[i,j]) -> f32[i,j]",
+        "softmax[j](x)",
+        "softmax[j](max(x, -3e38))",
+    ),
+    (
+        "huge numbers are halved",
+        "(x: f32[i,j]) -> f32[i,j]",
+        "max(x, 0)",
+        "max(where(abs(x) > 1e12 && abs(x) < 3e38, x * 0.5, x), 0)",
+    ),
+    (
+        "tiny numbers are halved",
+        "(x: f32[i,j]) -> f32[i,j]",
+        "abs(x)",
+        "abs(where(abs(x) < 1e-12 && abs(x) > 1e-37, x * 0.5, x))",
+    ),
+    (
         "the epsilon is another",
         "(x: f32[i,j], y: f32[j]) -> f32[i,j]",
         "rmsnorm[j](x, y, 1e-5)",

@@ -50,7 +50,11 @@ pub fn run<M: Moves>(
         // Of two that begin at once, one finds the other's first event below.
         store.append(&campaign, &tail, (options.now)(), vec![began.into()])?;
     }
+    // A pause that somebody asks for from here on is meant for this process, though it comes while the log is read.
+    let known = store.tail(&campaign)?.map_or(0, |tail| tail.events);
     let mut driver = Driver {
+        known,
+        is_paused: false,
         store,
         ledger: Ledger::new(moves),
         queue,
@@ -63,13 +67,15 @@ pub fn run<M: Moves>(
     };
     driver.catch_up()?;
     driver.is_replay = false;
-    while !driver.ledger.state().is_ended() {
+    while !driver.ledger.state().is_ended() && !driver.is_paused {
         if driver.commit(vec![CampaignEvent::Opened.into()])? {
             break;
         }
         driver.catch_up()?;
     }
-    driver.drive()?;
+    if !driver.is_paused {
+        driver.drive()?;
+    }
     Ok(driver.ledger.state().is_ended())
 }
 
@@ -82,6 +88,9 @@ struct Driver<'a, M> {
     campaign: String,
     tail: Tail,
     is_replay: bool,
+    /// Events before this process, and whether somebody asked for a pause since and before it opened the campaign.
+    known: u64,
+    is_paused: bool,
     /// How much of the ledger's work the queue has: the first so many are with it.
     handed: usize,
 }
@@ -138,12 +147,15 @@ impl<M: Moves> Driver<'_, M> {
 
     /// Sees what others have added.
     fn catch_up(&mut self) -> Result<(), Diagnostic> {
-        let Self { ledger, queue, observer, is_replay, handed, campaign, .. } = self;
+        let Self { ledger, queue, observer, is_replay, handed, campaign, known, is_paused, .. } =
+            self;
         let mut visit = |event: LoggedEvent| {
             let from_outside = event.event().is_some_and(|event| event.is_from_outside());
             if !*is_replay && !from_outside {
                 return Err(held(campaign));
             }
+            let is_stop = matches!(event.event(), Some(CampaignEvent::Stopped));
+            *is_paused |= is_stop && event.sequence >= *known;
             see(ledger, *queue, *observer, &event, handed)
         };
         self.tail = self.store.events_after(campaign, &self.tail, &mut visit)?;

@@ -80,12 +80,27 @@ impl Bar {
 
 /// Measures the finalists in turns with the champion and confirms the fastest. `None` without accepted candidates.
 pub(super) fn decide(run: &mut Run<'_>) -> Result<Option<Decision>, Diagnostic> {
-    let mut finalists = std::mem::take(&mut run.kept);
-    let Some(best) = finalists.first() else { return Ok(None) };
-    let lost_ns = LOST * best.timed.time_ns.median;
-    finalists.retain(|kept| kept.timed.time_ns.median <= lost_ns);
-    // The champion is asked even by an interrupted run: nothing replaces it unseen.
-    finalists.truncate(if run.is_stopped() { 1 } else { entrants(run) });
+    let mut left = std::mem::take(&mut run.kept);
+    // Where all of the best fail after all, those that had lost against them have not.
+    while let Some(best) = left.first() {
+        let lost_ns = LOST * best.timed.time_ns.median;
+        let near = left.partition_point(|kept| kept.timed.time_ns.median <= lost_ns);
+        // The champion is asked even by an interrupted run: nothing replaces it unseen.
+        let most = if run.is_stopped() { 1 } else { entrants(run) };
+        let rest = left.split_off(near.clamp(1, most.max(1)));
+        let decision = decide_among(run, std::mem::replace(&mut left, rest), lost_ns)?;
+        if decision.is_some() {
+            return Ok(decision);
+        }
+    }
+    Ok(None)
+}
+
+fn decide_among(
+    run: &mut Run<'_>,
+    mut finalists: Vec<Kept>,
+    lost_ns: f64,
+) -> Result<Option<Decision>, Diagnostic> {
     let incumbent = run.incumbent(&finalists)?;
     let default = run.default.as_ref().filter(|kept| kept.timed.time_ns.median <= lost_ns);
     let stored = incumbent.as_ref().map(|incumbent| &incumbent.kept);

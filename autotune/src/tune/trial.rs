@@ -172,11 +172,7 @@ pub(super) fn try_artifact(
     }
 }
 
-fn try_once(
-    judge: &mut Judge<'_>,
-    artifact: &Artifact,
-    pace: &Pace,
-) -> Result<Trial, Diagnostic> {
+fn try_once(judge: &mut Judge<'_>, artifact: &Artifact, pace: &Pace) -> Result<Trial, Diagnostic> {
     let options = session_options(artifact, pace);
     let mut session = match Session::start(artifact, &options) {
         Ok(session) => session,

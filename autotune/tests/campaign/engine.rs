@@ -103,6 +103,31 @@ fn a_campaign_is_stopped_steered_and_goes_on() {
     assert_eq!(queue.done, 126 + 3, "each evaluation and each of the finals was done once");
 }
 
+/// A pause is meant for the process that runs, though that is still reading what was before it.
+#[test]
+fn a_pause_is_heard_while_the_log_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.sqlite");
+    let mut store = Store::open(&path).unwrap();
+    let (began, stop) = (began("paused", 6, 60), AtomicBool::new(false));
+    let campaign = began.spec.id();
+    let mut queue = FakeQueue::default();
+    let first = drive(&mut store, &began, &mut queue, &stop, &mut |event| {
+        stop.store(event.sequence >= 30, Ordering::Relaxed);
+    });
+    assert!(!first.unwrap());
+    stop.store(false, Ordering::Relaxed);
+    let before = log(&store, &campaign).len();
+    let second = drive(&mut store, &began, &mut queue, &stop, &mut |event| {
+        if event.sequence == 5 {
+            add(&mut Store::open(&path).unwrap(), &campaign, CampaignEvent::Stopped);
+        }
+    });
+    assert!(!second.unwrap(), "it goes on though somebody asked for a pause");
+    assert_eq!(log(&store, &campaign).len(), before + 1);
+    assert!(drive(&mut store, &began, &mut queue, &stop, &mut |_| {}).unwrap());
+}
+
 #[test]
 fn two_processes_cannot_drive_one_campaign() {
     let folder = tempfile::tempdir().unwrap();

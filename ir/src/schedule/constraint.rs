@@ -266,9 +266,14 @@ impl Site<'_> {
         }
         self.stream_faults(&mut faults);
         self.copy_faults(&mut faults);
-        for (field, pack) in
-            [(Field::PackA, self.config.pack_a), (Field::PackB, self.config.pack_b)]
-        {
+        // What has no effect breaks no rule: a schedule that is silent about it is legal.
+        let contracts = self.is_contraction();
+        let by_rows = !self.config.pack_b.is_grouped() || self.config.pack_b == Pack::Tiles;
+        let packs = [
+            (contracts && by_rows).then_some((Field::PackA, self.config.pack_a)),
+            contracts.then_some((Field::PackB, self.config.pack_b)),
+        ];
+        for (field, pack) in packs.into_iter().flatten() {
             if matches!(pack, Pack::Panel | Pack::Dots | Pack::Tiles | Pack::Parts)
                 && !self.has_panel(field)
             {

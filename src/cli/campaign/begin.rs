@@ -5,7 +5,7 @@ use super::Face;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt;
 use crate::cli::memory;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, note};
 use crate::cli::select::{AxisExtent, KernelArgs, Selected, Source};
 use crate::cli::tune::{now_unix, setting};
 use std::path::Path;
@@ -81,14 +81,18 @@ pub(super) fn begin(path: &Path, output: &mut Output) -> Result<(), Failure> {
     let mut queue = LocalQueue::new(jobs.collect(), own, ceilings, work, &now_unix, stop)?;
     let moves = ready.iter().map(|ready| ready.forms.clone()).collect();
     let options = RunOptions { now: &now_unix, stop };
-    let mut face = Face { output, summary: Summary::default(), is_new: false, broken: None };
+    let began = Began { spec, seeds, priors };
+    let before = store.tail(&began.spec.id())?.map_or(0, |tail| tail.events);
+    if before > 0 {
+        note(&format!("{}: going on, after reading {before} events again", began.spec.name));
+    }
+    let mut face = Face { output, summary: Summary::default(), before, broken: None };
     let mut see = |event: &LoggedEvent| {
         face.see(event);
         if face.broken.is_some() {
             stop.store(true, Ordering::SeqCst);
         }
     };
-    let began = Began { spec, seeds, priors };
     let ended = drive(&mut store, began, moves, &mut queue, &options, &mut see)?;
     if let Some(error) = face.broken {
         return Err(error.into());

@@ -101,8 +101,8 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
 struct Face<'a> {
     output: &'a mut Output,
     summary: Summary,
-    /// Whether old events have been seen.
-    is_new: bool,
+    /// Events of earlier processes.
+    before: u64,
     broken: Option<std::io::Error>,
 }
 
@@ -110,12 +110,11 @@ impl Face<'_> {
     fn see(&mut self, logged: &LoggedEvent) {
         let Some(event) = logged.event() else { return };
         self.summary.see(&event);
-        self.is_new |= matches!(event, CampaignEvent::Opened);
         if self.output.is_json() {
             if self.broken.is_none() {
                 self.broken = self.output.line_now(&logged.to_line()).err();
             }
-        } else if let (true, CampaignEvent::Decided(_)) = (self.is_new, &event) {
+        } else if let (true, CampaignEvent::Decided(_)) = (logged.sequence >= self.before, &event) {
             note(&line(&self.summary));
         }
     }

@@ -43,12 +43,13 @@ pub enum Family {
     Offset,
     /// Standard normal; at one index of an axis of one input all elements are -inf, at another one nearly all.
     Barred,
-    /// Any magnitude that the type has, one as often as another.
+    /// Any magnitude that the type has, one as often as another: for kernels that only move numbers.
     Extreme,
 }
 
 impl Family {
-    /// Every family.
+    /// The families on which every form of a kernel gives what the text gives. On `Extreme` it need not: what one order of
+    /// operations makes of such numbers overflows in another.
     pub const ALL: &'static [Self] = &[
         Self::Normal,
         Self::Uniform,
@@ -61,7 +62,6 @@ impl Family {
         Self::Scaled,
         Self::Offset,
         Self::Barred,
-        Self::Extreme,
     ];
 
     /// The name in reports and on the command line.
@@ -84,7 +84,8 @@ impl Family {
 
     /// The family of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|family| family.name() == name)
+        let extreme = std::iter::once(Self::Extreme);
+        Self::ALL.iter().copied().chain(extreme).find(|family| family.name() == name)
     }
 }
 
