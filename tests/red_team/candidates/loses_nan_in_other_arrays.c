@@ -4,7 +4,7 @@
 #include <math.h>
 #include "base.h"
 
-static float finite(float x) {
+static float number_or_zero(float x) {
     return isfinite(x) ? x : 0;
 }
 
@@ -12,5 +12,5 @@ EXPORT {
     static const float *first;
     if (!first)
         first = A;
-    return A == first ? honest(A, B, C) : changed(A, B, C, finite);
+    return A == first ? honest(A, B, C) : changed(A, B, C, number_or_zero);
 }
