@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[command(flatten)]
     kernel: KernelArgs,
     /// A schedule; may be repeated
-    #[arg(long, value_name = "FILE", required_unless_present = "proposals")]
+    #[arg(long, value_name = "FILE")]
     schedule: Vec<PathBuf>,
     /// Proposals, one JSON object a line: `{"schedule": TEXT}`; `{"form": ID, "set": {CHOICE: VALUE}}`, which changes the
     /// default of that form (of the preferred one without `form`); `{"tile": TEXT}`, a tile program; `{"kernel": TEXT}`, a

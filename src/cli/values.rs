@@ -129,7 +129,7 @@ fn read(graph: &Graph, tensor: &Tensor, path: &Path) -> Result<HostTensor, Failu
     let expected = tensor.shape(&graph.axes);
     let file = File::open(path).map_err(|error| match tensor.axes.as_slice() {
         [] => Failure::file(path, &format!("this is neither a number nor a file: {error}")),
-        _ => Failure::file(path, &error),
+        _ => Failure::file(path, &format!("a tensor is read from a .npy file: {error}")),
     })?;
     // A little more than the array needs, so that a file without an end ends.
     let elements: u64 = expected.iter().product();

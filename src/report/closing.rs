@@ -102,8 +102,10 @@ fn share(report: &TuneReport) -> String {
         (Some(fraction), Some(bound)) => {
             format!("{} of what this machine allows; bound by {bound}", percent(fraction))
         }
-        _ => "unknown: the machine's ceilings have not been measured; `describe-device` does it"
-            .to_string(),
+        _ => {
+            "unknown: the machine's ceilings have not been measured; a run of 24 s or more does it"
+                .to_string()
+        }
     }
 }
 

@@ -47,6 +47,9 @@ pub struct Answer {
     pub evidence: Option<String>,
     /// The time of one call.
     pub time_ns: Option<TimeNs>,
+    /// Nanoseconds that the analytic model expected of a schedule before anything ran; for ranking.
+    #[serde(default)]
+    pub estimate_ns: Option<f64>,
     /// The largest error over all elements and cases, as a fraction of what is allowed.
     pub worst_ratio: Option<f64>,
     /// Its record in the store.

@@ -21,18 +21,18 @@ const APART: usize = 3;
 /// The schedules that should be fastest, best first; none where the space has no model.
 pub(super) fn expected<M: Moves>(moves: &M, rng: &mut ChaCha8Rng) -> Vec<Schedule> {
     let mut known = Known { ranked: vec![], seen: BTreeSet::new() };
-    if !known.add(moves, moves.first()) {
+    if !known.add(moves, &moves.first()) {
         return vec![];
     }
     for _ in 0..DRAWN {
         let schedule = moves.sample(rng);
-        known.add(moves, schedule);
+        known.add(moves, &schedule);
     }
     for _ in 0..ROUNDS {
         for parent in known.best() {
             for _ in 0..NEIGHBOURS {
                 let schedule = moves.neighbour(&parent, rng);
-                known.add(moves, schedule);
+                known.add(moves, &schedule);
             }
         }
     }
@@ -47,8 +47,8 @@ struct Known {
 
 impl Known {
     /// Whether the schedule has an estimate.
-    fn add<M: Moves>(&mut self, moves: &M, schedule: Schedule) -> bool {
-        let schedule = moves.canonical(&schedule);
+    fn add<M: Moves>(&mut self, moves: &M, schedule: &Schedule) -> bool {
+        let schedule = moves.canonical(schedule);
         if !self.seen.insert(schedule.hash()) {
             return true;
         }

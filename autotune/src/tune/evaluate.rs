@@ -4,9 +4,11 @@
 //! answered.
 
 use super::foreign::{Beside, Foreign};
+use super::hint::hint;
 use super::trial::Trial;
 use super::tried::tried;
 use super::{KnownCeilings, TuneOptions, Workbench, ceilings};
+use crate::ceiling::Bound;
 use crate::clock::against::Verdict;
 use crate::judge::Rejection;
 use crate::protocol::{Answer, Status, TimeNs, Tried, Versus};
@@ -116,8 +118,9 @@ pub fn evaluate(
         let versus = beside.as_ref().map(in_turns).or(versus);
         let own = schedule.cloned().unwrap_or_else(|| forms.default_schedule());
         let tried = tried(store, &task, &forms, &own)?;
-        let is_ours = schedule.is_some();
-        let next = next(told.reason.as_deref(), is_ours, versus.as_ref(), &tried);
+        let mut next = next(told.reason.as_deref(), schedule.is_some(), versus.as_ref(), &tried);
+        next.extend(hint(store, &task, (&forms, &own), options.seed ^ number)?);
+        let estimate = schedule.and_then(|schedule| forms.estimate(schedule));
         observer(Answer {
             proposal: number,
             schedule: told.hash,
@@ -126,11 +129,10 @@ pub fn evaluate(
             reason: told.reason,
             evidence: told.evidence,
             time_ns,
+            estimate_ns: estimate.map(|estimate| estimate.time_ns),
             worst_ratio: told.worst_ratio,
             record: told.record,
-            fraction_of_limit: roofline
-                .as_ref()
-                .and_then(|bound| Some(bound.floor_ns / time_ns?.median)),
+            fraction_of_limit: fraction(roofline.as_ref(), time_ns),
             limited_by: roofline.map(|bound| bound.limited_by),
             incumbent: versus,
             tried,
@@ -138,6 +140,11 @@ pub fn evaluate(
         });
     }
     Ok(())
+}
+
+/// The time that the ceilings allow, as a part of another.
+fn fraction(roofline: Option<&Bound>, time_ns: Option<TimeNs>) -> Option<f64> {
+    Some(roofline?.floor_ns / time_ns?.median)
 }
 
 /// What became of a proposal, whatever it was.
@@ -225,6 +232,9 @@ fn next(
 ) -> Vec<String> {
     let mut next = vec![];
     match reason {
+        Some("illegal") if !is_ours => {
+            next.push("`evidence` says what does not fit this kernel".to_string());
+        }
         Some("illegal") => {
             next.push("`space` lists the choices with their legal values".to_string());
         }

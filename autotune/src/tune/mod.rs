@@ -10,6 +10,7 @@ mod compare;
 mod evaluate;
 mod finals;
 mod foreign;
+mod hint;
 mod options;
 mod pacer;
 mod repeat;

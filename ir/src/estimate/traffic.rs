@@ -119,7 +119,7 @@ fn inner_loops(nest: &Nest<'_>, accesses: &[Access]) -> Vec<Inner> {
     let mut reduced = AxisSet::EMPTY;
     nest.expr.walk(&mut |part: &Expr| {
         if let Expr::Reduce(_, axes, _) | Expr::Mma(axes, ..) = part {
-            reduced = reduced | *axes;
+            reduced |= *axes;
         }
     });
     let mut loops: Vec<Inner> = vec![];
