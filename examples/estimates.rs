@@ -122,15 +122,7 @@ fn time(
 }
 
 fn rank(file: &str, bound: &BoundKernel, timed: &Timed) -> Result<(), Box<dyn Error>> {
-    let machine = if std::env::var_os("MEASURED").is_some() {
-        Machine::measured(
-            bound.backend().target(),
-            226.4 / 2.0,
-            &[(440.0, 475.0), (201.0, 236.0), (12.65, 14.6), (14.1, 15.0)],
-        )
-    } else {
-        Machine::assumed(bound.backend().target())
-    };
+    let machine = Machine::assumed(bound.backend().target());
     let mut pairs = vec![];
     let start = Instant::now();
     for (schedule, time_ns) in timed {
@@ -139,31 +131,8 @@ fn rank(file: &str, bound: &BoundKernel, timed: &Timed) -> Result<(), Box<dyn Er
     }
     let ms = start.elapsed().as_secs_f64() * 1e3 / timed.len().max(1) as f64;
     let agreement = rank_correlation(&pairs).unwrap_or(f64::NAN);
-    if std::env::var_os("ESTIMATES_SHOW").is_some() {
-        let mut order: Vec<usize> = (0..pairs.len()).collect();
-        order.sort_by(|&one, &other| {
-            (pairs[one].0 / pairs[one].1).total_cmp(&(pairs[other].0 / pairs[other].1))
-        });
-        for &index in order.iter().take(4).chain(order.iter().rev().take(4)) {
-            println!(
-                "{:10.1} {:10.1}\n{}",
-                pairs[index].0 / 1e3,
-                pairs[index].1 / 1e3,
-                timed[index].0.print()
-            );
-        }
-    }
     let best_ns = pairs.iter().map(|pair| pair.1).fold(f64::INFINITY, f64::min);
-    // By chance: the mean of the least of a dozen, over all dozens.
-    let mut times: Vec<f64> = pairs.iter().map(|pair| pair.1).collect();
-    times.sort_by(f64::total_cmp);
-    let mut chance = 0.0;
-    let mut left = 1.0;
-    for (place, time_ns) in times.iter().enumerate() {
-        let share = (FIRST as f64 / (times.len() - place) as f64).min(1.0);
-        chance += left * share * time_ns;
-        left *= 1.0 - share;
-    }
+    let chance = by_chance(pairs.iter().map(|pair| pair.1).collect());
     let mut ranked = pairs.clone();
     ranked.sort_by(|one, other| one.0.total_cmp(&other.0));
     let first = ranked.iter().take(FIRST).map(|pair| pair.1).fold(f64::INFINITY, f64::min);
@@ -179,4 +148,16 @@ fn rank(file: &str, bound: &BoundKernel, timed: &Timed) -> Result<(), Box<dyn Er
         ratios[ratios.len() * 9 / 10],
     );
     Ok(())
+}
+
+/// The mean of the least of a dozen times, over all dozens.
+fn by_chance(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    let (mut mean, mut left) = (0.0, 1.0);
+    for (place, time_ns) in times.iter().enumerate() {
+        let share = (FIRST as f64 / (times.len() - place) as f64).min(1.0);
+        mean += left * share * time_ns;
+        left *= 1.0 - share;
+    }
+    mean
 }

@@ -360,7 +360,32 @@ fn of_incumbent(fault: impl Into<Rejection>) -> Rejection {
 
 #[cfg(test)]
 mod tests {
-    use super::{Verdict, outcome};
+    use super::{Kept, Verdict, outcome};
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha8Rng;
+
+    /// Whether early calls or late ones were wrong, some of them are among those that are kept.
+    #[test]
+    fn every_call_may_be_kept() {
+        let mut times = [0; 31];
+        for seed in 0..400 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut kept = Kept { most: 8, seen: 0, calls: vec![] };
+            for round in 0..31 {
+                let slots = [round * 2, round * 2 + 1];
+                let given =
+                    |rival: u64| slots.map(|slot| vec![vec![(slot + rival) as u8]]).to_vec();
+                kept.offer(&slots, &[given(0), given(1)], &mut rng);
+            }
+            assert_eq!((kept.calls.len(), kept.seen), (8, 62));
+            for (call, [own, other]) in &kept.calls {
+                assert_eq!((own[0][0][0], other[0][0][0]), (*call as u8, *call as u8 + 1));
+                times[(call / 2) as usize] += 1;
+            }
+        }
+        // 400 * 8 calls of 31 rounds: 103 each.
+        assert!(times.iter().all(|count| (60..150).contains(count)), "{times:?}");
+    }
 
     #[track_caller]
     fn verdict(own: &[f64], other: &[f64]) -> Verdict {

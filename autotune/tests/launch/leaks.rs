@@ -25,6 +25,10 @@ fn is_server(id: &str) -> bool {
 
 /// The children of this process but the server, zombies included.
 fn children() -> Vec<Child> {
+    all_children().into_iter().filter(|child| !is_server(&child.id)).collect()
+}
+
+fn all_children() -> Vec<Child> {
     let own = std::process::id().to_string();
     let mut children = vec![];
     for entry in fs::read_dir("/proc").unwrap().flatten() {
@@ -33,10 +37,7 @@ fn children() -> Vec<Child> {
         let mut words = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
         let state = words.next().and_then(|word| word.chars().next());
         if let (Some(state), true) = (state, words.next() == Some(&own)) {
-            let id = entry.file_name().into_string().unwrap();
-            if !is_server(&id) {
-                children.push(Child { id, state });
-            }
+            children.push(Child { id: entry.file_name().into_string().unwrap(), state });
         }
     }
     children
@@ -160,9 +161,25 @@ fn a_child_killed_by_others_is_a_crash() {
         assert!(status.success());
         let failure = session.run(1).unwrap_err();
         assert_eq!(failure.to_string(), "the candidate crashed: SIGKILL");
-        assert!(!failure.blames_candidate());
+        assert_eq!((failure.blames_candidate(), failure.reason()), (false, "killed"));
         drop(session);
         assert!(children().is_empty());
+    });
+}
+
+#[test]
+fn a_server_that_was_ended_or_stopped_is_replaced() {
+    run_alone("a_server_that_was_ended_or_stopped_is_replaced", || {
+        let options =
+            SessionOptions { start_limit: Duration::from_millis(300), ..SessionOptions::default() };
+        let start = || Session::start(&artifact(code::ADD, 16, 2), &options);
+        drop(start().unwrap());
+        for signal in ["-9", "-STOP"] {
+            let server = all_children().into_iter().find(|child| is_server(&child.id)).unwrap();
+            assert!(Command::new("kill").args([signal, &server.id]).status().unwrap().success());
+            let mut session = start().unwrap();
+            session.run(3).unwrap();
+        }
     });
 }
 
