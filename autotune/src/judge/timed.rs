@@ -114,7 +114,7 @@ impl Judge<'_> {
         let wanted = (SAMPLE_NS / call_ns.max(1.0)).ceil() as u64;
         let most = (SLOTS_BYTES_MAX / bytes.max(1)).clamp(1, SLOTS_MAX);
         let slots = wanted.clamp(1, most);
-        let options = SessionOptions { slots: slots as usize, ..options.clone() };
+        let options = SessionOptions { slots: slots as usize, new_memory: true, ..options.clone() };
         let load = |library: &Library, workspace_bytes| {
             let loading = Loading { layout: Layout::Usual, workspace_bytes };
             Session::load(library, &shape, loading, &options)

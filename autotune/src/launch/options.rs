@@ -17,6 +17,9 @@ pub struct SessionOptions {
     pub memory_bytes_max: u64,
     /// Processor time of the child over the whole session; a net under the deadline.
     pub cpu_time_max: Duration,
+    /// Whether the arrays lie in memory that no session had before. Where memory lies decides what fits the caches together, up to
+    /// a seventh of a time: sessions that are compared must not hand each other's luck on.
+    pub new_memory: bool,
     /// The place of the child's first thread in the list of processors this process may use; `None`: the last.
     pub cpu: Option<usize>,
 }
@@ -30,6 +33,7 @@ impl Default for SessionOptions {
             start_limit: Duration::from_secs(10),
             memory_bytes_max: 8 << 30,
             cpu_time_max: Duration::from_secs(3600),
+            new_memory: false,
             cpu: None,
         }
     }

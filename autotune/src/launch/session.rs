@@ -101,7 +101,8 @@ impl Session {
         // A parent that has no processor of its own would take the child's time by spinning.
         let spin = place.plan.cpus.len() < allowed.len() && !place.plan.cpus.is_empty();
         place.settle();
-        let mut shared = Shared::new(&place, image).map_err(|error| no_memory(&error))?;
+        let mut shared =
+            Shared::new(&place, image, options.new_memory).map_err(|error| no_memory(&error))?;
         shared.arrays.spoil(library.is_some());
         let plan_bytes = place.words().len() * 8;
         let file = library.map(|library| &library.file);

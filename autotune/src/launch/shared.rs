@@ -36,12 +36,19 @@ static SPARE: Mutex<Vec<Buffer>> = Mutex::new(vec![]);
 impl Buffer {
     /// One that is kept, or a new one.
     fn take(kind: Kind, bytes: u64) -> io::Result<Self> {
+        match Self::kept(kind, bytes) {
+            Some(buffer) => Ok(buffer),
+            None => Self::new(kind, bytes),
+        }
+    }
+
+    fn kept(kind: Kind, bytes: u64) -> Option<Self> {
         let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |buffer: &Self| buffer.kind == kind && buffer.bytes == bytes;
-        if let Some(place) = spare.iter().position(fits) {
-            return Ok(spare.remove(place));
-        }
-        drop(spare);
+        spare.iter().position(fits).map(|place| spare.remove(place))
+    }
+
+    fn new(kind: Kind, bytes: u64) -> io::Result<Self> {
         let file = memory_file()?;
         let mapping = Mapping::new(&file, bytes)?;
         if kind == Kind::Inputs {
@@ -67,13 +74,16 @@ impl Buffer {
 pub(super) struct Arrays {
     /// Inputs and outputs; `None` once they have been kept for others.
     buffers: Option<[Buffer; 2]>,
+    /// Whether others may have them afterwards.
+    is_shared: bool,
 }
 
 impl Arrays {
-    fn new(place: &Place) -> io::Result<Self> {
-        let inputs = Buffer::take(Kind::Inputs, place.input_file_bytes)?;
-        let outputs = Buffer::take(Kind::Outputs, place.output_file_bytes)?;
-        Ok(Self { buffers: Some([inputs, outputs]) })
+    fn new(place: &Place, is_shared: bool) -> io::Result<Self> {
+        let get = if is_shared { Buffer::take } else { Buffer::new };
+        let inputs = get(Kind::Inputs, place.input_file_bytes)?;
+        let outputs = get(Kind::Outputs, place.output_file_bytes)?;
+        Ok(Self { buffers: Some([inputs, outputs]), is_shared })
     }
 
     fn buffers(&mut self) -> &mut [Buffer; 2] {
@@ -103,7 +113,8 @@ impl Arrays {
 
     /// Keeps them for other sessions. The child has ended and been reaped.
     pub(super) fn keep(&mut self) {
-        self.buffers.take().into_iter().flatten().for_each(Buffer::keep);
+        let buffers = self.buffers.take().filter(|_| self.is_shared);
+        buffers.into_iter().flatten().for_each(Buffer::keep);
     }
 }
 
@@ -117,7 +128,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// The memory that a place describes, with the plan and what is to run.
-    pub(super) fn new(place: &Place, candidate: &[u8]) -> io::Result<Self> {
+    pub(super) fn new(place: &Place, candidate: &[u8], new_memory: bool) -> io::Result<Self> {
         let control_file = memory_file()?;
         let control = Mapping::new(&control_file, place.plan.page)?;
         let mut image = memory_file()?;
@@ -126,7 +137,7 @@ impl Shared {
         image.write_all(candidate)?;
         image.set_len(words.len() as u64 + place.plan.regions[0].map_bytes)?;
         seal(&image)?;
-        Ok(Self { control_file, image, control, arrays: Arrays::new(place)? })
+        Ok(Self { control_file, image, control, arrays: Arrays::new(place, !new_memory)? })
     }
 
     /// The files to hand down: control, image, inputs, outputs.

@@ -124,11 +124,20 @@ fn group(
     left: usize,
 ) -> Result<Option<PairedSamples>, Diagnostic> {
     let heats = Heats { first: 3, stay: 2, last: 60, share: 0.8 / left as f64, briefly: true };
-    let (turns, _) = turns::measure(run, pair.map(Clone::clone).to_vec(), heats, None)?;
+    // Who starts first has other memory than who comes second, so they take turns in that, too.
+    let is_swapped = left.is_multiple_of(2);
+    let mut both = pair.map(Clone::clone).to_vec();
+    if is_swapped {
+        both.reverse();
+    }
+    let (turns, _) = turns::measure(run, both, heats, None)?;
     // Of two equal schedules either one may come first: they are told apart by their place.
     let mut found: Vec<(usize, Vec<f64>)> =
         turns.iter().map(|turn| (turn.place, turn.samples_ns().to_vec())).collect();
     found.sort_by_key(|(place, _)| *place);
+    if is_swapped {
+        found.reverse();
+    }
     let mut found = found.into_iter().map(|(_, samples_ns)| samples_ns);
     Ok(found.next().zip(found.next()))
 }

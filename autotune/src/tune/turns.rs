@@ -134,6 +134,7 @@ fn start(
     let mut options = session_options(artifact, &pace);
     // The clock runs many calls for one ring of the doorbell.
     options.deadline = options.deadline.saturating_add(Duration::from_secs(1));
+    options.new_memory = true;
     let mut session = match Session::start(artifact, &options) {
         Ok(session) => session,
         Err(Failure::Start(diagnostic)) => return Err(*diagnostic),
