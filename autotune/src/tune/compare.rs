@@ -21,7 +21,7 @@ use tilewright_ir::graph::Graph;
 use tilewright_ir::schedule::Schedule;
 
 /// Pairs of processes. Where their memory lies differs more than what one pair measures again and again.
-const GROUPS: usize = 10;
+const GROUPS: usize = 16;
 /// The longest first call of a schedule.
 const FIRST_CALL: Duration = Duration::from_secs(10);
 
