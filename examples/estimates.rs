@@ -10,10 +10,12 @@
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/arrays.rs"]
+mod arrays;
 #[path = "support/memory.rs"]
 mod memory;
 
-use memory::Buffer;
+use arrays::arrays;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeSet;
@@ -22,7 +24,6 @@ use std::io::Write as _;
 use std::time::Instant;
 use tilewright::autotune::stats::rank_correlation;
 use tilewright::ir::estimate::{Machine, estimate};
-use tilewright::ir::reference::{Family, draw};
 use tilewright::ir::schedule::Schedule;
 use tilewright::{BoundKernel, CompiledKernel};
 
@@ -75,16 +76,8 @@ fn read(known: &str, name: &str) -> Result<Timed, Box<dyn Error>> {
 }
 
 fn measure(bound: &BoundKernel, count: usize) -> Result<Timed, Box<dyn Error>> {
-    let inputs = draw(bound.graph(), Family::Normal, 1);
-    let inputs: Vec<Buffer> =
-        inputs.iter().map(|tensor| Buffer::of(&tensor.bytes)).collect::<Result<_, _>>()?;
+    let (inputs, mut outputs) = arrays(bound)?;
     let inputs: Vec<&[u8]> = inputs.iter().map(|input| &**input).collect();
-    let mut outputs: Vec<Buffer> = vec![];
-    for output in &bound.graph().outputs {
-        let count: u64 = output.tensor.shape(&bound.graph().axes).iter().product();
-        let bits = count * u64::from(output.tensor.dtype.bits());
-        outputs.push(Buffer::new(bits.div_ceil(8) as usize)?);
-    }
     let forms = bound.forms();
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     let mut seen = BTreeSet::new();

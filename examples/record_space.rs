@@ -11,16 +11,17 @@
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/arrays.rs"]
+mod arrays;
 #[path = "support/memory.rs"]
 mod memory;
 
 use arguments::pair;
-use memory::Buffer;
+use arrays::arrays;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write as _;
 use std::time::Instant;
-use tilewright::ir::reference::{Family, draw};
 use tilewright::ir::schedule::{Choice, ChoiceValue, Domain, Schedule, Setting};
 use tilewright::{BoundKernel, CompiledKernel};
 
@@ -143,16 +144,8 @@ fn times(
     bound: &BoundKernel,
     codes: &[Option<CompiledKernel>],
 ) -> Result<Vec<Option<f64>>, Box<dyn Error>> {
-    let inputs = draw(bound.graph(), Family::Normal, 1);
-    let inputs: Vec<Buffer> =
-        inputs.iter().map(|tensor| Buffer::of(&tensor.bytes)).collect::<Result<_, _>>()?;
+    let (inputs, mut outputs) = arrays(bound)?;
     let inputs: Vec<&[u8]> = inputs.iter().map(|input| &**input).collect();
-    let mut outputs: Vec<Buffer> = vec![];
-    for output in &bound.graph().outputs {
-        let count: u64 = output.tensor.shape(&bound.graph().axes).iter().product();
-        let bits = count * u64::from(output.tensor.dtype.bits());
-        outputs.push(Buffer::new(bits.div_ceil(8) as usize)?);
-    }
     let mut samples = vec![vec![]; codes.len()];
     let mut all: Vec<usize> = (0..codes.len()).collect();
     for pass in 0..PASSES + MORE_PASSES {

@@ -9,14 +9,16 @@
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/arrays.rs"]
+mod arrays;
 #[path = "support/memory.rs"]
 mod memory;
 
 use arguments::pair;
+use arrays::arrays;
 use memory::Buffer;
 use std::error::Error;
 use std::time::Instant;
-use tilewright::ir::reference::{Family, draw};
 use tilewright::ir::schedule::{ChoiceValue, Schedule, Setting};
 use tilewright::{BoundKernel, CompiledKernel};
 
@@ -32,16 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     if lists.is_empty() {
         lists.push(String::new());
     }
-    let inputs = draw(bound.graph(), Family::Normal, 1);
-    let inputs: Vec<Buffer> =
-        inputs.iter().map(|tensor| Buffer::of(&tensor.bytes)).collect::<Result<_, _>>()?;
+    let (inputs, mut outputs) = arrays(&bound)?;
     let inputs: Vec<&[u8]> = inputs.iter().map(|input| &**input).collect();
-    let mut outputs: Vec<Buffer> = vec![];
-    for output in &bound.graph().outputs {
-        let count: u64 = output.tensor.shape(&bound.graph().axes).iter().product();
-        let bits = count * u64::from(output.tensor.dtype.bits());
-        outputs.push(Buffer::new(bits.div_ceil(8) as usize)?);
-    }
     let mut codes = vec![];
     for list in &lists {
         codes.push(compile(&bound, list)?);
